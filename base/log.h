@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * base/log: one writer for all lines. Rooms log through a GStreamer debug
+ * category of their own (<room>/log.h); GLib's and libsoup's messages go the
+ * same way. ERROR = a promise was lost, WARNING = a peer or the environment
+ * is wrong, INFO = one line per session life, DEBUG = decisions, LOG =
+ * packets. Write the session or stream id into every line. Never keys,
+ * tokens, ICE passwords.
+ * Thread: any.
+ */
+#pragma once
+
+#include <gst/gst.h>
+
+typedef enum { BASE_LOG_TEXT, BASE_LOG_JSON } BaseLogFormat;
+
+/* base_log_init: after gst_init().
+ * @level: "error", "warning", "info", "debug" or "log"; or a GST_DEBUG-like
+ *   list "rtc:debug,whip:log" after it, e.g. "info,rtc:debug" */
+void base_log_init (BaseLogFormat format, const char *level);
+
+/* In <room>/log.h: BASE_LOG_DECLARE (rtc); in one .c: BASE_LOG_DEFINE (rtc).
+ * Then GST_INFO ("…") etc. work in that room. */
+#define BASE_LOG_DECLARE(room)                                                \
+  extern GstDebugCategory *room##_log_get (void)
+#define BASE_LOG_DEFINE(room)                                                 \
+  GstDebugCategory *room##_log_get (void)                                     \
+  {                                                                           \
+    static gsize once = 0;                                                    \
+    static GstDebugCategory *category;                                        \
+    if (g_once_init_enter (&once))                                            \
+      {                                                                       \
+        category = _gst_debug_category_new (#room, 0, #room);                 \
+        g_once_init_leave (&once, 1);                                         \
+      }                                                                       \
+    return category;                                                          \
+  }

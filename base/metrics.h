@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * BaseMetrics: the registry behind /metrics (Prometheus text 0.0.4).
+ * Counters and gauges are one relaxed atomic word: packet paths add once a
+ * burst, never once a packet. Values that live elsewhere, and label sets that
+ * come and go (streams), are written by collectors at scrape time.
+ * Owner:  node; process-long.
+ * Thread: add/set/observe: any. Registration, collectors, scrape: main.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct _BaseMetrics BaseMetrics;
+typedef struct _BaseCounter BaseCounter;     /* also serves as a gauge */
+typedef struct _BaseHistogram BaseHistogram; /* fixed bounds, in base units */
+typedef struct _BaseMetricsWriter BaseMetricsWriter;
+
+BaseMetrics *base_metrics_new (void);
+void base_metrics_free (BaseMetrics *self);
+
+/* base_metrics_set_common_labels: added to every sample, e.g. tree_id.
+ * @labels: (nullable): rendered "a=\"b\",c=\"d\"" without braces */
+void base_metrics_set_common_labels (BaseMetrics *self, const char *labels);
+
+/* base_metrics_add_counter / _gauge / _histogram:
+ * @name: e.g. "media_tree_joins_total"; @labels: (nullable): fixed labels,
+ *   rendered as base_metrics_label() does
+ * The same (name, labels) twice returns the same object.
+ * Returns: (transfer none): lives as long as @self */
+BaseCounter *base_metrics_add_counter (BaseMetrics *self, const char *name,
+                                       const char *labels, const char *help);
+BaseCounter *base_metrics_add_gauge (BaseMetrics *self, const char *name,
+                                     const char *labels, const char *help);
+BaseHistogram *base_metrics_add_histogram (BaseMetrics *self,
+                                           const char *name,
+                                           const char *labels,
+                                           const char *help,
+                                           const double *bounds,
+                                           guint n_bounds);
+
+/* All take (nullable) self, so that a unit test needs no registry. */
+void base_counter_add (BaseCounter *self, gint64 n);
+void base_counter_set (BaseCounter *self, gint64 n);
+gint64 base_counter_get (BaseCounter *self);
+void base_histogram_observe (BaseHistogram *self, double value);
+
+/* base_metrics_add_collector: @func is run at each scrape, on main */
+typedef void (*BaseCollectFunc) (BaseMetricsWriter *writer, gpointer data);
+void base_metrics_add_collector (BaseMetrics *self, BaseCollectFunc func,
+                                 gpointer data);
+/* For collectors: samples of one name need not be adjacent, the writer groups
+ * them. @type "counter" or "gauge". */
+void base_metrics_write (BaseMetricsWriter *writer, const char *name,
+                         const char *type, const char *help,
+                         const char *labels, double value);
+
+/* base_metrics_label: (transfer full): 'key="escaped value"' */
+char *base_metrics_label (const char *key, const char *value);
+
+/* base_metrics_render: (transfer full): the whole exposition */
+char *base_metrics_render (BaseMetrics *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BaseMetrics, base_metrics_free)

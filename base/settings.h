@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * BaseSettings: one declared table of settings yields parsing, --help,
+ * --print-config, the sample file and the man page.
+ * Order: defaults < file (GKeyFile, group [media-tree]) < conf.d next to the
+ * file < MEDIA_TREE_* environment < command line. A key "whip-token" is
+ * --whip-token, MEDIA_TREE_WHIP_TOKEN and whip-token= in the file. A SECRET
+ * also has --whip-token-file / MEDIA_TREE_WHIP_TOKEN_FILE. An unknown key,
+ * a value out of bounds or a bad unit is an error that says which line.
+ * Owner:  main. Immutable after load, so any thread may read.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef enum {
+  BASE_SETTING_STRING,
+  BASE_SETTING_SECRET,   /* never printed; may come from a file */
+  BASE_SETTING_PATH,
+  BASE_SETTING_BOOL,     /* yes/no, true/false, on/off, 1/0; alone = yes */
+  BASE_SETTING_INT,      /* plain number in [min,max] */
+  BASE_SETTING_DURATION, /* "30 s", "200 ms", "5 min"; get_duration_us */
+  BASE_SETTING_SIZE,     /* "16 MB", "64 KiB", bytes */
+  BASE_SETTING_RATE,     /* "2.5 Mbit/s", "600 kbit/s", bits per second */
+  BASE_SETTING_ENUM,     /* one of @choices, '|' separated */
+  BASE_SETTING_LIST,     /* comma separated strings */
+  BASE_SETTING_RANGE,    /* "10000-10999", bounds in [min,max] */
+} BaseSettingType;
+
+typedef struct {
+  const char *key;
+  BaseSettingType type;
+  gint64 min, max;      /* in the base unit: us, bytes, bit/s or plain */
+  const char *def;      /* default as a user would write it; NULL = unset */
+  const char *choices;  /* ENUM only */
+  const char *group;    /* heading in --help, e.g. "HTTP" */
+  const char *help;     /* one sentence */
+} BaseSettingSpec;
+
+typedef enum {
+  BASE_SETTINGS_ERROR_UNKNOWN_KEY,
+  BASE_SETTINGS_ERROR_BAD_VALUE,
+  BASE_SETTINGS_ERROR_FILE,
+} BaseSettingsError;
+#define BASE_SETTINGS_ERROR (base_settings_error_quark ())
+GQuark base_settings_error_quark (void);
+
+typedef struct _BaseSettings BaseSettings;
+
+/* base_settings_new: @specs: (transfer none): static table */
+BaseSettings *base_settings_new (const BaseSettingSpec *specs, guint n_specs);
+void base_settings_free (BaseSettings *self);
+
+/* base_settings_load:
+ * @argv: (array zero-terminated=1): command line without the program's name
+ * @environ: (array zero-terminated=1): as from g_get_environ()
+ * Returns: %FALSE with @error (message names the source and line) */
+gboolean base_settings_load (BaseSettings *self, char **argv, char **environ,
+                             GError **error);
+
+/* Getters: a key that the table lacks, or of another type, is a caller's bug */
+const char *base_settings_get_string (BaseSettings *self, const char *key);
+gboolean base_settings_get_bool (BaseSettings *self, const char *key);
+gint64 base_settings_get_int (BaseSettings *self, const char *key);
+gint64 base_settings_get_duration_us (BaseSettings *self, const char *key);
+/* (transfer none) (array zero-terminated=1), empty when unset */
+const char *const *base_settings_get_list (BaseSettings *self,
+                                           const char *key);
+void base_settings_get_range (BaseSettings *self, const char *key,
+                              gint64 *ret_low, gint64 *ret_high);
+
+/* (transfer full): text for --help, --print-config (secrets as ***), the
+ * sample file (every key, commented) and the man page's OPTIONS (roff) */
+char *base_settings_to_help (BaseSettings *self);
+char *base_settings_to_config (BaseSettings *self);
+char *base_settings_to_sample (BaseSettings *self);
+char *base_settings_to_man (BaseSettings *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BaseSettings, base_settings_free)
