@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * EgressWhep: /whep/{stream}: viewer sessions by HTTP, with the events
+ * extension (server-sent events) and the counter-offer of the draft.
+ * Owner:  node. Thread: main.
+ */
+#pragma once
+
+#include "base/signaling.h"
+#include "relay/hub.h"
+#include "rtc/addresses.h"
+#include "rtc/dtls.h"
+
+typedef struct {
+  RelayHub *hub;               /* all borrowed, outlive the endpoint */
+  BaseAuth *auth;
+  BaseMetrics *metrics;
+  RtcCertificate *certificate;
+  RtcAddresses *addresses;
+  const char *const *ice_servers;
+  gboolean ice_tcp;
+  gboolean strict_etags;
+  gboolean repair;             /* answer NACKs (off only in trials) */
+  gint64 join_rate_bps;        /* pace of a joiner's GOP burst */
+  int playout_delay_min_ms, playout_delay_max_ms; /* -1 = extension not sent */
+  guint max_viewers;
+} EgressWhepConfig;
+
+typedef struct _EgressWhep EgressWhep;
+EgressWhep *egress_whep_new (const EgressWhepConfig *config);
+void egress_whep_free (EgressWhep *self);
+void egress_whep_handle (EgressWhep *self, SoupServerMessage *msg,
+                         const char *path);
+guint egress_whep_get_n_viewers (EgressWhep *self, const char *stream);
+    /* @stream NULL = all */
+JsonNode *egress_whep_describe (EgressWhep *self); /* (transfer full) */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (EgressWhep, egress_whep_free)

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * RelayHub: the streams of this node by name, and what happens to them.
+ * Owner:  node. Thread: main.
+ */
+#pragma once
+
+#include "relay/stream.h"
+
+#define RELAY_HUB_MAX_STREAMS 1024
+
+typedef struct _RelayHub RelayHub;
+
+typedef enum {
+  RELAY_HUB_LIVE,     /* a publication began (the first, or again) */
+  RELAY_HUB_IDLE,     /* its publisher is gone; viewers may stay */
+  RELAY_HUB_CHANGED,  /* a publication with other codecs began: viewers that
+                         negotiated the old ones must go */
+  RELAY_HUB_REMOVED,  /* linger is over: viewers must go */
+} RelayHubEvent;
+typedef void (*RelayHubFunc) (RelayHub *hub, RelayStream *stream,
+                              RelayHubEvent event, gpointer data);
+
+typedef enum { RELAY_ERROR_STREAM_LIMIT } RelayError;
+#define RELAY_ERROR (relay_error_quark ())
+GQuark relay_error_quark (void);
+
+/* @workers: (transfer none): outlive the hub. @linger_us: how long a stream
+ * without a publisher is kept */
+RelayHub *relay_hub_new (RtcWorker *const *workers, guint n_workers,
+                         gint64 linger_us, BaseMetrics *metrics);
+void relay_hub_free (RelayHub *self);
+void relay_hub_add_listener (RelayHub *self, RelayHubFunc func, gpointer data);
+
+/* (transfer none) (nullable) */
+RelayStream *relay_hub_lookup (RelayHub *self, const char *name);
+/* (transfer none): made when missing; a stream that never went live is
+ * dropped when its last publication is. */
+RelayStream *relay_hub_ensure (RelayHub *self, const char *name,
+                               GError **error);
+/* (transfer container) (element-type RelayStream): live and lingering ones */
+GPtrArray *relay_hub_list (RelayHub *self);
+/* least loaded worker, for a new viewer */
+RtcWorker *relay_hub_pick_worker (RelayHub *self);
+guint relay_hub_get_n_workers (RelayHub *self);
+RtcWorker *relay_hub_get_worker (RelayHub *self, guint index);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RelayHub, relay_hub_free)

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * WhipEndpoint: /whip/{stream} (RFC 9725): publisher sessions by HTTP.
+ * Owner:  node. Thread: main.
+ */
+#pragma once
+
+#include "base/signaling.h"
+#include "relay/hub.h"
+#include "rtc/addresses.h"
+#include "rtc/dtls.h"
+
+typedef struct {
+  RelayHub *hub;               /* all borrowed, outlive the endpoint */
+  BaseAuth *auth;
+  BaseMetrics *metrics;
+  RtcCertificate *certificate;
+  RtcAddresses *addresses;
+  const char *const *ice_servers;
+  gboolean ice_tcp;            /* offer TCP candidates */
+  gboolean strict_etags;
+  gboolean repair;             /* NACK what is lost (off only in trials) */
+  guint max_publishers;        /* sessions, half-open ones included */
+} WhipConfig;
+
+typedef struct _WhipEndpoint WhipEndpoint;
+WhipEndpoint *whip_endpoint_new (const WhipConfig *config);
+void whip_endpoint_free (WhipEndpoint *self);
+void whip_endpoint_handle (WhipEndpoint *self, SoupServerMessage *msg,
+                           const char *path);
+/* JSON array of the sessions for /debug/state (transfer full) */
+JsonNode *whip_endpoint_describe (WhipEndpoint *self);
+guint whip_endpoint_get_n_sessions (WhipEndpoint *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (WhipEndpoint, whip_endpoint_free)
