@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One media-tree process on free ports of 127.0.0.1."""
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+
+from .http import request
+from .metrics import Metrics
+from .wait import wait_for
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__)))))
+BINARY = os.path.abspath(os.environ.get(
+    "MEDIA_TREE_BIN", os.path.join(ROOT, "build", "media-tree")))
+# below the kernel's ephemeral ports, so that no client's socket is in the way
+PORTS = range(15000, 32000)
+BAD_LOG = re.compile(r"Sanitizer|runtime error:|CRITICAL|Assertion|"
+                     r"assertion .* failed")
+
+
+def build_dir():
+    """The build directory that the binary belongs to."""
+    directory = os.path.dirname(os.path.realpath(BINARY))
+    while directory != "/":
+        if os.path.isdir(os.path.join(directory, "tests", "peer")) and \
+                os.path.exists(os.path.join(directory, "build.ninja")):
+            return directory
+        directory = os.path.dirname(directory)
+    return os.path.join(ROOT, "build")
+
+
+def _is_free(port, kind):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def free_ports(count=1):
+    """The first of @count adjacent ports, free on UDP and TCP."""
+    rng = random.Random()
+    for _ in range(1000):
+        first = rng.randrange(PORTS.start, PORTS.stop - count)
+        if all(_is_free(first + i, kind) for i in range(count)
+               for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
+            return first
+    raise RuntimeError("no free ports")
+
+
+class Node:
+    def __init__(self, directory, *args, workers=2, env=None, ready=True):
+        self.directory = str(directory)
+        os.makedirs(self.directory, exist_ok=True)
+        self.log_path = os.path.join(self.directory, "node.log")
+        self.http_port = free_ports()
+        self.rtc_port = free_ports(workers)
+        self.url = f"http://127.0.0.1:{self.http_port}"
+        self.args = [BINARY, "--http-listen", f"127.0.0.1:{self.http_port}",
+                     "--rtc-port", str(self.rtc_port),
+                     "--workers", str(workers),
+                     "--public-address", "127.0.0.1", *args]
+        environment = {k: v for k, v in os.environ.items()
+                       if not k.startswith("MEDIA_TREE_")}
+        environment.update(G_DEBUG="fatal-criticals", **(env or {}))
+        self.log = open(self.log_path, "ab")
+        self.process = subprocess.Popen(
+            self.args, cwd=self.directory, env=environment,
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        if ready:
+            self.wait_ready()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def wait_ready(self):
+        def is_ready():
+            code = self.process.poll()
+            if code is not None:
+                raise RuntimeError(f"exited with {code} at start:\n"
+                                   + self.read_log()[-3000:])
+            return request(self.url + "/readyz", timeout=2).status == 200
+        wait_for(is_ready, "ready node", 15)
+
+    def read_log(self):
+        with open(self.log_path, errors="replace") as log:
+            return log.read()
+
+    def request(self, path, method="GET", body=None, headers=None, **more):
+        url = path if path.startswith("http") else self.url + path
+        return request(url, method, body, headers, **more)
+
+    def post_sdp(self, path, offer, headers=None, **more):
+        return self.request(path, "POST", offer,
+                            {"Content-Type": "application/sdp",
+                             **(headers or {})}, **more)
+
+    def metrics(self, headers=None):
+        reply = self.request("/metrics", headers=headers)
+        assert reply.status == 200, reply
+        return Metrics(reply.text)
+
+    def state(self):
+        reply = self.request("/debug/state")
+        assert reply.status == 200, reply
+        return reply.json()
+
+    def wait_live(self, stream, timeout=15, headers=None):
+        """Until the stream has a publisher (HEAD and lists may differ in
+        detail; what counts is that a viewer would be let in)."""
+        def is_live():
+            reply = self.request("/api/streams", headers=headers).json()
+            streams = reply["streams"] if isinstance(reply, dict) else reply
+            return any(s["name"] == stream and s.get("live") for s in streams)
+        wait_for(is_live, f"live stream {stream}", timeout)
+
+    def rss_bytes(self):
+        with open(f"/proc/{self.pid}/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def n_fds(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def assert_alive(self):
+        assert self.process.poll() is None, \
+            f"node died: {self.process.returncode}"
+        assert self.request("/healthz").status == 200
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, expect=0):
+        """Ends the node as an operator would; it must leave cleanly."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError("node did not stop within 20 s of SIGTERM")
+        finally:
+            self.log.close()
+        assert code == expect, f"node exited with {code}, not {expect}"
+        bad = BAD_LOG.search(self.read_log())
+        assert not bad, f"node's log has {bad[0]!r}"
