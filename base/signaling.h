@@ -86,6 +86,8 @@ void base_signaling_handle (BaseSignaling *self, SoupServerMessage *msg,
 void base_signaling_remove (BaseSignaling *self, const char *id);
 gpointer base_signaling_lookup (BaseSignaling *self, const char *id);
 guint base_signaling_get_n_sessions (BaseSignaling *self);
+/* POSTs refused because of max_sessions (a counter) */
+guint64 base_signaling_get_n_refused (BaseSignaling *self);
 
 gboolean base_stream_name_is_valid (const char *name);
 
