@@ -4,19 +4,20 @@
  * the worker feeds from it. The home worker's feed is written by the
  * publication; other workers' feeds get each burst by mail (records copied,
  * chunks shared). The log holds packets in order of arrival; positions are
- * absolute and never reused. Capped at 10 s and 16 MB.
+ * absolute and never reused (relay/history.h has the caps).
  * One mechanism for live, catch-up and repair: a receiver that is behind is
  * a cursor into the log.
  * Owner:  RelayStream, one per worker. Thread: media, of its worker only.
  */
 #pragma once
 
+#include "relay/history.h"
 #include "relay/stream.h"
 
-#define RELAY_FEED_MAX_US (10 * G_USEC_PER_SEC)
-#define RELAY_FEED_MAX_BYTES (16 * 1024 * 1024)
+
+
 #define RELAY_FEED_MAX_RECEIVERS 16384
-#define RELAY_POS_NONE G_MAXUINT64
+
 
 typedef struct _RelayReceiver RelayReceiver;
 struct _RelayReceiver {

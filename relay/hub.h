@@ -25,8 +25,8 @@ typedef enum { RELAY_ERROR_STREAM_LIMIT } RelayError;
 #define RELAY_ERROR (relay_error_quark ())
 GQuark relay_error_quark (void);
 
-/* @workers: (transfer none): outlive the hub. @linger_us: how long a stream
- * without a publisher is kept */
+/* @workers: (transfer none): rtc_worker_free stops them before the hub is
+ * freed. @linger_us: how long a stream without a publisher is kept */
 RelayHub *relay_hub_new (RtcWorker *const *workers, guint n_workers,
                          gint64 linger_us, BaseMetrics *metrics);
 void relay_hub_free (RelayHub *self);

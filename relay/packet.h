@@ -13,22 +13,22 @@ typedef struct _RelayChunk RelayChunk;
 
 typedef enum {
   RELAY_PACKET_MARKER = 1 << 0,
-  RELAY_PACKET_GOP_START = 1 << 1, /* video: first packet of a keyframe */
-  RELAY_PACKET_KEYFRAME = 1 << 2,  /* video: belongs to a keyframe's start */
-  RELAY_PACKET_LATE = 1 << 3,      /* repaired or reordered: below the head */
+  RELAY_PACKET_KEYFRAME = 1 << 1, /* video: a keyframe begins in it */
+  RELAY_PACKET_PARAMS = 1 << 2,   /* video: parameter sets */
+  RELAY_PACKET_LATE = 1 << 3,     /* repaired or reordered: below the head */
 } RelayPacketFlags;
 
 typedef struct {
-  guint64 ext_seq;        /* of this track, never goes back to 0 */
+  guint64 ext_seq; /* of this track, grows over publications */
   gint64 recv_us;
-  RelayChunk *chunk;      /* borrowed from the feed that holds the record */
-  const guint8 *payload;  /* inside chunk */
+  RelayChunk *chunk;     /* borrowed from the feed that holds the record */
+  const guint8 *payload; /* inside chunk */
   guint32 rtp_ts;
-  guint16 payload_len;    /* bytes */
-  guint8 kind;            /* RtcMediaKind */
-  guint8 flags;           /* RelayPacketFlags */
-  guint8 ext_len;         /* bytes of extension elements before payload:
-                             [table id][len][data] each; 0 = none */
+  guint16 payload_len; /* bytes; 0 = padding only, fills a sequence number */
+  guint8 kind;         /* RtcMediaKind */
+  guint8 flags;        /* RelayPacketFlags */
+  guint8 ext_len;      /* bytes of extension elements before payload:
+                          [table id][len][data] each; 0 = none */
 } RelayPacket;
 
 static inline const guint8 *
