@@ -14,12 +14,20 @@
 
 #define MESSAGE_MAX_BYTES 8192
 
-/* Written once by base_log_init before other threads start. */
+#define N_ROOMS_MAX 16
+
+/* Written by base_log_init before other threads start. */
 static struct
 {
   BaseLogFormat format;
-  GstDebugLevel level; /* for GLib's messages */
-} config = { BASE_LOG_TEXT, GST_LEVEL_INFO };
+  GstDebugLevel level; /* of the rooms and GLib */
+  char **parts;        /* owned (nullable): the list that was asked for */
+} config = { BASE_LOG_TEXT, GST_LEVEL_INFO, NULL };
+
+/* Rooms make their category when they first log, on any thread. */
+static GMutex rooms_lock;
+static GstDebugCategory *rooms[N_ROOMS_MAX];
+static guint n_rooms;
 
 static const char *
 level_name (GstDebugLevel level)
@@ -138,10 +146,16 @@ on_gst_log (GstDebugCategory *category, GstDebugLevel level, const char *file,
             const char *function, int line, GObject *object,
             GstDebugMessage *message, gpointer user_data)
 {
+  const char *id = gst_debug_message_get_id (message);
+  const char *text = gst_debug_message_get (message);
+  g_autofree char *named = NULL;
+
   /* gst_debug_add_log_function's contract: the threshold is ours to check. */
-  if (level <= gst_debug_category_get_threshold (category))
-    write_line (level, gst_debug_category_get_name (category),
-                gst_debug_message_get (message));
+  if (level > gst_debug_category_get_threshold (category))
+    return;
+  if (id && *id)
+    text = named = g_strdup_printf ("%s: %s", id, text);
+  write_line (level, gst_debug_category_get_name (category), text);
 }
 
 static GstDebugLevel
@@ -180,38 +194,70 @@ on_glib_log (GLogLevelFlags flags, const GLogField *fields, gsize n_fields,
   return G_LOG_WRITER_HANDLED;
 }
 
-/* apply_level: one part of the list: "info" for everything that is ours, or
- * "category:info", which may have GStreamer's wildcards */
-static void
-apply_level (const char *part)
+/* split_part: "rtc:debug" or "debug"
+ * @ret_name: (out) (transfer full) (nullable): before the colon */
+static gboolean
+split_part (const char *part, char **ret_name, GstDebugLevel *ret_level)
 {
-  g_auto (GStrv) pair = g_strsplit (part, ":", 2);
+  const char *colon = strrchr (part, ':');
+
+  if (!parse_level (colon ? colon + 1 : part, ret_level))
+    return FALSE;
+  *ret_name = colon ? g_strndup (part, (gsize)(colon - part)) : NULL;
+  return TRUE;
+}
+
+/* set_room_level: the room's own entry in the list, else the general level */
+static void
+set_room_level (GstDebugCategory *room)
+{
+  GstDebugLevel level = config.level;
+
+  for (guint i = 0; config.parts[i]; i++)
+    {
+      g_autofree char *name = NULL;
+      GstDebugLevel named;
+
+      if (split_part (config.parts[i], &name, &named) && name
+          && g_pattern_match_simple (name, gst_debug_category_get_name (room)))
+        level = named;
+    }
+  gst_debug_category_set_threshold (room, level);
+}
+
+GstDebugCategory *
+base_log_new_room (const char *name)
+{
+  GstDebugCategory *room = _gst_debug_category_new (name, 0, name);
+
+  g_mutex_lock (&rooms_lock);
+  g_assert (n_rooms < N_ROOMS_MAX);
+  rooms[n_rooms++] = room;
+  if (config.parts)
+    set_room_level (room);
+  g_mutex_unlock (&rooms_lock);
+  return room;
+}
+
+static void
+apply_part (const char *part)
+{
+  g_autofree char *name = NULL;
   GstDebugLevel level;
 
-  if (!pair[0])
-    return;
-  if (!parse_level (pair[pair[1] ? 1 : 0], &level))
-    {
-      g_warning ("\"%s\" is no log level: error, warning, info, debug, log",
-                 part);
-      return;
-    }
-  if (pair[1])
-    {
-      gst_debug_set_threshold_for_name (pair[0], level);
-      return;
-    }
-  config.level = level;
-  /* GStreamer's own elements are chatty at info: they stay at warning unless
-   * named; categories without a pattern of their own are the rooms'. */
-  gst_debug_set_default_threshold (level);
+  if (!split_part (part, &name, &level))
+    g_warning ("\"%s\" is no log level: error, warning, info, debug, log",
+               part);
+  else if (name)
+    gst_debug_set_threshold_for_name (name, level);
+  else
+    config.level = level;
 }
 
 void
 base_log_init (BaseLogFormat format, const char *level)
 {
   static gboolean has_writer = FALSE;
-  g_auto (GStrv) parts = g_strsplit (level ? level : "info", ",", -1);
 
   config.format = format;
   if (!has_writer)
@@ -222,6 +268,15 @@ base_log_init (BaseLogFormat format, const char *level)
       has_writer = TRUE;
     }
   gst_debug_set_active (TRUE);
-  for (guint i = 0; parts[i]; i++)
-    apply_level (g_strstrip (parts[i]));
+  if (!g_getenv ("GST_DEBUG"))
+    gst_debug_set_default_threshold (GST_LEVEL_WARNING);
+
+  g_mutex_lock (&rooms_lock);
+  g_strfreev (config.parts);
+  config.parts = g_strsplit (level ? level : "info", ",", -1);
+  for (guint i = 0; config.parts[i]; i++)
+    apply_part (g_strstrip (config.parts[i]));
+  for (guint i = 0; i < n_rooms; i++)
+    set_room_level (rooms[i]);
+  g_mutex_unlock (&rooms_lock);
 }

@@ -15,9 +15,14 @@
 typedef enum { BASE_LOG_TEXT, BASE_LOG_JSON } BaseLogFormat;
 
 /* base_log_init: after gst_init().
- * @level: "error", "warning", "info", "debug" or "log"; or a GST_DEBUG-like
- *   list "rtc:debug,whip:log" after it, e.g. "info,rtc:debug" */
+ * @level: "error", "warning", "info", "debug" or "log" for all rooms and GLib;
+ *   after it single categories, GStreamer's too: "info,rtc:debug,rtpbin:log".
+ *   GStreamer's own stay at warning unless named. */
 void base_log_init (BaseLogFormat format, const char *level);
+
+/* base_log_new_room: (transfer none): for BASE_LOG_DEFINE alone; before or
+ * after base_log_init */
+GstDebugCategory *base_log_new_room (const char *name);
 
 /* In <room>/log.h: BASE_LOG_DECLARE (rtc); in one .c: BASE_LOG_DEFINE (rtc).
  * Then GST_INFO ("…") etc. work in that room. */
@@ -26,12 +31,8 @@ void base_log_init (BaseLogFormat format, const char *level);
 #define BASE_LOG_DEFINE(room)                                                 \
   GstDebugCategory *room##_log_get (void)                                     \
   {                                                                           \
-    static gsize once = 0;                                                    \
     static GstDebugCategory *category;                                        \
-    if (g_once_init_enter (&once))                                            \
-      {                                                                       \
-        category = _gst_debug_category_new (#room, 0, #room);                 \
-        g_once_init_leave (&once, 1);                                         \
-      }                                                                       \
+    if (g_once_init_enter (&category))                                        \
+      g_once_init_leave (&category, base_log_new_room (#room));               \
     return category;                                                          \
   }

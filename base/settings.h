@@ -7,6 +7,9 @@
  * --whip-token, MEDIA_TREE_WHIP_TOKEN and whip-token= in the file. A SECRET
  * also has --whip-token-file / MEDIA_TREE_WHIP_TOKEN_FILE. An unknown key,
  * a value out of bounds or a bad unit is an error that says which line.
+ * The file is the value of the key "config" (PATH) when the table has it: the
+ * default may be missing, a file that was asked for may not. "" unsets a text
+ * or list that has no default. min = max = 0: no bounds.
  * Owner:  main. Immutable after load, so any thread may read.
  */
 #pragma once
@@ -33,7 +36,8 @@ typedef struct {
   gint64 min, max;      /* in the base unit: us, bytes, bit/s or plain */
   const char *def;      /* default as a user would write it; NULL = unset */
   const char *choices;  /* ENUM only */
-  const char *group;    /* heading in --help, e.g. "HTTP" */
+  const char *group;    /* heading in --help, e.g. "HTTP"; NULL: command line
+                           and environment only (--config, --help, …) */
   const char *help;     /* one sentence */
 } BaseSettingSpec;
 
@@ -58,7 +62,9 @@ void base_settings_free (BaseSettings *self);
 gboolean base_settings_load (BaseSettings *self, char **argv, char **environ,
                              GError **error);
 
-/* Getters: a key that the table lacks, or of another type, is a caller's bug */
+/* Getters: a key that the table lacks, or of another type, is a caller's bug.
+ * get_string: STRING, SECRET, PATH, ENUM; (nullable): NULL when unset.
+ * get_int: INT, SIZE, RATE; 0 when unset. */
 const char *base_settings_get_string (BaseSettings *self, const char *key);
 gboolean base_settings_get_bool (BaseSettings *self, const char *key);
 gint64 base_settings_get_int (BaseSettings *self, const char *key);
