@@ -311,14 +311,15 @@ refuse (SoupServerMessage *msg, BaseAuthResult result)
         challenge);
 }
 
-gboolean
-base_auth_require (BaseAuth *self, BaseAuthSurface surface, const char *stream,
-                   SoupServerMessage *msg)
+BaseAuthResult
+base_auth_check_request (BaseAuth *self, BaseAuthSurface surface,
+                         const char *stream, SoupServerMessage *msg)
 {
   g_autofree char *token = NULL;
   BaseAuthResult result;
 
-  g_return_val_if_fail (self && surface < BASE_AUTH_N_SURFACES, FALSE);
+  g_return_val_if_fail (self && surface < BASE_AUTH_N_SURFACES,
+                        BASE_AUTH_WRONG);
 
   token = dup_token (msg);
   result = base_auth_check_token (self, surface, stream, token,
@@ -327,6 +328,18 @@ base_auth_require (BaseAuth *self, BaseAuthSurface surface, const char *stream,
     result = BASE_AUTH_OK;
   if (token)
     OPENSSL_cleanse (token, strlen (token));
+  return result;
+}
+
+gboolean
+base_auth_require (BaseAuth *self, BaseAuthSurface surface, const char *stream,
+                   SoupServerMessage *msg)
+{
+  BaseAuthResult result;
+
+  g_return_val_if_fail (self && surface < BASE_AUTH_N_SURFACES, FALSE);
+
+  result = base_auth_check_request (self, surface, stream, msg);
   if (result == BASE_AUTH_OK)
     return TRUE;
   self->surfaces[surface].n_refused++;

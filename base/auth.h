@@ -49,6 +49,13 @@ BaseAuthResult base_auth_check_token (BaseAuth *self, BaseAuthSurface surface,
                                       const char *stream, const char *token,
                                       gint64 now_s);
 
+/* base_auth_check_request: as base_auth_require, but answers and counts
+ * nothing; for what several surfaces may open */
+BaseAuthResult base_auth_check_request (BaseAuth *self,
+                                        BaseAuthSurface surface,
+                                        const char *stream,
+                                        SoupServerMessage *msg);
+
 /* base_auth_require: checks @msg (Authorization: Bearer, scheme in any case;
  * for GET also ?access_token=) and answers the problem itself.
  * Returns: %TRUE when allowed; %FALSE when @msg has been answered */
