@@ -171,3 +171,19 @@ base_mailbox_get_depth (BaseMailbox *self)
   g_mutex_unlock (&self->lock);
   return depth;
 }
+
+static BaseMailbox *main_box; /* set once, atomically */
+
+BaseMailbox *
+base_mailbox_get_main (void)
+{
+  if (g_once_init_enter (&main_box))
+    g_once_init_leave (&main_box, base_mailbox_new (NULL));
+  return main_box;
+}
+
+void
+base_mailbox_clear_main (void)
+{
+  g_clear_pointer (&main_box, base_mailbox_free);
+}

@@ -32,4 +32,10 @@ void base_mailbox_post (BaseMailbox *self, BaseMailFunc func, gpointer data,
 /* base_mailbox_get_depth: how many are queued now (a gauge) */
 guint base_mailbox_get_depth (BaseMailbox *self);
 
+/* base_mailbox_get_main: (transfer none): the process's box on the default
+ * context, for sessions too many to have one each; any thread, made on first
+ * use. base_mailbox_clear_main: at exit, when no other thread is left. */
+BaseMailbox *base_mailbox_get_main (void);
+void base_mailbox_clear_main (void);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BaseMailbox, base_mailbox_free)

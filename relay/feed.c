@@ -2,7 +2,10 @@
 /* RelayFeed: see feed.h. */
 #include "relay/stream-private.h"
 
+#include "base/clock.h"
 #include "relay/log.h"
+
+#define TICK_SLOTS 10 /* parts of a second */
 
 static RelayFeed *
 feed_new (RelayStream *stream, RtcWorker *worker)
@@ -14,6 +17,7 @@ feed_new (RelayStream *stream, RtcWorker *worker)
   self->is_home = worker == stream->home;
   self->history = relay_history_new ();
   self->receivers = g_ptr_array_new ();
+  self->paced = g_ptr_array_new ();
   return self;
 }
 
@@ -211,13 +215,84 @@ relay_stream_get_feed (RelayStream *self, RtcWorker *worker)
   return *slot;
 }
 
+/* One timer serves all: each of its TICK_SLOTS turns a part of them. */
+static gboolean
+feed_on_tick (gpointer data)
+{
+  RelayFeed *self = data;
+  gint64 now_us = base_clock_now_us ();
+
+  self->tick_slot = (self->tick_slot + 1) % TICK_SLOTS;
+  for (guint i = self->tick_slot; i < self->receivers->len; i += TICK_SLOTS)
+    {
+      RelayReceiver *receiver = self->receivers->pdata[i];
+
+      receiver->on_tick (receiver, self, now_us);
+    }
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+feed_on_pace (gpointer data)
+{
+  RelayFeed *self = data;
+  gint64 now_us = base_clock_now_us ();
+
+  /* backwards: who is done takes himself out */
+  for (guint i = self->paced->len; i > 0; i--)
+    {
+      RelayReceiver *receiver = self->paced->pdata[i - 1];
+
+      receiver->on_pace (receiver, self, now_us);
+    }
+  if (self->paced->len > 0)
+    return G_SOURCE_CONTINUE;
+  g_clear_pointer (&self->pace, g_source_unref);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+timer_stop (GSource **timer)
+{
+  if (*timer == NULL)
+    return;
+  g_source_destroy (*timer);
+  g_clear_pointer (timer, g_source_unref);
+}
+
+void
+relay_feed_set_pacing (RelayFeed *self, RelayReceiver *receiver, gboolean is_on)
+{
+  guint index = receiver->pace_index;
+
+  if (is_on == (index != G_MAXUINT))
+    return;
+  if (is_on)
+    {
+      receiver->pace_index = self->paced->len;
+      g_ptr_array_add (self->paced, receiver);
+      if (self->pace == NULL)
+        self->pace = rtc_worker_add_timer (self->worker, RELAY_FEED_PACE_US,
+                                           feed_on_pace, self);
+      return;
+    }
+  receiver->pace_index = G_MAXUINT;
+  g_ptr_array_remove_index_fast (self->paced, index);
+  if (index < self->paced->len)
+    ((RelayReceiver *)self->paced->pdata[index])->pace_index = index;
+}
+
 gboolean
 relay_feed_add_receiver (RelayFeed *self, RelayReceiver *receiver)
 {
   if (self->receivers->len >= RELAY_FEED_MAX_RECEIVERS)
     return FALSE;
   receiver->index = self->receivers->len;
+  receiver->pace_index = G_MAXUINT;
   g_ptr_array_add (self->receivers, receiver);
+  if (self->tick == NULL)
+    self->tick = rtc_worker_add_timer (
+        self->worker, G_USEC_PER_SEC / TICK_SLOTS, feed_on_tick, self);
   feed_subscribe (self, TRUE);
   return TRUE;
 }
@@ -229,11 +304,15 @@ relay_feed_remove_receiver (RelayFeed *self, RelayReceiver *receiver)
 
   g_return_if_fail (index < self->receivers->len
                     && self->receivers->pdata[index] == receiver);
+  relay_feed_set_pacing (self, receiver, FALSE);
   g_ptr_array_remove_index_fast (self->receivers, index);
   if (index < self->receivers->len)
     ((RelayReceiver *)self->receivers->pdata[index])->index = index;
-  if (self->receivers->len == 0)
-    feed_subscribe (self, FALSE);
+  if (self->receivers->len > 0)
+    return;
+  timer_stop (&self->tick);
+  timer_stop (&self->pace);
+  feed_subscribe (self, FALSE);
 }
 
 guint

@@ -17,14 +17,20 @@
 
 
 #define RELAY_FEED_MAX_RECEIVERS 16384
+#define RELAY_FEED_PACE_US 5000
 
 
 typedef struct _RelayReceiver RelayReceiver;
 struct _RelayReceiver {
-  /* packets [from, to) of the log are new. Must not add or remove receivers */
+  /* packets [from, to) of the log are new */
   void (*on_packets) (RelayReceiver *self, RelayFeed *feed, guint64 from,
                       guint64 to);
-  guint index; /* private to the feed */
+  /* about once a second, spread over it: reports, statistics */
+  void (*on_tick) (RelayReceiver *self, RelayFeed *feed, gint64 now_us);
+  /* each RELAY_FEED_PACE_US while pacing is on. None of the three may add or
+   * remove receivers. */
+  void (*on_pace) (RelayReceiver *self, RelayFeed *feed, gint64 now_us);
+  guint index, pace_index; /* private to the feed */
 };
 
 /* relay_stream_get_feed: the feed of @worker (the calling thread's), made on
@@ -36,6 +42,9 @@ RelayFeed *relay_stream_get_feed (RelayStream *self, RtcWorker *worker);
 gboolean relay_feed_add_receiver (RelayFeed *self, RelayReceiver *receiver);
 void relay_feed_remove_receiver (RelayFeed *self, RelayReceiver *receiver);
 guint relay_feed_get_n_receivers (RelayFeed *self);
+/* turn on_pace on or off; may be called inside on_packets and on_pace */
+void relay_feed_set_pacing (RelayFeed *self, RelayReceiver *receiver,
+                            gboolean is_on);
 
 guint64 relay_feed_get_tail (RelayFeed *self); /* oldest position held */
 guint64 relay_feed_get_head (RelayFeed *self); /* next position */

@@ -46,6 +46,9 @@ struct _RelayFeed
   gboolean is_home;
   RelayHistory *history;
   GPtrArray *receivers; /* of RelayReceiver, borrowed */
+  GPtrArray *paced;     /* those of them that are catching up */
+  GSource *tick, *pace; /* owned, NULL while there is nobody */
+  guint tick_slot;
   guint64 dispatched;   /* receivers have been told up to here */
   gboolean is_deferred; /* dispatch is due this turn; holds a stream ref */
   RelayClock clocks[RTC_MEDIA_N_KINDS];

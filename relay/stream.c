@@ -36,6 +36,7 @@ feed_free (RelayFeed *feed)
 {
   relay_history_free (feed->history);
   g_ptr_array_unref (feed->receivers);
+  g_ptr_array_unref (feed->paced);
   g_clear_pointer (&feed->params, g_bytes_unref);
   g_free (feed);
 }

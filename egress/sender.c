@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* EgressSender: see sender.h. */
+#include "egress/sender.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "rtc/rtp.h"
+
+#define RTP_HEADER_BYTES 12
+#define MAX_EXT_BYTES 300
+#define EXT_ONE_BYTE 0xbede
+#define EXT_TWO_BYTE 0x1000
+/* repairs may use half of what the viewer gets, and this much at once */
+#define REPAIR_BURST_BYTES (256 * 1024)
+#define MIN_REPAIR_INTERVAL_US (5 * BASE_US_PER_MS)
+
+void
+egress_sender_init (EgressSender *self,
+                    const EgressViewerTrack tracks[RTC_MEDIA_N_KINDS])
+{
+  memset (self, 0, sizeof *self);
+  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+    {
+      self->tracks[k].params = tracks[k];
+      self->tracks[k].rtx_next = (guint64)g_random_int_range (1, 1 << 15);
+    }
+  self->repair_tokens_bytes = REPAIR_BURST_BYTES;
+  self->rtt_us = 20 * BASE_US_PER_MS;
+}
+
+void
+egress_sender_set_playout_delay (EgressSender *self, int min_ms, int max_ms)
+{
+  guint min, max;
+
+  if (min_ms < 0 || max_ms < min_ms)
+    return;
+  min = (guint)MIN (min_ms / 10, 4095);
+  max = (guint)MIN (max_ms / 10, 4095);
+  self->has_playout_delay = TRUE;
+  self->playout_delay[0] = (guint8)(min >> 4);
+  self->playout_delay[1] = (guint8)(min << 4 | max >> 8);
+  self->playout_delay[2] = (guint8)max;
+}
+
+void
+egress_sender_start (EgressSender *self, RtcMediaKind kind,
+                     guint64 first_ext_seq)
+{
+  EgressTrack *track = &self->tracks[kind];
+  /* one number is left for parameter sets */
+  guint64 first_out = track->is_started
+                          ? track->highest_out + 2
+                          : (guint64)g_random_int_range (2, 1 << 15);
+
+  track->is_started = TRUE;
+  track->first_ext_seq = first_ext_seq;
+  track->seq_offset = first_out - first_ext_seq;
+  track->highest_out = first_out - 1;
+}
+
+static inline void
+put16 (guint8 *at, guint v)
+{
+  at[0] = (guint8)(v >> 8);
+  at[1] = (guint8)v;
+}
+
+static inline void
+put32 (guint8 *at, guint32 v)
+{
+  put16 (at, v >> 16);
+  put16 (at + 2, v & 0xffff);
+}
+
+/* RFC 8285: the one-byte form unless an element does not fit it. */
+static guint
+write_extensions (guint8 *at, const EgressSender *self,
+                  const EgressTrack *track, const RelayPacket *packet)
+{
+  const guint8 *ext = relay_packet_get_ext (packet);
+  guint8 delay_id = self->has_playout_delay && packet->kind == RTC_MEDIA_VIDEO
+                        ? track->params.ext_ids[RTC_EXT_PLAYOUT_DELAY]
+                        : 0;
+  gboolean is_wide = delay_id > 14;
+  guint len = 4;
+
+  for (guint i = 0; i + 1 < packet->ext_len; i += 2 + ext[i + 1])
+    if (track->params.ext_ids[ext[i]] != 0
+        && (ext[i + 1] > 16 || ext[i + 1] == 0
+            || track->params.ext_ids[ext[i]] > 14))
+      is_wide = TRUE;
+#define PUT_ELEMENT(id, data, n)                                               \
+  G_STMT_START                                                                 \
+  {                                                                            \
+    if (is_wide)                                                               \
+      {                                                                        \
+        at[len++] = (id);                                                      \
+        at[len++] = (guint8)(n);                                               \
+      }                                                                        \
+    else                                                                       \
+      at[len++] = (guint8)((id) << 4 | ((n)-1));                               \
+    memcpy (at + len, (data), (n));                                            \
+    len += (n);                                                                \
+  }                                                                            \
+  G_STMT_END
+  if (delay_id != 0)
+    PUT_ELEMENT (delay_id, self->playout_delay, 3);
+  for (guint i = 0; i + 1 < packet->ext_len; i += 2 + ext[i + 1])
+    {
+      guint8 id = track->params.ext_ids[ext[i]];
+
+      if (id != 0)
+        PUT_ELEMENT (id, ext + i + 2, ext[i + 1]);
+    }
+#undef PUT_ELEMENT
+  if (len == 4)
+    return 0;
+  while (len % 4 != 0)
+    at[len++] = 0;
+  put16 (at, is_wide ? EXT_TWO_BYTE : EXT_ONE_BYTE);
+  put16 (at + 2, (len - 4) / 4);
+  return len;
+}
+
+static inline guint
+write_header (guint8 *at, const EgressSender *self, const EgressTrack *track,
+              const RelayPacket *packet, guint8 pt, guint64 out, guint32 ssrc)
+{
+  guint ext_len = 0;
+
+  at[0] = 0x80;
+  at[1] = (guint8)(pt | (packet->flags & RELAY_PACKET_MARKER ? 0x80 : 0));
+  put16 (at + 2, (guint)(out & 0xffff));
+  put32 (at + 4, packet->rtp_ts + track->ts_offset);
+  put32 (at + 8, ssrc);
+  if (G_UNLIKELY (packet->ext_len > 0 || self->has_playout_delay))
+    ext_len = write_extensions (at + RTP_HEADER_BYTES, self, track, packet);
+  if (ext_len > 0)
+    at[0] |= 0x10;
+  return RTP_HEADER_BYTES + ext_len;
+}
+
+/* Seals one packet under its own number: the same bytes each time. */
+static gsize
+sender_put (EgressSender *self, EgressTrack *track, const RelayPacket *packet,
+            guint64 out)
+{
+  guint8 *at =
+      rtc_batch_reserve (self->batch, self->path,
+                         RTP_HEADER_BYTES + MAX_EXT_BYTES + packet->payload_len
+                             + RTC_SRTP_MAX_TRAILER);
+  guint header_len = write_header (at, self, track, packet, track->params.pt,
+                                   out, track->params.ssrc);
+  gsize len =
+      rtc_srtp_out_seal (self->srtp, at, header_len, NULL, 0, packet->payload,
+                         packet->payload_len, (guint32)(out >> 16));
+
+  rtc_batch_commit (self->batch, len);
+  return len;
+}
+
+gsize
+egress_sender_send (EgressSender *self, const RelayPacket *packet)
+{
+  EgressTrack *track = &self->tracks[packet->kind];
+  guint64 out;
+
+  if (!track->params.is_active)
+    return 0;
+  if (G_UNLIKELY (!track->is_started))
+    egress_sender_start (self, packet->kind, packet->ext_seq);
+  if (packet->ext_seq < track->first_ext_seq)
+    return 0;
+  out = packet->ext_seq + track->seq_offset;
+  if (out > track->highest_out)
+    track->highest_out = out;
+  track->n_packets++;
+  track->n_bytes += packet->payload_len;
+  self->repair_tokens_bytes = MIN (
+      self->repair_tokens_bytes + packet->payload_len / 2, REPAIR_BURST_BYTES);
+  return sender_put (self, track, packet, out);
+}
+
+void
+egress_sender_send_params (EgressSender *self, const guint8 *payload,
+                           guint payload_len, guint32 rtp_ts)
+{
+  EgressTrack *track = &self->tracks[RTC_MEDIA_VIDEO];
+  RelayPacket packet = {
+    .payload = payload,
+    .payload_len = (guint16)payload_len,
+    .rtp_ts = rtp_ts,
+    .kind = RTC_MEDIA_VIDEO,
+  };
+
+  sender_put (self, track, &packet, track->highest_out);
+  track->n_packets++;
+  track->n_bytes += payload_len;
+}
+
+static gsize
+sender_put_rtx (EgressSender *self, EgressTrack *track,
+                const RelayPacket *packet, guint64 out)
+{
+  guint8 *at =
+      rtc_batch_reserve (self->batch, self->path,
+                         RTP_HEADER_BYTES + MAX_EXT_BYTES + 2
+                             + packet->payload_len + RTC_SRTP_MAX_TRAILER);
+  guint64 rtx = track->rtx_next++;
+  guint header_len =
+      write_header (at, self, track, packet, (guint8)track->params.rtx_pt, rtx,
+                    track->params.rtx_ssrc);
+  guint8 osn[2];
+  gsize len;
+
+  put16 (osn, (guint)(out & 0xffff));
+  len = rtc_srtp_out_seal (self->srtp, at, header_len, osn, sizeof osn,
+                           packet->payload, packet->payload_len,
+                           (guint32)(rtx >> 16));
+  rtc_batch_commit (self->batch, len);
+  return len;
+}
+
+gboolean
+egress_sender_repair (EgressSender *self, RelayFeed *feed, RtcMediaKind kind,
+                      guint16 seq, gint64 now_us)
+{
+  EgressTrack *track = &self->tracks[kind];
+  const RelayPacket *packet;
+  guint64 out, ext_seq;
+  guint slot;
+
+  if (!track->is_started)
+    return FALSE;
+  out = rtc_seq_unwrap (track->highest_out, seq);
+  ext_seq = out - track->seq_offset;
+  if (out > track->highest_out || ext_seq < track->first_ext_seq
+      || ext_seq > G_MAXINT64)
+    return FALSE;
+  packet = relay_feed_find (feed, kind, ext_seq);
+  if (packet == NULL || self->repair_tokens_bytes < packet->payload_len)
+    return FALSE;
+  slot = ext_seq % EGRESS_SENDER_N_RECENT;
+  if (self->recent[kind][slot].ext_seq == ext_seq
+      && now_us - self->recent[kind][slot].at_us
+             < MAX (self->rtt_us, MIN_REPAIR_INTERVAL_US))
+    return FALSE;
+  self->recent[kind][slot].ext_seq = ext_seq;
+  self->recent[kind][slot].at_us = now_us;
+  if (track->params.rtx_pt >= 0)
+    self->repair_tokens_bytes -=
+        (gint64)sender_put_rtx (self, track, packet, out);
+  else
+    self->repair_tokens_bytes -= (gint64)sender_put (self, track, packet, out);
+  return TRUE;
+}
