@@ -2,7 +2,6 @@
 /* base/settings-value: text to value, by type. */
 #include "base/settings-value.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -87,7 +86,7 @@ parse_with_unit (const BaseSettingSpec *spec, const char *text,
   for (; units->name; units++)
     if (g_ascii_strcasecmp (unit, units->name) == 0)
       {
-        number = round (number * units->factor);
+        number = number * units->factor + 0.5; /* to the nearest */
         if (!(number <= NUMBER_MAX))
           return bad (error, "is too large");
         if (!check_bounds (spec, (gint64)number, base_unit, error))

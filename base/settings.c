@@ -129,7 +129,11 @@ set (BaseSettings *self, const char *key, const char *text, const char *origin,
   if (self->specs[i].type == BASE_SETTING_SECRET)
     g_prefix_error (error, "%s: %s: the value ", origin, key);
   else
-    g_prefix_error (error, "%s: %s: \"%s\" ", origin, key, text);
+    {
+      g_autofree char *valid = g_utf8_make_valid (text, -1);
+
+      g_prefix_error (error, "%s: %s: \"%s\" ", origin, key, valid);
+    }
   return FALSE;
 }
 

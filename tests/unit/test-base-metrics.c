@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Metrics: the text that Prometheus reads, and counting from many threads. */
+#include "base/metrics.h"
+
+#include <math.h>
+#include <string.h>
+
+static void
+test_counter (void)
+{
+  g_autoptr (BaseMetrics) metrics = base_metrics_new ();
+  BaseCounter *a, *b;
+  g_autofree char *text = NULL;
+
+  a = base_metrics_add_counter (metrics, "m_joins_total", "kind=\"whep\"",
+                                "Joins.\nAnd \\ more");
+  b = base_metrics_add_counter (metrics, "m_joins_total", NULL, "x");
+  g_assert_true (a != b);
+  g_assert_true (a
+                 == base_metrics_add_counter (metrics, "m_joins_total",
+                                              "kind=\"whep\"", "x"));
+  base_counter_add (a, 3);
+  base_counter_add (a, 4);
+  base_counter_set (base_metrics_add_gauge (metrics, "m_now", NULL, "Now."),
+                    -5);
+  text = base_metrics_render (metrics);
+  g_assert_cmpstr (text, ==,
+                   "# HELP m_joins_total Joins.\\nAnd \\\\ more\n"
+                   "# TYPE m_joins_total counter\n"
+                   "m_joins_total{kind=\"whep\"} 7\n"
+                   "m_joins_total 0\n"
+                   "# HELP m_now Now.\n"
+                   "# TYPE m_now gauge\n"
+                   "m_now -5\n");
+}
+
+static void
+test_null_is_fine (void)
+{
+  base_counter_add (NULL, 1);
+  base_counter_set (NULL, 1);
+  base_histogram_observe (NULL, 1);
+  g_assert_cmpint (base_counter_get (NULL), ==, 0);
+}
+
+static void
+test_common_labels (void)
+{
+  g_autoptr (BaseMetrics) metrics = base_metrics_new ();
+  g_autofree char *text = NULL;
+
+  base_metrics_add_counter (metrics, "a_total", NULL, "A.");
+  base_metrics_add_counter (metrics, "b_total", "x=\"1\"", "B.");
+  base_metrics_set_common_labels (metrics, "tree_id=\"main\"");
+  text = base_metrics_render (metrics);
+  g_assert_nonnull (strstr (text, "\na_total{tree_id=\"main\"} 0\n"));
+  g_assert_nonnull (strstr (text, "\nb_total{tree_id=\"main\",x=\"1\"} 0\n"));
+}
+
+static void
+test_histogram (void)
+{
+  static const double bounds[] = { 0.005, 0.1, 1 };
+  g_autoptr (BaseMetrics) metrics = base_metrics_new ();
+  BaseHistogram *histogram = base_metrics_add_histogram (
+      metrics, "h_seconds", "p=\"a\"", "H.", bounds, 3);
+  g_autofree char *text = NULL;
+
+  g_assert_true (histogram
+                 == base_metrics_add_histogram (metrics, "h_seconds", "p=\"a\"",
+                                                "H.", bounds, 3));
+  base_histogram_observe (histogram, 0.005); /* bounds are inclusive */
+  base_histogram_observe (histogram, 0.0625);
+  base_histogram_observe (histogram, 0.5);
+  base_histogram_observe (histogram, 64);
+  base_histogram_observe (histogram, NAN); /* would spoil the sum for ever */
+  text = base_metrics_render (metrics);
+  g_assert_cmpstr (text, ==,
+                   "# HELP h_seconds H.\n"
+                   "# TYPE h_seconds histogram\n"
+                   "h_seconds_bucket{p=\"a\",le=\"0.005\"} 1\n"
+                   "h_seconds_bucket{p=\"a\",le=\"0.1\"} 2\n"
+                   "h_seconds_bucket{p=\"a\",le=\"1\"} 3\n"
+                   "h_seconds_bucket{p=\"a\",le=\"+Inf\"} 4\n"
+                   "h_seconds_sum{p=\"a\"} 64.5675\n"
+                   "h_seconds_count{p=\"a\"} 4\n");
+}
+
+static void
+collect (BaseMetricsWriter *writer, gpointer data)
+{
+  base_metrics_write (writer, "s_bytes", "gauge", "S.", "s=\"1\"", 1);
+  base_metrics_write (writer, "t_total", "counter", "T.", NULL, NAN);
+  base_metrics_write (writer, "s_bytes", "gauge", "S.", "s=\"2\"", 2.5);
+  base_metrics_write (writer, "r_total", "counter", "R.", "s=\"3\"", -INFINITY);
+}
+
+static void
+test_collector_groups (void)
+{
+  g_autoptr (BaseMetrics) metrics = base_metrics_new ();
+  g_autofree char *text = NULL, *again = NULL;
+
+  base_metrics_add_counter (metrics, "r_total", NULL, "R.");
+  base_metrics_add_collector (metrics, collect, NULL);
+  text = base_metrics_render (metrics);
+  g_assert_cmpstr (text, ==,
+                   "# HELP r_total R.\n# TYPE r_total counter\n"
+                   "r_total 0\nr_total{s=\"3\"} -Inf\n"
+                   "# HELP s_bytes S.\n# TYPE s_bytes gauge\n"
+                   "s_bytes{s=\"1\"} 1\ns_bytes{s=\"2\"} 2.5\n"
+                   "# HELP t_total T.\n# TYPE t_total counter\n"
+                   "t_total NaN\n");
+  again = base_metrics_render (metrics);
+  g_assert_cmpstr (text, ==, again);
+}
+
+static void
+test_label_escapes (void)
+{
+  g_autofree char *label = base_metrics_label ("s", "a\"b\\c\nd\xff");
+
+  g_assert_cmpstr (label, ==, "s=\"a\\\"b\\\\c\\nd\357\277\275\"");
+}
+
+#define N_THREADS 4
+#define N_ADDS 20000
+
+typedef struct
+{
+  BaseCounter *counter;
+  BaseHistogram *histogram;
+} Pair;
+
+static gpointer
+adder (gpointer data)
+{
+  Pair *pair = data;
+
+  for (int i = 0; i < N_ADDS; i++)
+    {
+      base_counter_add (pair->counter, 1);
+      base_histogram_observe (pair->histogram, 0.5);
+    }
+  return NULL;
+}
+
+static void
+test_many_threads (void)
+{
+  static const double bounds[] = { 1 };
+  g_autoptr (BaseMetrics) metrics = base_metrics_new ();
+  Pair pair = {
+    base_metrics_add_counter (metrics, "c_total", NULL, "C."),
+    base_metrics_add_histogram (metrics, "h", NULL, "H.", bounds, 1),
+  };
+  GThread *threads[N_THREADS];
+  g_autofree char *text = NULL;
+
+  for (int i = 0; i < N_THREADS; i++)
+    threads[i] = g_thread_new ("adder", adder, &pair);
+  for (int i = 0; i < N_THREADS; i++)
+    g_thread_join (threads[i]);
+  g_assert_cmpint (base_counter_get (pair.counter), ==, N_THREADS * N_ADDS);
+  text = base_metrics_render (metrics);
+  g_assert_nonnull (strstr (text, "\nh_count 80000\n"));
+  g_assert_nonnull (strstr (text, "\nh_sum 40000\n"));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/base/metrics/counter", test_counter);
+  g_test_add_func ("/base/metrics/null-is-fine", test_null_is_fine);
+  g_test_add_func ("/base/metrics/common-labels", test_common_labels);
+  g_test_add_func ("/base/metrics/histogram", test_histogram);
+  g_test_add_func ("/base/metrics/collector-groups", test_collector_groups);
+  g_test_add_func ("/base/metrics/label-escapes", test_label_escapes);
+  g_test_add_func ("/base/metrics/many-threads", test_many_threads);
+  return g_test_run ();
+}
