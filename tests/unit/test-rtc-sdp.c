@@ -1,0 +1,984 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of rtc/sdp on the offers of real clients and on what may not be. */
+#include <gst/sdp/sdp.h>
+#include <string.h>
+
+#include "rtc/sdp.h"
+
+static char *
+load_offer (const char *name)
+{
+  g_autofree char *path = NULL, *text = NULL;
+  g_autoptr (GError) error = NULL;
+  const char *dir = g_getenv ("TEST_DATA_DIR");
+
+  path =
+      g_build_filename (dir != NULL ? dir : "tests/data", "offers", name, NULL);
+  g_file_get_contents (path, &text, NULL, &error);
+  g_assert_no_error (error);
+  return g_steal_pointer (&text);
+}
+
+static RtcSdp *
+parse (const char *text, gboolean is_offer)
+{
+  g_autoptr (GError) error = NULL;
+  RtcSdp *sdp = rtc_sdp_parse (text, is_offer, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (sdp);
+  return sdp;
+}
+
+static RtcSdp *
+parse_offer (const char *name)
+{
+  g_autofree char *text = load_offer (name);
+  return parse (text, TRUE);
+}
+
+static RtcSdpMedia *
+media_at (RtcSdp *sdp, guint i)
+{
+  g_assert_cmpuint (i, <, sdp->media->len);
+  return g_ptr_array_index (sdp->media, i);
+}
+
+static RtcSdpCodec *
+codec_at (RtcSdpMedia *media, guint i)
+{
+  g_assert_cmpuint (i, <, media->codecs->len);
+  return &g_array_index (media->codecs, RtcSdpCodec, i);
+}
+
+/* @old becomes @new once; both ends may be several lines */
+static char *
+replace (const char *text, const char *old, const char *new)
+{
+  const char *at = strstr (text, old);
+
+  g_assert_nonnull (at);
+  return g_strdup_printf ("%.*s%s%s", (int)(at - text), text, new,
+                          at + strlen (old));
+}
+
+static void
+test_obs (gconstpointer data)
+{
+  const char *name = data;
+  g_autoptr (RtcSdp) sdp = parse_offer (name);
+  gboolean is_master = g_str_has_prefix (name, "obs-master");
+  gboolean is_simulcast = strstr (name, "simulcast") != NULL;
+  RtcSdpMedia *audio = media_at (sdp, 0), *video = media_at (sdp, 1);
+  RtcSdpCodec *codec;
+
+  g_assert_cmpuint (sdp->media->len, ==, 2);
+  g_assert_cmpuint (strlen (sdp->ice_ufrag), ==, 4);
+  g_assert_cmpuint (strlen (sdp->ice_pwd), ==, 22);
+  g_assert_true (sdp->has_trickle); /* "ice2,trickle" is one word */
+  g_assert_false (sdp->ice_lite);
+  g_assert_cmpstr (sdp->fingerprint_hash, ==, "sha-256");
+  g_assert_cmpuint (strlen (sdp->fingerprint), ==, 95);
+  g_assert_cmpint (sdp->setup, ==, RTC_SETUP_ACTPASS);
+  g_assert_cmpuint (sdp->candidates->len, ==, 0);
+  g_assert_cmpuint (sdp->session_id, >, 0);
+  g_assert_cmpuint (sdp->session_version, ==, 0);
+
+  g_assert_cmpint (audio->kind, ==, RTC_MEDIA_AUDIO);
+  g_assert_cmpstr (audio->mid, ==, "0");
+  g_assert_false (audio->is_rejected); /* port 9 */
+  g_assert_cmpint (audio->direction, ==, RTC_DIR_SENDONLY);
+  g_assert_true (audio->rtcp_mux);
+  g_assert_false (audio->rtcp_mux_only);
+  g_assert_false (audio->rtcp_rsize);
+  g_assert_cmpuint (audio->n_ssrcs, ==, 1);
+  g_assert_cmpuint (audio->ssrcs[0], ==, 305419896);
+  g_assert_cmpstr (audio->cname, ==, "CNAME16CHARSxxxx");
+  g_assert_cmpstr (audio->msid_stream, ==, "MEDIASTREAMID123");
+  g_assert_cmpstr (audio->msid_track, ==, "MEDIASTREAMID123-audio");
+  g_assert_cmpuint (audio->codecs->len, ==, 1);
+  codec = codec_at (audio, 0);
+  g_assert_cmpint (codec->codec, ==, RTC_CODEC_OPUS);
+  g_assert_cmpuint (codec->pt, ==, 111);
+  g_assert_cmpuint (codec->channels, ==, 2);
+  g_assert_cmpuint (codec->clock_hz, ==, 48000);
+  g_assert_cmpint (codec->rtx_pt, ==, -1);
+  g_assert_false (codec->nack);
+  g_assert_cmpstr (codec->fmtp, ==,
+                   "minptime=10;maxaveragebitrate=96000;stereo=1;"
+                   "sprop-stereo=1;useinbandfec=1");
+
+  g_assert_cmpint (video->kind, ==, RTC_MEDIA_VIDEO);
+  g_assert_cmpstr (video->mid, ==, "1");
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_MID], ==, 1);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_RID], ==, 2);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_TRANSPORT_CC], ==, 0);
+  g_assert_cmpuint (video->codecs->len, ==, 1);
+  codec = codec_at (video, 0);
+  g_assert_cmpuint (codec->pt, ==, 96);
+  g_assert_cmpuint (codec->channels, ==, 0);
+  g_assert_cmpint (codec->codec, ==,
+                   strstr (name, "av1")    ? RTC_CODEC_AV1
+                   : strstr (name, "hevc") ? RTC_CODEC_H265
+                                           : RTC_CODEC_H264);
+  if (codec->codec == RTC_CODEC_H264)
+    g_assert_cmpstr (codec->fmtp, ==,
+                     "profile-level-id=42e01f;packetization-mode=1;"
+                     "level-asymmetry-allowed=1");
+  else
+    g_assert_null (codec->fmtp);
+  g_assert_true (codec->nack && codec->pli && codec->remb);
+  g_assert_cmpint (codec->fir, ==, is_master);
+  g_assert_false (codec->twcc);
+  g_assert_cmpint (video->has_simulcast, ==, is_simulcast);
+  g_assert_cmpuint (video->n_rids, ==, is_simulcast ? 3 : 0);
+  g_assert_cmpuint (video->n_ssrcs, ==, is_simulcast ? 0 : 1);
+  for (guint i = 0; i < video->n_rids; i++)
+    g_assert_cmpint (video->rids[i][0], ==, '0' + (int)i);
+}
+
+static void
+test_chromium (void)
+{
+  g_autoptr (RtcSdp) sdp = parse_offer ("chromium-156-recvonly.sdp");
+  RtcSdpMedia *video = media_at (sdp, 0), *audio = media_at (sdp, 1);
+  const RtcSdpCodec *codec;
+
+  g_assert_cmpuint (sdp->session_id, ==,
+                    G_GUINT64_CONSTANT (1109611402328057565));
+  g_assert_cmpuint (sdp->session_version, ==, 2);
+  g_assert_cmpstr (sdp->ice_ufrag, ==, "Bsjb");
+  g_assert_cmpstr (sdp->ice_pwd, ==, "ctP0GlfeSpFuwrhnJToTtADd");
+  g_assert_true (g_str_has_prefix (sdp->fingerprint, "7B:B4:66:32"));
+  g_assert_cmpint (video->direction, ==, RTC_DIR_RECVONLY);
+  g_assert_true (video->rtcp_rsize);
+  g_assert_false (video->rtcp_mux_only);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_ABS_SEND_TIME], ==, 2);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_VIDEO_ORIENTATION], ==, 3);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_TRANSPORT_CC], ==, 4);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_PLAYOUT_DELAY], ==, 5);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_MID], ==, 9);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_RID], ==, 10);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_REPAIRED_RID], ==, 11);
+  g_assert_cmpuint (audio->ext_ids[RTC_EXT_AUDIO_LEVEL], ==, 14);
+  /* VP8, 4 VP9, 8 H264, 2 AV1; red, ulpfec and flexfec are not codecs */
+  g_assert_cmpuint (video->codecs->len, ==, 15);
+  codec = codec_at (video, 0);
+  g_assert_cmpint (codec->codec, ==, RTC_CODEC_VP8);
+  g_assert_cmpint (codec->rtx_pt, ==, 97);
+  g_assert_true (codec->nack && codec->pli && codec->fir && codec->remb
+                 && codec->twcc);
+  codec = codec_at (video, 3); /* payload types below 64 are in use */
+  g_assert_cmpuint (codec->pt, ==, 35);
+  g_assert_cmpint (codec->rtx_pt, ==, 36);
+  g_assert_cmpuint (audio->codecs->len, ==, 1);
+
+  codec = rtc_sdp_pick_codec (video, RTC_CODEC_H264, NULL, 0);
+  g_assert_cmpuint (codec->pt, ==, 108);
+  codec = rtc_sdp_pick_codec (video, RTC_CODEC_H264, NULL, 0x640c28);
+  g_assert_cmpuint (codec->pt, ==, 108); /* no high: 42e01f */
+  codec = rtc_sdp_pick_codec (video, RTC_CODEC_H264, NULL, 0x4d0029);
+  g_assert_cmpuint (codec->pt, ==, 116);
+  codec = rtc_sdp_pick_codec (video, RTC_CODEC_H264, NULL, 0x420028);
+  g_assert_cmpuint (codec->pt, ==, 102);
+  codec = rtc_sdp_pick_codec (video, RTC_CODEC_H264, NULL, 0xf40028);
+  g_assert_cmpuint (codec->pt, ==, 41);
+  codec = rtc_sdp_pick_codec (video, RTC_CODEC_VP9, NULL, 0);
+  g_assert_cmpuint (codec->pt, ==, 98);
+  codec = rtc_sdp_pick_codec (video, RTC_CODEC_VP9, "profile-id=2", 0);
+  g_assert_cmpuint (codec->pt, ==, 100);
+  codec = rtc_sdp_pick_codec (video, RTC_CODEC_AV1, NULL, 0);
+  g_assert_cmpuint (codec->pt, ==, 45);
+  g_assert_null (rtc_sdp_pick_codec (video, RTC_CODEC_AV1, "profile=2", 0));
+  g_assert_null (rtc_sdp_pick_codec (video, RTC_CODEC_H265, NULL, 0));
+  g_assert_null (rtc_sdp_pick_codec (video, RTC_CODEC_NONE, NULL, 0));
+  codec = rtc_sdp_pick_codec (audio, RTC_CODEC_OPUS, "stereo=1", 0);
+  g_assert_cmpuint (codec->pt, ==, 111);
+}
+
+static void
+test_firefox (void)
+{
+  g_autoptr (RtcSdp) sdp = parse_offer ("firefox-153-recvonly.sdp");
+  RtcSdpMedia *video = media_at (sdp, 0), *audio = media_at (sdp, 1);
+
+  g_assert_true (g_str_has_prefix (sdp->fingerprint, "76:63:A4"));
+  g_assert_cmpstr (sdp->ice_ufrag, ==, "197b1f98");
+  g_assert_true (sdp->has_trickle);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_PLAYOUT_DELAY], ==, 6);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_MID], ==, 3);
+  g_assert_cmpuint (audio->ext_ids[RTC_EXT_AUDIO_LEVEL], ==, 1);
+  g_assert_cmpuint (video->codecs->len, ==, 3);
+  g_assert_cmpint (codec_at (video, 0)->codec, ==, RTC_CODEC_VP8);
+  g_assert_cmpint (codec_at (video, 0)->rtx_pt, ==, 124);
+  g_assert_cmpint (codec_at (video, 1)->rtx_pt, ==, 125);
+  g_assert_cmpint (codec_at (video, 2)->codec, ==, RTC_CODEC_AV1);
+  g_assert_cmpint (codec_at (video, 2)->rtx_pt, ==, 100);
+  g_assert_null (rtc_sdp_pick_codec (video, RTC_CODEC_H264, NULL, 0));
+  g_assert_cmpuint (video->ssrcs[0], ==, 3749351505);
+  g_assert_cmpuint (audio->codecs->len, ==, 1);
+  g_assert_cmpuint (codec_at (audio, 0)->pt, ==, 109);
+}
+
+static void
+test_safari_high (void)
+{
+  g_autofree char *text = load_offer ("chromium-156-recvonly.sdp");
+  g_autofree char *safari =
+      replace (text, "profile-level-id=42001f", "profile-level-id=640c1f");
+  g_autoptr (RtcSdp) sdp = parse (safari, TRUE);
+  RtcSdpMedia *video = media_at (sdp, 0);
+
+  g_assert_cmpuint (
+      rtc_sdp_pick_codec (video, RTC_CODEC_H264, NULL, 0x640028)->pt, ==, 102);
+  g_assert_cmpuint (
+      rtc_sdp_pick_codec (video, RTC_CODEC_H264, NULL, 0x42c01e)->pt, ==, 108);
+}
+
+static void
+assert_error (const char *text, gboolean is_offer, RtcSdpError code,
+              const char *name)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (rtc_sdp_parse (text, is_offer, &error));
+  g_assert_error (error, RTC_SDP_ERROR, (int)code);
+  g_assert_cmpstr (rtc_sdp_error_code (error), ==, name);
+}
+
+static void
+test_errors (void)
+{
+  static const struct
+  {
+    const char *old, *new;
+    RtcSdpError code;
+    const char *name;
+  } rows[] = {
+    { "v=0\r\n", "", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "v=0", "v=1", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "o=rtc", "x=rtc", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "s=-", "\x01", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "s=-", "s=\x80", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "s=-", "hello", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "s=-", "s=a\rb", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "m=audio 9 UDP", "m=audio x UDP", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "m=audio 9 UDP", "m=audio 65536 UDP", RTC_SDP_ERROR_SYNTAX,
+      "sdp-syntax" },
+    { "m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=audio", RTC_SDP_ERROR_SYNTAX,
+      "sdp-syntax" },
+    { "SAVPF 111", "SAVPF abc", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "SAVPF 111", "SAVPF 128", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "H264/90000", "H264", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "H264/90000", "H264/9z", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "rtpmap:96", "rtpmap:9x", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "fmtp:96", "fmtp:", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "rtcp-fb:96", "rtcp-fb:x", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "extmap:1 ", "extmap:x ", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "extmap:1 ", "extmap:1,", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "ssrc:305419896 c", "ssrc:30541989600 c", RTC_SDP_ERROR_SYNTAX,
+      "sdp-syntax" },
+    { "sha-256 B2", "sha-256 G2", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "sha-256 B2:", "sha-256 ", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "a=mid:0", "a=mid:a b", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "a=mid:0", "a=mid:", RTC_SDP_ERROR_SYNTAX, "sdp-syntax" },
+    { "a=mid:0", "a=mid:12345678901234567", RTC_SDP_ERROR_LIMIT, "sdp-limit" },
+    { "a=mid:1", "a=mid:0", RTC_SDP_ERROR_BUNDLE, "sdp-bundle" },
+    { "a=mid:1", "a=foo", RTC_SDP_ERROR_BUNDLE, "sdp-bundle" },
+    { "a=group:BUNDLE 0 1", "a=group:BUNDLE 0", RTC_SDP_ERROR_BUNDLE,
+      "sdp-bundle" },
+    { "a=group:BUNDLE 0 1", "a=group:LS 0 1", RTC_SDP_ERROR_BUNDLE,
+      "sdp-bundle" },
+    { "a=fingerprint:sha-256", "a=fingerprint:md5",
+      RTC_SDP_ERROR_NO_FINGERPRINT, "sdp-no-fingerprint" },
+    { "a=fingerprint", "a=x", RTC_SDP_ERROR_NO_FINGERPRINT,
+      "sdp-no-fingerprint" },
+    { "a=ice-ufrag:FV4I", "a=x", RTC_SDP_ERROR_NO_ICE, "sdp-no-ice" },
+    { "a=ice-ufrag:FV4I", "a=ice-ufrag:FV4", RTC_SDP_ERROR_NO_ICE,
+      "sdp-no-ice" },
+    { "a=ice-ufrag:FV4I", "a=ice-ufrag:FV:I", RTC_SDP_ERROR_NO_ICE,
+      "sdp-no-ice" },
+    { "a=ice-pwd:H", "a=ice-pwd:", RTC_SDP_ERROR_NO_ICE, "sdp-no-ice" },
+    { "a=ice-pwd:", "a=x:", RTC_SDP_ERROR_NO_ICE, "sdp-no-ice" },
+    { "a=setup:actpass", "a=setup:passive", RTC_SDP_ERROR_SETUP, "sdp-setup" },
+    { "a=setup:actpass", "a=setup:holdconn", RTC_SDP_ERROR_SETUP, "sdp-setup" },
+    { "a=setup:actpass", "a=x", RTC_SDP_ERROR_SETUP, "sdp-setup" },
+  };
+  g_autofree char *offer = load_offer ("obs-v0.21-h264.sdp");
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autofree char *text = replace (offer, rows[i].old, rows[i].new);
+      g_test_message ("%s -> %s", rows[i].old, rows[i].new);
+      assert_error (text, TRUE, rows[i].code, rows[i].name);
+    }
+  assert_error (offer, FALSE, RTC_SDP_ERROR_SETUP, "sdp-setup");
+  assert_error ("", TRUE, RTC_SDP_ERROR_SYNTAX, "sdp-syntax");
+  assert_error ("{\"a\":1}", TRUE, RTC_SDP_ERROR_SYNTAX, "sdp-syntax");
+  g_assert_cmpstr (rtc_sdp_error_code (NULL), ==, "sdp-syntax");
+}
+
+static void
+test_no_media (void)
+{
+  g_autofree char *offer = load_offer ("obs-v0.21-h264.sdp");
+  g_autofree char *bare =
+      g_strndup (offer, (gsize)(strstr (offer, "m=audio") - offer));
+  g_autofree char *half = replace (offer, "m=audio 9", "m=audio 0");
+  g_autofree char *none = replace (half, "m=video 9", "m=video 0");
+  g_autofree char *data = replace (half, "m=video 9 UDP/TLS/RTP/SAVPF 96",
+                                   "m=application 9 UDP/DTLS/SCTP x");
+  g_autoptr (RtcSdp) sdp = NULL;
+
+  assert_error (bare, TRUE, RTC_SDP_ERROR_NO_MEDIA, "sdp-no-media");
+  assert_error (none, TRUE, RTC_SDP_ERROR_NO_MEDIA, "sdp-no-media");
+  assert_error (data, TRUE, RTC_SDP_ERROR_NO_MEDIA, "sdp-no-media");
+  sdp = parse (half, TRUE);
+  g_assert_true (media_at (sdp, 0)->is_rejected);
+  g_assert_false (media_at (sdp, 1)->is_rejected);
+}
+
+/* One below and one above each bound */
+static void
+test_limits (void)
+{
+  g_autofree char *offer = load_offer ("obs-v0.21-h264.sdp");
+  g_autofree char *simulcast = load_offer ("obs-v0.21-h264-simulcast.sdp");
+
+  for (int over = 0; over < 2; over++)
+    {
+      GString *text = g_string_new (offer);
+      g_autoptr (GString) rids = g_string_new ("a=simulcast:send r0");
+      g_autoptr (GString) formats = g_string_new ("SAVPF 111");
+      g_autofree char *many_rids = NULL, *many_formats = NULL;
+
+      while (text->len < RTC_SDP_MAX_BYTES - 4)
+        g_string_append (text, "a=x\n");
+      g_string_append_len (text, "a=xxxx",
+                           RTC_SDP_MAX_BYTES - (gssize)text->len);
+      g_string_append (text, over ? "x" : "");
+      for (guint i = 1; i < RTC_SDP_MAX_RIDS + (guint)over; i++)
+        g_string_append_printf (rids, ";r%u", i);
+      for (guint i = 1; i < RTC_SDP_MAX_CODECS + (guint)over; i++)
+        g_string_append (formats, " 111"); /* the number of words counts */
+      many_rids = replace (simulcast, "a=simulcast:send 0;1;2", rids->str);
+      many_formats = replace (offer, "SAVPF 111", formats->str);
+      if (over)
+        {
+          assert_error (text->str, TRUE, RTC_SDP_ERROR_TOO_BIG, "sdp-too-big");
+          assert_error (many_rids, TRUE, RTC_SDP_ERROR_LIMIT, "sdp-limit");
+          assert_error (many_formats, TRUE, RTC_SDP_ERROR_LIMIT, "sdp-limit");
+        }
+      else
+        {
+          g_autoptr (RtcSdp) a = parse (text->str, TRUE);
+          g_autoptr (RtcSdp) b = parse (many_rids, TRUE);
+          g_autoptr (RtcSdp) c = parse (many_formats, TRUE);
+          g_assert_cmpuint (media_at (b, 1)->n_rids, ==, RTC_SDP_MAX_RIDS);
+          g_assert_cmpuint (media_at (c, 0)->codecs->len, ==, 1);
+        }
+      g_string_free (text, TRUE);
+    }
+}
+
+static void
+test_limit_media (void)
+{
+  g_autofree char *offer = load_offer ("obs-v0.21-h264.sdp");
+  g_autoptr (GString) text = g_string_new (offer);
+  g_autoptr (RtcSdp) sdp = NULL;
+
+  for (guint i = 2; i < RTC_SDP_MAX_MEDIA; i++)
+    g_string_append (text, "m=application 0 UDP/DTLS/SCTP x\r\n");
+  sdp = parse (text->str, TRUE);
+  g_assert_cmpuint (sdp->media->len, ==, RTC_SDP_MAX_MEDIA);
+  g_string_append (text, "m=application 0 UDP/DTLS/SCTP x\r\n");
+  assert_error (text->str, TRUE, RTC_SDP_ERROR_LIMIT, "sdp-limit");
+}
+
+/* Candidates and SSRCs above the bound are not kept, and refuse nothing. */
+static void
+test_limit_kept (void)
+{
+  g_autofree char *offer = load_offer ("obs-v0.21-h264.sdp");
+  g_autoptr (GString) lines = g_string_new ("a=mid:0\r\n");
+  g_autofree char *text = NULL;
+  g_autoptr (RtcSdp) sdp = NULL;
+  RtcSdpCandidate *candidate;
+
+  g_string_append (lines, "a=candidate:1 1 udp 1 x.local 1 typ host\r\n"
+                          "a=candidate:1 2 udp 1 1.2.3.4 1 typ host\r\n"
+                          "a=candidate:1 1 udp 1 1.2.3.4 0 typ host\r\n"
+                          "a=candidate:junk\r\n");
+  for (guint i = 0; i < RTC_SDP_MAX_CANDIDATES + 10; i++)
+    g_string_append_printf (lines,
+                            "a=candidate:1 1 UDP %u 10.0.0.1 %u typ host "
+                            "generation 0\r\n",
+                            1000 + i, 5000 + i);
+  for (guint i = 0; i < RTC_SDP_MAX_SSRCS + 10; i++)
+    g_string_append_printf (lines, "a=ssrc:%u cname:x\r\n", i + 1);
+  text = replace (offer, "a=mid:0\r\n", lines->str);
+  sdp = parse (text, TRUE);
+  g_assert_cmpuint (sdp->candidates->len, ==, RTC_SDP_MAX_CANDIDATES);
+  candidate = &g_array_index (sdp->candidates, RtcSdpCandidate, 1);
+  g_assert_cmpstr (candidate->address, ==, "10.0.0.1");
+  g_assert_cmpuint (candidate->port, ==, 5001);
+  g_assert_cmpuint (candidate->priority, ==, 1001);
+  g_assert_cmpuint (media_at (sdp, 0)->n_ssrcs, ==, RTC_SDP_MAX_SSRCS);
+}
+
+static void
+test_shapes (void)
+{
+  g_autofree char *offer = load_offer ("obs-v0.21-h264.sdp");
+  GString *lf = g_string_new (offer);
+  g_autofree char *many = NULL, *only = NULL, *bundle_only = NULL;
+
+  g_string_replace (lf, "\r\n", "\n", 0);
+  {
+    g_autoptr (RtcSdp) sdp = parse (lf->str, TRUE);
+    g_assert_cmpuint (sdp->media->len, ==, 2);
+  }
+  g_string_free (lf, TRUE);
+
+  /* the strongest-supported hash of several; upper case out */
+  many = replace (offer, "a=fingerprint:",
+                  "a=fingerprint:md5 00:11\r\na=fingerprint:SHA-1 "
+                  "aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa:aa"
+                  "\r\na=fingerprint:");
+  {
+    g_autoptr (RtcSdp) sdp = parse (many, TRUE);
+    g_assert_cmpstr (sdp->fingerprint_hash, ==, "sha-256");
+    g_assert_true (g_str_has_prefix (sdp->fingerprint, "B2:12"));
+  }
+  /* one section needs neither BUNDLE nor mid */
+  g_free (many);
+  many = replace (offer, "a=group:BUNDLE 0 1\r\n", "");
+  *strstr (many, "m=video") = '\0';
+  only = replace (many, "a=mid:0\r\n", "");
+  {
+    g_autoptr (RtcSdp) sdp = parse (only, TRUE);
+    g_assert_null (media_at (sdp, 0)->mid);
+  }
+  bundle_only = replace (offer, "m=video 9 UDP/TLS/RTP/SAVPF 96",
+                         "m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=bundle-only");
+  {
+    g_autoptr (RtcSdp) sdp = parse (bundle_only, TRUE);
+    g_assert_false (media_at (sdp, 1)->is_rejected);
+  }
+}
+
+static void
+test_details (void)
+{
+  g_autofree char *offer = load_offer ("obs-v0.21-h264.sdp");
+  g_autofree char *text = replace (
+      offer, "a=mid:1\r\n",
+      "a=mid:1\r\n"
+      "a=ssrc:7 cname:other\r\n"
+      "a=ssrc-group:FID 305419897 7\r\n"
+      "a=ssrc-group:SIM 1 2\r\n"
+      "a=ssrc-group:FID x\r\n"
+      "a=rtcp-fb:* transport-cc\r\n"
+      "a=extmap:3/sendonly "
+      "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time\r\n"
+      "a=extmap:4/recvonly urn:3gpp:video-orientation\r\n"
+      "a=extmap:15 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\n"
+      "a=rid:hi send\r\na=rid:lo recv\r\n"
+      "a=rtpmap:127 foo\r\n");
+  g_autoptr (RtcSdp) sdp = parse (text, TRUE);
+  RtcSdpMedia *video = media_at (sdp, 1);
+  g_autofree char *mode =
+      rtc_sdp_fmtp_get (" A=b; Packetization-Mode = 1", "packetization-mode");
+  g_autofree char *flag = rtc_sdp_fmtp_get ("x;usedtx", "usedtx");
+
+  g_assert_cmpuint (video->n_ssrcs, ==, 1);
+  g_assert_cmpuint (video->ssrcs[0], ==, 305419897);
+  g_assert_cmpuint (video->rtx_ssrcs[0], ==, 7);
+  g_assert_true (codec_at (video, 0)->twcc);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_ABS_CAPTURE_TIME], ==, 3);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_VIDEO_ORIENTATION], ==, 0);
+  g_assert_cmpuint (video->ext_ids[RTC_EXT_REPAIRED_RID], ==, 0);
+  g_assert_cmpuint (video->n_rids, ==, 1);
+  g_assert_cmpstr (video->rids[0], ==, "hi");
+  g_assert_false (video->has_simulcast);
+  g_assert_cmpstr (mode, ==, "1");
+  g_assert_cmpstr (flag, ==, "");
+  g_assert_null (rtc_sdp_fmtp_get ("modes=1", "mode"));
+  g_assert_null (rtc_sdp_fmtp_get (NULL, "mode"));
+}
+
+/* What an endpoint does: answers every section of the offer. */
+static RtcSdp *
+make_answer (const RtcSdp *offer)
+{
+  RtcSdp *answer = rtc_sdp_new ();
+
+  answer->session_id = 42;
+  answer->session_version = 1;
+  answer->ice_ufrag = g_strdup ("abcdefghijklmnop");
+  answer->ice_pwd = g_strdup ("abcdefghijklmnopqrstuvwx");
+  answer->ice_lite = answer->has_trickle = TRUE;
+  answer->fingerprint_hash = g_strdup ("sha-256");
+  answer->fingerprint = g_strdup (offer->fingerprint);
+  answer->setup = RTC_SETUP_PASSIVE;
+  for (guint i = 0; i < offer->media->len; i++)
+    {
+      const RtcSdpMedia *from = g_ptr_array_index (offer->media, i);
+      RtcSdpMedia *to = rtc_sdp_add_media (answer, from->kind, from->mid);
+
+      to->direction = (RtcDirection)((from->direction & 1) << 1
+                                     | (from->direction & 2) >> 1);
+      to->rtcp_mux = to->rtcp_mux_only = to->rtcp_rsize = TRUE;
+      to->raw_type = g_strdup (from->raw_type);
+      to->raw_proto = g_strdup (from->raw_proto);
+      to->raw_formats = g_strdup (from->raw_formats);
+      to->is_other = from->is_other;
+      to->is_rejected = from->is_rejected;
+      if (from->codecs->len > 0)
+        rtc_sdp_media_add_codec (to,
+                                 &g_array_index (from->codecs, RtcSdpCodec, 0));
+      memcpy (to->ext_ids, from->ext_ids, sizeof to->ext_ids);
+      for (guint k = 0; k < from->n_rids; k++)
+        to->rids[to->n_rids++] = g_strdup (from->rids[k]);
+      to->has_simulcast = from->has_simulcast;
+      if (to->direction == RTC_DIR_SENDONLY)
+        {
+          to->msid_stream = g_strdup ("live");
+          to->msid_track = g_strdup_printf ("t%u", i);
+          to->cname = g_strdup ("live");
+          to->ssrcs[0] = 1000 + i;
+          to->rtx_ssrcs[0] = codec_at (to, 0)->rtx_pt >= 0 ? 2000 + i : 0;
+          to->n_ssrcs = 1;
+        }
+    }
+  rtc_sdp_add_candidate (answer, "192.0.2.7", 7200, FALSE);
+  rtc_sdp_add_candidate (answer, "2001:db8::7", 7200, FALSE);
+  rtc_sdp_add_candidate (answer, "192.0.2.7", 7200, TRUE);
+  return answer;
+}
+
+static guint
+count (const char *text, const char *what)
+{
+  guint n = 0;
+
+  for (const char *p = text; (p = strstr (p, what)) != NULL; p++)
+    n++;
+  return n;
+}
+
+static const char *const candidate_re =
+    "^a=candidate:[0-9]+ 1 (udp|tcp) [0-9]+ [0-9a-f.:]+ [0-9]+ typ host"
+    "( tcptype passive)?$";
+
+/* PROTOCOLS.md 1.4: each of these lines, malformed, ends the OBS process. */
+static void
+assert_survivable (const char *text)
+{
+  static const char *const rows[][2] = {
+    { "a=candidate:", NULL },
+    { "a=fingerprint:",
+      "^a=fingerprint:sha-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}$" },
+    { "a=rtpmap:", "^a=rtpmap:[0-9]+ [A-Za-z0-9]+/[0-9]+(/[0-9]+)?$" },
+    { "a=fmtp:", "^a=fmtp:[0-9]+ .+$" },
+    { "a=rtcp-fb:", "^a=rtcp-fb:[0-9]+ .+$" },
+    { "a=extmap:", "^a=extmap:[0-9]+ [^ ]+$" },
+    { "m=", "^m=[a-z]+ [0-9]+ [A-Z/]+( [^ ]+)+$" },
+    { "a=rid:", "^a=rid:[^ ]+ (send|recv)$" },
+    { "a=simulcast:", "^a=simulcast:(send|recv) [^ ]+$" },
+    { "a=ssrc:", "^a=ssrc:[0-9]+ (cname|msid):.+$" },
+    { "a=setup:", "^a=setup:(active|passive|actpass)$" },
+    { "a=ice-ufrag:", "^a=ice-ufrag:.{4,256}$" },
+    { "a=ice-pwd:", "^a=ice-pwd:.{22,256}$" },
+    { "a=mid:", "^a=mid:[^ ]+$" },
+    { "a=group:", "^a=group:BUNDLE( [^ ]+)+$" },
+  };
+  g_auto (GStrv) lines = g_strsplit (text, "\r\n", -1);
+  guint n = g_strv_length (lines);
+
+  g_assert_true (g_str_has_prefix (text, "v=0\r\no=- "));
+  g_assert_true (g_str_has_suffix (text, "\r\n"));
+  g_assert_cmpuint (count (text, "\n"), ==, count (text, "\r\n"));
+  g_assert_cmpuint (count (text, "\r"), ==, count (text, "\r\n"));
+  g_assert_cmpuint (count (text, "\r\nb="), ==, 0);
+  for (guint i = 0; i + 1 < n; i++)
+    {
+      g_assert_true (g_regex_match_simple ("^[a-z]=.", lines[i], 0, 0));
+      for (guint k = 0; k < G_N_ELEMENTS (rows); k++)
+        if (g_str_has_prefix (lines[i], rows[k][0])
+            && !g_regex_match_simple (rows[k][1] ? rows[k][1] : candidate_re,
+                                      lines[i], 0, 0))
+          g_error ("malformed: %s", lines[i]);
+    }
+  /* one fingerprint a section, all the same */
+  g_assert_cmpuint (count (text, "a=fingerprint:"), ==,
+                    count (text, "a=setup:"));
+}
+
+static void
+assert_same_media (const RtcSdpMedia *a, const RtcSdpMedia *b)
+{
+  g_assert_cmpint (a->kind, ==, b->kind);
+  g_assert_cmpstr (a->mid, ==, b->mid);
+  g_assert_cmpint (a->is_other, ==, b->is_other);
+  g_assert_cmpstr (a->raw_proto, ==, b->raw_proto);
+  g_assert_cmpint (a->direction, ==, b->direction);
+  g_assert_cmpint (a->rtcp_mux, ==, b->rtcp_mux);
+  g_assert_cmpint (a->rtcp_mux_only, ==, b->rtcp_mux_only);
+  g_assert_cmpint (a->rtcp_rsize, ==, b->rtcp_rsize);
+  g_assert_cmpstr (a->msid_stream, ==, b->msid_stream);
+  g_assert_cmpstr (a->msid_track, ==, b->msid_track);
+  g_assert_cmpmem (a->ext_ids, sizeof a->ext_ids, b->ext_ids,
+                   sizeof b->ext_ids);
+  g_assert_cmpuint (a->n_ssrcs, ==, b->n_ssrcs);
+  for (guint i = 0; i < a->n_ssrcs; i++)
+    {
+      g_assert_cmpuint (a->ssrcs[i], ==, b->ssrcs[i]);
+      g_assert_cmpuint (a->rtx_ssrcs[i], ==, b->rtx_ssrcs[i]);
+    }
+  g_assert_cmpuint (a->n_rids, ==, b->n_rids);
+  for (guint i = 0; i < a->n_rids; i++)
+    g_assert_cmpstr (a->rids[i], ==, b->rids[i]);
+  g_assert_cmpint (a->has_simulcast, ==, b->has_simulcast);
+  g_assert_cmpuint (a->codecs->len, ==, b->codecs->len);
+  for (guint i = 0; i < a->codecs->len; i++)
+    {
+      RtcSdpCodec *x = &g_array_index (a->codecs, RtcSdpCodec, i);
+      RtcSdpCodec *y = &g_array_index (b->codecs, RtcSdpCodec, i);
+
+      g_assert_cmpuint (x->pt, ==, y->pt);
+      g_assert_cmpint (x->codec, ==, y->codec);
+      g_assert_cmpuint (x->clock_hz, ==, y->clock_hz);
+      g_assert_cmpuint (x->channels, ==, y->channels);
+      g_assert_cmpstr (x->fmtp, ==, y->fmtp);
+      g_assert_cmpint (x->rtx_pt, ==, y->rtx_pt);
+      g_assert_true (x->nack == y->nack && x->pli == y->pli && x->fir == y->fir
+                     && x->remb == y->remb && x->twcc == y->twcc);
+    }
+}
+
+static void
+assert_same (const RtcSdp *a, const RtcSdp *b)
+{
+  g_assert_cmpuint (a->session_id, ==, b->session_id);
+  g_assert_cmpuint (a->session_version, ==, b->session_version);
+  g_assert_cmpstr (a->ice_ufrag, ==, b->ice_ufrag);
+  g_assert_cmpstr (a->ice_pwd, ==, b->ice_pwd);
+  g_assert_cmpint (a->ice_lite, ==, b->ice_lite);
+  g_assert_cmpint (a->has_trickle, ==, b->has_trickle);
+  g_assert_cmpstr (a->fingerprint_hash, ==, b->fingerprint_hash);
+  g_assert_cmpstr (a->fingerprint, ==, b->fingerprint);
+  g_assert_cmpint (a->setup, ==, b->setup);
+  g_assert_cmpuint (a->media->len, ==, b->media->len);
+  for (guint i = 0; i < a->media->len; i++)
+    assert_same_media (g_ptr_array_index (a->media, i),
+                       g_ptr_array_index (b->media, i));
+  g_assert_cmpuint (a->candidates->len, ==, b->candidates->len);
+  for (guint i = 0; i < a->candidates->len; i++)
+    {
+      RtcSdpCandidate *x = &g_array_index (a->candidates, RtcSdpCandidate, i);
+      RtcSdpCandidate *y = &g_array_index (b->candidates, RtcSdpCandidate, i);
+
+      g_assert_cmpstr (x->address, ==, y->address);
+      g_assert_cmpuint (x->port, ==, y->port);
+      g_assert_cmpint (x->is_tcp, ==, y->is_tcp);
+    }
+}
+
+static void
+assert_gst_reads (const char *text, guint n_media)
+{
+  GstSDPMessage *message;
+
+  gst_sdp_message_new (&message);
+  g_assert_cmpint (gst_sdp_message_parse_buffer ((const guint8 *)text,
+                                                 (guint)strlen (text), message),
+                   ==, GST_SDP_OK);
+  g_assert_cmpuint (gst_sdp_message_medias_len (message), ==, n_media);
+  for (guint i = 0; i < n_media; i++)
+    {
+      const GstSDPMedia *media = gst_sdp_message_get_media (message, i);
+      GstCaps *caps;
+
+      g_assert_nonnull (gst_sdp_media_get_attribute_val (media, "mid"));
+      if (gst_sdp_media_get_port (media) == 0)
+        continue;
+      caps = gst_sdp_media_get_caps_from_media (
+          media, atoi (gst_sdp_media_get_format (media, 0)));
+      g_assert_nonnull (caps);
+      gst_caps_unref (caps);
+    }
+  gst_sdp_message_free (message);
+}
+
+static void
+test_round_trip (gconstpointer data)
+{
+  g_autoptr (RtcSdp) offer = parse_offer (data);
+  g_autoptr (RtcSdp) answer = make_answer (offer), again = NULL;
+  g_autoptr (RtcSdp) offer_again = NULL;
+  g_autofree char *text = rtc_sdp_to_string (answer);
+  g_autofree char *offer_text = rtc_sdp_to_string (offer);
+  const char *first_mid = strstr (text, "a=mid:0\r\n");
+  guint n_rids = media_at (offer, 1)->n_rids;
+
+  assert_survivable (text);
+  again = parse (text, FALSE);
+  assert_same (answer, again);
+  assert_gst_reads (text, 2);
+  g_assert_nonnull (strstr (text, "\r\na=group:BUNDLE 0 1\r\n"));
+  g_assert_nonnull (strstr (text, "\r\no=- 42 1 IN IP4 127.0.0.1\r\n"));
+  g_assert_nonnull (strstr (text, "\r\na=ice-lite\r\n"));
+  g_assert_nonnull (strstr (text, "\r\na=msid-semantic:WMS *\r\n"));
+  g_assert_nonnull (first_mid);
+  g_assert_nonnull (strstr (first_mid, "a=mid:1\r\n"));
+  g_assert_cmpuint (count (text, "a=rtcp-mux-only\r\n"), ==, 2);
+  g_assert_cmpuint (count (text, "a=candidate:"), ==, 3);
+  g_assert_cmpuint (count (text, "a=end-of-candidates\r\n"), ==, 1);
+  g_assert_cmpuint (count (text, " tcptype passive\r\n"), ==, 1);
+  g_assert_cmpuint (count (text, "a=rid:"), ==, n_rids);
+  if (n_rids > 0)
+    g_assert_nonnull (strstr (text, "\r\na=simulcast:recv 0;1;2\r\n"));
+  /* what was read can be written as well */
+  assert_survivable (offer_text);
+  offer_again = parse (offer_text, TRUE);
+  assert_same (offer, offer_again);
+}
+
+static void
+test_rejected (void)
+{
+  g_autofree char *text = load_offer ("chromium-156-recvonly.sdp");
+  g_autofree char *bundled = replace (text, "BUNDLE 0 1", "BUNDLE 0 1 2 3");
+  g_autofree char *more =
+      g_strconcat (bundled,
+                   "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+                   "a=mid:2\r\na=sctp-port:5000\r\n"
+                   "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n"
+                   "a=mid:3\r\na=recvonly\r\na=rtpmap:96 theora/90000\r\n",
+                   NULL);
+  g_autoptr (RtcSdp) offer = parse (more, TRUE), answer = NULL, again = NULL;
+  g_autofree char *written = NULL;
+
+  g_assert_true (media_at (offer, 2)->is_other);
+  g_assert_cmpstr (media_at (offer, 2)->raw_type, ==, "application");
+  g_assert_cmpstr (media_at (offer, 2)->raw_formats, ==, "webrtc-datachannel");
+  g_assert_cmpuint (media_at (offer, 3)->codecs->len, ==, 0);
+  media_at (offer, 3)->is_rejected = TRUE;
+  media_at (offer, 3)->direction = RTC_DIR_INACTIVE;
+  answer = make_answer (offer);
+  media_at (answer, 0)->is_rejected = TRUE; /* the candidates move on */
+  written = rtc_sdp_to_string (answer);
+  assert_survivable (written);
+  assert_gst_reads (written, 4);
+  g_assert_nonnull (strstr (written, "\r\na=group:BUNDLE 1\r\n"));
+  g_assert_nonnull (
+      strstr (written, "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n"));
+  g_assert_nonnull (strstr (written, "m=video 0 UDP/TLS/RTP/SAVPF 96\r\n"));
+  g_assert_true (strstr (written, "a=candidate:")
+                 > strstr (written, "m=audio"));
+  again = parse (written, FALSE);
+  g_assert_true (media_at (again, 0)->is_rejected);
+  g_assert_true (media_at (again, 3)->is_rejected);
+  g_assert_cmpstr (media_at (again, 2)->mid, ==, "2");
+  g_assert_cmpuint (again->candidates->len, ==, 3);
+}
+
+/* Whatever stands in the struct, no malformed line comes out. */
+static void
+test_write_hostile (void)
+{
+  g_autoptr (RtcSdp) offer = parse_offer ("obs-master-h264-simulcast.sdp");
+  g_autoptr (RtcSdp) answer = make_answer (offer), again = NULL;
+  RtcSdpMedia *video = media_at (answer, 1);
+  g_autofree char *text = NULL;
+
+  answer->session_name = g_strdup ("a\r\nm=video");
+  g_free (codec_at (video, 0)->fmtp);
+  codec_at (video, 0)->fmtp = g_strdup ("x=1\r\nm=video");
+  video->msid_stream = g_strdup ("a\nb");
+  rtc_sdp_add_candidate (answer, "example.org", 7200, FALSE);
+  rtc_sdp_add_candidate (answer, "192.0.2.1\r\nm=video", 7200, FALSE);
+  rtc_sdp_add_candidate (answer, "fe80::1%eth0", 7200, FALSE);
+  rtc_sdp_add_candidate (answer, "192.0.2.1", 0, FALSE);
+  rtc_sdp_add_candidate (answer, "192.0.2.1", 65536, FALSE);
+  video->ext_ids[RTC_EXT_KEYFRAME_START] = 5; /* never leaves the tree */
+  text = rtc_sdp_to_string (answer);
+  assert_survivable (text);
+  again = parse (text, FALSE);
+  g_assert_cmpuint (again->candidates->len, ==, 3);
+  g_assert_cmpuint (again->media->len, ==, 2);
+  g_assert_null (codec_at (media_at (again, 1), 0)->fmtp);
+  g_assert_null (strstr (text, "extmap:5"));
+  for (guint i = 0; i < 2 * RTC_SDP_MAX_CANDIDATES; i++)
+    rtc_sdp_add_candidate (answer, "192.0.2.1", 1, FALSE);
+  g_assert_cmpuint (answer->candidates->len, ==, RTC_SDP_MAX_CANDIDATES);
+}
+
+static void
+test_candidate_priorities (void)
+{
+  g_autoptr (RtcSdp) offer = parse_offer ("obs-v0.21-h264.sdp");
+  g_autoptr (RtcSdp) answer = make_answer (offer), again = NULL;
+  g_autofree char *text = rtc_sdp_to_string (answer);
+  RtcSdpCandidate *c;
+
+  again = parse (text, FALSE);
+  c = (RtcSdpCandidate *)(gpointer)again->candidates->data;
+  g_assert_cmpuint (c[0].priority, ==, 126u << 24 | 65535u << 8 | 255);
+  g_assert_cmpuint (c[0].priority, >, c[1].priority);
+  g_assert_cmpuint (c[1].priority, >, c[2].priority);
+  g_assert_true (c[2].is_tcp);
+}
+
+static void
+test_frag_shapes (void)
+{
+  static const struct
+  {
+    const char *text;
+    guint n_candidates, n_skipped;
+    gboolean has_end, has_ufrag;
+  } rows[] = {
+    { "a=end-of-candidates\r\n", 0, 0, TRUE, FALSE },
+    { "a=end-of-candidates", 0, 0, TRUE, FALSE },
+    { "a=ice-ufrag:abcd\na=ice-pwd:abcdefghijklmnopqrstuv\n"
+      "m=audio 9 RTP/AVP 0\na=mid:audio0\n"
+      "a=candidate:1 1 UDP 2122 192.0.2.1 5000 typ host generation 0\n",
+      1, 0, FALSE, TRUE },
+    { "a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n"
+      "a=group:BUNDLE 0 1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
+      "a=candidate:1 1 tcp 2122 192.0.2.1 9 typ host tcptype active\r\n"
+      "a=candidate:1 1 udp 2122 x-y.local 5000 typ host\r\n"
+      "a=candidate:1 1 udp 2122 example.org 5000 typ host\r\n"
+      "a=candidate:1 1 udp 2122 192.0.2.1 99999 typ host\r\n"
+      "a=candidate:1 1 sctp 2122 192.0.2.1 5 typ host\r\n"
+      "a=candidate:zzz\r\n"
+      "a=candidate:2 1 udp 21 2001:db8::1 6 typ srflx raddr ::1 rport 3\r\n"
+      "a=end-of-candidates\r\n",
+      2, 5, TRUE, TRUE },
+    { "m=audio 9 RTP/AVP 0\na=mid:0\na=candidate:\n", 0, 0, TRUE, FALSE },
+    { "a=mid:0\r\n", 0, 0, FALSE, FALSE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      RtcSdpFrag frag = { 0 };
+
+      g_assert_true (rtc_sdp_frag_parse (rows[i].text, &frag, &error));
+      g_assert_no_error (error);
+      g_assert_cmpuint (frag.n_candidates, ==, rows[i].n_candidates);
+      g_assert_cmpuint (frag.n_skipped, ==, rows[i].n_skipped);
+      g_assert_cmpint (frag.has_end, ==, rows[i].has_end);
+      if (rows[i].has_ufrag)
+        {
+          g_assert_cmpstr (frag.ice_ufrag, ==, "abcd");
+          g_assert_cmpstr (frag.ice_pwd, ==, "abcdefghijklmnopqrstuv");
+        }
+      else
+        g_assert_null (frag.ice_ufrag);
+      rtc_sdp_frag_clear (&frag);
+      g_assert_null (frag.ice_ufrag);
+    }
+}
+
+static void
+test_frag_malformed (void)
+{
+  static const struct
+  {
+    const char *text;
+    RtcSdpError code;
+  } rows[] = {
+    { "", RTC_SDP_ERROR_SYNTAX },
+    { "\r\n\r\n", RTC_SDP_ERROR_SYNTAX },
+    { "{\"candidate\":\"\"}", RTC_SDP_ERROR_SYNTAX },
+    { "candidate:1 1 udp 1 1.2.3.4 5 typ host", RTC_SDP_ERROR_SYNTAX },
+    { "a=mid:0\nm=audio\n", RTC_SDP_ERROR_SYNTAX },
+    { "a=ice-ufrag:abcd\na=ice-pwd:short\n", RTC_SDP_ERROR_NO_ICE },
+    { "a=ice-ufrag:a\n", RTC_SDP_ERROR_NO_ICE },
+  };
+  GString *big = g_string_new (NULL);
+  RtcSdpFrag frag = { .n_candidates = 7 };
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_assert_false (rtc_sdp_frag_parse (rows[i].text, &frag, &error));
+      g_assert_error (error, RTC_SDP_ERROR, (int)rows[i].code);
+      g_clear_error (&error);
+      g_assert_cmpuint (frag.n_candidates, ==, 7); /* untouched */
+    }
+  for (guint i = 0; i < RTC_SDP_MAX_CANDIDATES + 3; i++)
+    g_string_append (big, "a=candidate:1 1 udp 1 1.2.3.4 5 typ host\n");
+  g_assert_true (rtc_sdp_frag_parse (big->str, &frag, NULL));
+  g_assert_cmpuint (frag.n_candidates, ==, RTC_SDP_MAX_CANDIDATES);
+  g_assert_cmpuint (frag.n_skipped, ==, 3);
+  while (big->len <= RTC_SDP_MAX_BYTES)
+    g_string_append (big, "a=mid:0\n");
+  g_assert_false (rtc_sdp_frag_parse (big->str, &frag, &error));
+  g_assert_error (error, RTC_SDP_ERROR, RTC_SDP_ERROR_TOO_BIG);
+  g_string_free (big, TRUE);
+}
+
+static void
+test_frag_write (void)
+{
+  g_autoptr (RtcSdp) offer = parse_offer ("obs-v0.21-h264.sdp");
+  g_autoptr (RtcSdp) answer = make_answer (offer);
+  g_autofree char *text = rtc_sdp_frag_to_string (answer);
+  RtcSdpFrag frag = { 0 };
+
+  g_assert_true (rtc_sdp_frag_parse (text, &frag, NULL));
+  g_assert_cmpstr (frag.ice_ufrag, ==, answer->ice_ufrag);
+  g_assert_cmpstr (frag.ice_pwd, ==, answer->ice_pwd);
+  g_assert_cmpuint (frag.n_candidates, ==, 3);
+  g_assert_true (frag.has_end);
+  g_assert_true (g_str_has_prefix (
+      text, "a=ice-lite\r\na=ice-options:trickle\r\na=group:BUNDLE 0 1\r\n"
+            "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"));
+  rtc_sdp_frag_clear (&frag);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const char *const files[] = {
+    "obs-master-av1.sdp",        "obs-master-h264-simulcast.sdp",
+    "obs-master-h264.sdp",       "obs-master-hevc.sdp",
+    "obs-v0.21-av1.sdp",         "obs-v0.21-h264-simulcast.sdp",
+    "obs-v0.21-h264.sdp",        "obs-v0.21-hevc.sdp",
+    "chromium-156-recvonly.sdp", "firefox-153-recvonly.sdp",
+  };
+
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_autofree char *read = g_strconcat ("/rtc/sdp/read/", files[i], NULL);
+      g_autofree char *trip = g_strconcat ("/rtc/sdp/trip/", files[i], NULL);
+
+      if (g_str_has_prefix (files[i], "obs"))
+        g_test_add_data_func (read, files[i], test_obs);
+      g_test_add_data_func (trip, files[i], test_round_trip);
+    }
+  g_test_add_func ("/rtc/sdp/chromium", test_chromium);
+  g_test_add_func ("/rtc/sdp/firefox", test_firefox);
+  g_test_add_func ("/rtc/sdp/safari-high", test_safari_high);
+  g_test_add_func ("/rtc/sdp/errors", test_errors);
+  g_test_add_func ("/rtc/sdp/no-media", test_no_media);
+  g_test_add_func ("/rtc/sdp/limits", test_limits);
+  g_test_add_func ("/rtc/sdp/limit-media", test_limit_media);
+  g_test_add_func ("/rtc/sdp/limit-kept", test_limit_kept);
+  g_test_add_func ("/rtc/sdp/shapes", test_shapes);
+  g_test_add_func ("/rtc/sdp/details", test_details);
+  g_test_add_func ("/rtc/sdp/rejected", test_rejected);
+  g_test_add_func ("/rtc/sdp/write-hostile", test_write_hostile);
+  g_test_add_func ("/rtc/sdp/priorities", test_candidate_priorities);
+  g_test_add_func ("/rtc/sdp/frag-shapes", test_frag_shapes);
+  g_test_add_func ("/rtc/sdp/frag-malformed", test_frag_malformed);
+  g_test_add_func ("/rtc/sdp/frag-write", test_frag_write);
+  return g_test_run ();
+}
