@@ -174,3 +174,24 @@ class Description:
 
     def candidates(self):
         return [c for s in self.sections for c in s.all("candidate")]
+
+
+def make_answer(offer, ufrag=None, pwd=None, fingerprint=FINGERPRINT,
+                direction="recvonly", setup="active"):
+    """An answer that takes the first codec of every section."""
+    offer = Description(offer) if isinstance(offer, str) else offer
+    lines = ["v=0", f"o=- {secrets.randbits(62)} 1 IN IP4 127.0.0.1", "s=-",
+             "t=0 0", "a=group:BUNDLE " + " ".join(offer.bundle()),
+             "a=msid-semantic:WMS *"]
+    ufrag, pwd = ufrag or secrets.token_hex(4), pwd or secrets.token_hex(12)
+    for section in offer.sections:
+        pt = section.formats[0]
+        lines += [f"m={section.kind} 9 {section.protocol} {pt}",
+                  "c=IN IP4 0.0.0.0", f"a=mid:{section.get('mid')}",
+                  f"a={direction}", "a=rtcp-mux"]
+        for name in ("rtpmap", "fmtp"):
+            lines += [f"a={name}:{value}" for value in section.all(name)
+                      if value.split()[0] == pt]
+        lines += [f"a=ice-ufrag:{ufrag}", f"a=ice-pwd:{pwd}",
+                  f"a=fingerprint:sha-256 {fingerprint}", f"a=setup:{setup}"]
+    return "\r\n".join(lines) + "\r\n"
