@@ -109,6 +109,20 @@ relay_hub_add_listener (RelayHub *self, RelayHubFunc func, gpointer data)
   g_array_append_val (self->listeners, listener);
 }
 
+void
+relay_hub_remove_listener (RelayHub *self, RelayHubFunc func, gpointer data)
+{
+  for (guint i = 0; i < self->listeners->len; i++)
+    {
+      Listener *listener = &g_array_index (self->listeners, Listener, i);
+
+      if (listener->func != func || listener->data != data)
+        continue;
+      g_array_remove_index (self->listeners, i);
+      return;
+    }
+}
+
 static void
 hub_emit (RelayHub *self, RelayStream *stream, RelayHubEvent event)
 {

@@ -31,6 +31,9 @@ RelayHub *relay_hub_new (RtcWorker *const *workers, guint n_workers,
                          gint64 linger_us, BaseMetrics *metrics);
 void relay_hub_free (RelayHub *self);
 void relay_hub_add_listener (RelayHub *self, RelayHubFunc func, gpointer data);
+/* not from within a listener */
+void relay_hub_remove_listener (RelayHub *self, RelayHubFunc func,
+                                gpointer data);
 
 /* (transfer none) (nullable) */
 RelayStream *relay_hub_lookup (RelayHub *self, const char *name);
