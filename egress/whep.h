@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/http.h"
 #include "base/signaling.h"
 #include "relay/hub.h"
 #include "rtc/addresses.h"
