@@ -38,6 +38,8 @@ typedef struct {
                    gint64 now_us, gpointer data);
   void (*on_closed) (RtcTransport *t, RtcCloseReason reason, gpointer data);
       /* the last callback; exactly once after start() */
+  GDestroyNotify data_free; /* (nullable): run after on_closed, on media; or
+                               at the last unref when never started */
 } RtcTransportCallbacks;
 
 typedef struct {
@@ -48,7 +50,7 @@ typedef struct {
   gboolean dtls_client;    /* we answered setup:active */
 } RtcTransportParams; /* strings are copied */
 
-/* main. @data_free: (nullable): run after on_closed, on media */
+/* main */
 RtcTransport *rtc_transport_new (RtcWorker *worker,
                                  const RtcTransportParams *params,
                                  const RtcTransportCallbacks *callbacks,

@@ -1,1 +1,749 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* RtcWorker: thread, turn, and the way of a packet to its transport. */
+#include "rtc/worker.h"
+
+#include <errno.h>
+#include <string.h>
+#include <glib-unix.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "rtc/log.h"
+#include "rtc/rtp.h"
+#include "rtc/transport-private.h"
+
+#define MAX_PORT_TRIES 16 /* port 0: UDP and TCP must agree on one */
+
+typedef struct
+{
+  BaseMailFunc func;
+  gpointer data;
+} Deferred;
+
+typedef struct
+{
+  int udp4, udp6, tcp4, tcp6; /* -1: not there */
+} Sockets;
+
+struct _RtcWorker
+{
+  guint index, port;
+  RtcCertificate *certificate; /* owned */
+  GMainContext *context;       /* owned */
+  GThread *thread;             /* owned */
+  BaseMailbox *mailbox;        /* owned */
+  Sockets sockets;             /* owned; the TCP ones by @tcp */
+  RtcPoll *poll;               /* owned */
+  RtcWatch watch4, watch6;
+  RtcUdpReader *reader;   /* owned */
+  RtcBatch *batch;        /* owned */
+  RtcTcp *tcp;            /* owned */
+  RtcIce *ice;            /* owned */
+  GHashTable *by_ufrag;   /* of char * → RtcIceCredentials, borrowed */
+  GHashTable *by_address; /* of RtcAddr → RtcTransport, borrowed */
+  GQueue transports, handshakes, dtls_timers;
+  GArray *deferred, *running; /* owned, of Deferred; swapped each turn */
+  GSource *tick, *dtls_tick;  /* owned; the second only while needed */
+  gint64 turn_us;             /* 0: not read yet this turn */
+  guint n_stun_errors;        /* since the last tick */
+  gboolean is_ending;
+  RtcCounts counts;
+  BaseCounter *gauge;     /* borrowed, nullable */
+  int n_transports;       /* atomic */
+  gint64 clock_offset_us; /* atomic; tests only */
+};
+
+static __thread RtcWorker *current_worker;
+
+GQuark
+rtc_worker_error_quark (void)
+{
+  return g_quark_from_static_string ("rtc-worker-error");
+}
+
+/* --- packets ----------------------------------------------------------- */
+
+static const RtcIceCredentials *
+lookup_ufrag (const char *ufrag, gpointer data)
+{
+  RtcWorker *self = data;
+
+  return g_hash_table_lookup (self->by_ufrag, ufrag);
+}
+
+static void
+send_reply (RtcWorker *self, const RtcPath *path, const RtcIceCheck *check)
+{
+  guint8 *p;
+
+  if (check->reply_len == 0)
+    return;
+  p = rtc_batch_reserve (self->batch, path, check->reply_len);
+  memcpy (p, check->reply, check->reply_len);
+  rtc_batch_commit (self->batch, check->reply_len);
+}
+
+/* Returns: %TRUE when it was a valid check */
+static gboolean
+on_stun (RtcWorker *self, const RtcPath *path, const guint8 *data, gsize len)
+{
+  static const RtcCount reasons[] = {
+    [RTC_ICE_MALFORMED] = RTC_COUNT_STUN_MALFORMED,
+    [RTC_ICE_NOT_REQUEST] = RTC_COUNT_STUN_NOT_REQUEST,
+    [RTC_ICE_NO_CREDENTIALS] = RTC_COUNT_STUN_NO_CREDENTIALS,
+    [RTC_ICE_UNKNOWN_UFRAG] = RTC_COUNT_STUN_UNKNOWN_UFRAG,
+    [RTC_ICE_REMOTE_UFRAG] = RTC_COUNT_STUN_REMOTE_UFRAG,
+    [RTC_ICE_BAD_INTEGRITY] = RTC_COUNT_STUN_BAD_INTEGRITY,
+    [RTC_ICE_UNKNOWN_ATTRIBUTE] = RTC_COUNT_STUN_UNKNOWN_ATTRIBUTE,
+    [RTC_ICE_ROLE_CONFLICT] = RTC_COUNT_STUN_ROLE_CONFLICT,
+  };
+  RtcIceCheck check;
+  RtcIceResult result =
+      rtc_ice_receive (self->ice, data, len, &path->remote, &check);
+
+  rtc_counts_add (&self->counts, RTC_COUNT_STUN_REQUESTS, 1);
+  if (result != RTC_ICE_OK)
+    {
+      rtc_counts_add (&self->counts, reasons[result], 1);
+      if (self->n_stun_errors++ < RTC_WORKER_MAX_STUN_ERRORS)
+        send_reply (self, path, &check);
+      return FALSE;
+    }
+  if (!rtc_transport_on_check (check.credentials->owner, check.credentials,
+                               path, check.use_candidate))
+    {
+      rtc_counts_add (&self->counts, RTC_COUNT_STUN_ADDRESS_TAKEN, 1);
+      return FALSE;
+    }
+  send_reply (self, path, &check);
+  return TRUE;
+}
+
+static void
+on_udp_packet (const RtcPath *path, guint8 *data, gsize len, gpointer user_data)
+{
+  RtcWorker *self = user_data;
+  RtcTransport *transport;
+
+  rtc_counts_add (&self->counts, RTC_COUNT_RX_PACKETS, 1);
+  rtc_counts_add (&self->counts, RTC_COUNT_RX_BYTES, len);
+  if (rtc_demux (data, len) == RTC_DEMUX_STUN)
+    {
+      on_stun (self, path, data, len);
+      return;
+    }
+  transport = g_hash_table_lookup (self->by_address, &path->remote);
+  if (transport == NULL)
+    rtc_counts_add (&self->counts, RTC_COUNT_DROP_UNKNOWN_ADDRESS, 1);
+  else
+    rtc_transport_on_packet (transport, path, data, len);
+}
+
+static gboolean
+on_tcp_frame (const RtcPath *path, guint8 *data, gsize len, gpointer user_data)
+{
+  RtcWorker *self = user_data;
+  RtcTransport *owner = rtc_tcp_conn_get_owner (path->tcp);
+
+  rtc_counts_add (&self->counts, RTC_COUNT_RX_PACKETS, 1);
+  rtc_counts_add (&self->counts, RTC_COUNT_RX_BYTES, len);
+  if (rtc_demux (data, len) == RTC_DEMUX_STUN)
+    {
+      gboolean ok = on_stun (self, path, data, len);
+
+      return ok || owner != NULL;
+    }
+  if (owner == NULL)
+    return FALSE;
+  rtc_transport_on_packet (owner, path, data, len);
+  return TRUE;
+}
+
+static void
+on_tcp_closed (RtcTcpConn *conn, gpointer owner, gpointer user_data)
+{
+  if (owner != NULL)
+    rtc_transport_on_tcp_closed (owner, conn);
+}
+
+static void
+on_udp4_ready (guint32 events, gpointer data)
+{
+  RtcWorker *self = data;
+
+  rtc_udp_reader_read (self->reader, self->sockets.udp4, on_udp_packet, self);
+}
+
+static void
+on_udp6_ready (guint32 events, gpointer data)
+{
+  RtcWorker *self = data;
+
+  rtc_udp_reader_read (self->reader, self->sockets.udp6, on_udp_packet, self);
+}
+
+static gboolean
+on_poll_ready (int fd, GIOCondition condition, gpointer data)
+{
+  RtcWorker *self = data;
+
+  rtc_tcp_set_now (self->tcp, rtc_worker_get_turn_us (self));
+  rtc_poll_dispatch (self->poll);
+  return G_SOURCE_CONTINUE;
+}
+
+/* --- turn ---------------------------------------------------------------- */
+
+static void
+run_deferred (RtcWorker *self)
+{
+  GArray *list = self->deferred;
+
+  if (list->len == 0)
+    return;
+  /* what they defer themselves is for the next turn */
+  self->deferred = self->running;
+  self->running = list;
+  for (guint i = 0; i < list->len; i++)
+    {
+      Deferred d = g_array_index (list, Deferred, i);
+
+      if (d.func != NULL)
+        d.func (d.data);
+    }
+  g_array_set_size (list, 0);
+}
+
+static void
+run_handshakes (RtcWorker *self)
+{
+  for (guint i = 0; i < RTC_WORKER_MAX_HANDSHAKE_STEPS; i++)
+    {
+      GList *link = g_queue_pop_head_link (&self->handshakes);
+      RtcTransport *transport;
+
+      if (link == NULL)
+        return;
+      transport = link->data;
+      transport->in_handshakes = FALSE;
+      rtc_transport_step_handshake (transport);
+    }
+}
+
+static void
+update_counts (RtcWorker *self)
+{
+  const RtcBatchStats *b = rtc_batch_get_stats (self->batch);
+  const RtcTcpStats *t = rtc_tcp_get_stats (self->tcp);
+  const struct
+  {
+    RtcCount which;
+    guint64 n;
+  } words[] = {
+    { RTC_COUNT_TX_PACKETS, b->n_packets },
+    { RTC_COUNT_TX_BYTES, b->n_bytes },
+    { RTC_COUNT_TX_MESSAGES, b->n_messages },
+    { RTC_COUNT_TX_SYSCALLS, b->n_syscalls },
+    { RTC_COUNT_TX_DROP_FULL, b->n_dropped_again },
+    { RTC_COUNT_TX_DROP_ERROR, b->n_dropped_error },
+    { RTC_COUNT_TX_DROP_TCP, b->n_dropped_tcp },
+    { RTC_COUNT_TCP_ACCEPTED, t->n_accepted },
+    { RTC_COUNT_TCP_REFUSED, t->n_refused_limit },
+    { RTC_COUNT_TCP_TIMEOUT, t->n_closed_timeout },
+    { RTC_COUNT_TCP_FRAME, t->n_closed_frame },
+    { RTC_COUNT_TCP_PEER, t->n_closed_peer },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+    rtc_counts_set (&self->counts, words[i].which, words[i].n);
+  rtc_counts_publish (&self->counts);
+}
+
+static gboolean
+on_tick (gpointer data)
+{
+  RtcWorker *self = data;
+  gint64 now_us = rtc_worker_get_turn_us (self);
+  GList *next;
+
+  self->n_stun_errors = 0;
+  for (GList *l = self->transports.head; l != NULL; l = next)
+    {
+      next = l->next;
+      rtc_transport_on_tick (l->data, now_us);
+    }
+  rtc_tcp_expire (self->tcp, now_us);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_dtls_tick (gpointer data)
+{
+  RtcWorker *self = data;
+  gint64 now_us = rtc_worker_get_turn_us (self);
+  GList *next;
+
+  for (GList *l = self->dtls_timers.head; l != NULL; l = next)
+    {
+      next = l->next;
+      rtc_transport_on_dtls_timer (l->data, now_us);
+    }
+  if (self->dtls_timers.length > 0)
+    return G_SOURCE_CONTINUE;
+  g_clear_pointer (&self->dtls_tick, g_source_unref);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+end_turn (RtcWorker *self)
+{
+  run_deferred (self);
+  rtc_batch_flush (self->batch);
+  /* seated viewers' packets are out: now the costly ones, few at a time */
+  if (self->handshakes.length > 0)
+    {
+      run_handshakes (self);
+      rtc_batch_flush (self->batch);
+    }
+  rtc_tcp_flush (self->tcp);
+  update_counts (self);
+  self->turn_us = 0;
+  if (self->dtls_timers.length > 0 && self->dtls_tick == NULL)
+    self->dtls_tick = rtc_worker_add_timer (self, RTC_WORKER_DTLS_TICK_US,
+                                            on_dtls_tick, self);
+  if (self->deferred->len > 0 || self->handshakes.length > 0)
+    g_main_context_wakeup (self->context);
+}
+
+/* --- thread ----------------------------------------------------------------
+ */
+
+static void
+close_all (RtcWorker *self)
+{
+  while (self->transports.head != NULL)
+    rtc_transport_end (self->transports.head->data, RTC_CLOSE_LOCAL);
+  rtc_batch_flush (self->batch);
+  rtc_tcp_flush (self->tcp);
+  update_counts (self);
+}
+
+static gpointer
+run_thread (gpointer data)
+{
+  RtcWorker *self = data;
+
+  current_worker = self;
+  g_main_context_push_thread_default (self->context);
+  while (!self->is_ending)
+    {
+      g_main_context_iteration (self->context, TRUE);
+      end_turn (self);
+    }
+  close_all (self);
+  g_main_context_pop_thread_default (self->context);
+  return NULL;
+}
+
+static void
+end_thread (gpointer data)
+{
+  RtcWorker *self = data;
+
+  self->is_ending = TRUE;
+}
+
+static void
+close_fd (int *fd)
+{
+  if (*fd >= 0)
+    close (*fd);
+  *fd = -1;
+}
+
+static void
+close_sockets (Sockets *s)
+{
+  close_fd (&s->udp4);
+  close_fd (&s->udp6);
+  close_fd (&s->tcp4);
+  close_fd (&s->tcp6);
+}
+
+/* Returns: 0, or errno; a host without IPv6 is none */
+static int
+open_sockets (Sockets *s, guint *port)
+{
+  int error = 0;
+
+  *s = (Sockets){ -1, -1, -1, -1 };
+  s->udp4 = rtc_udp_open (AF_INET, *port);
+  if (s->udp4 < 0)
+    return errno;
+  *port = rtc_socket_get_port (s->udp4);
+  s->tcp4 = rtc_tcp_listen (AF_INET, *port);
+  if (s->tcp4 < 0)
+    error = errno;
+  s->udp6 = rtc_udp_open (AF_INET6, *port);
+  if (s->udp6 < 0 && errno == EADDRINUSE)
+    error = errno;
+  if (s->udp6 >= 0)
+    {
+      s->tcp6 = rtc_tcp_listen (AF_INET6, *port);
+      if (s->tcp6 < 0)
+        error = errno;
+    }
+  if (error != 0)
+    close_sockets (s);
+  return error;
+}
+
+static gboolean
+bind_port (RtcWorker *self, guint port, GError **error)
+{
+  int e = 0;
+
+  for (guint i = 0; i < MAX_PORT_TRIES; i++)
+    {
+      self->port = port;
+      e = open_sockets (&self->sockets, &self->port);
+      if (e == 0)
+        return TRUE;
+      if (port != 0 || e != EADDRINUSE)
+        break;
+    }
+  g_set_error (error, RTC_WORKER_ERROR, RTC_WORKER_ERROR_BIND,
+               "cannot bind 0.0.0.0 and [::] port %u (UDP and TCP): %s", port,
+               g_strerror (e));
+  return FALSE;
+}
+
+static void
+add_poll_source (RtcWorker *self)
+{
+  GSource *source =
+      g_unix_fd_source_new (rtc_poll_get_fd (self->poll), G_IO_IN);
+
+  g_source_set_callback (source, G_SOURCE_FUNC (on_poll_ready), self, NULL);
+  g_source_attach (source, self->context);
+  g_source_unref (source);
+}
+
+static void
+set_up_io (RtcWorker *self)
+{
+  static const RtcTcpCallbacks callbacks = { on_tcp_frame, on_tcp_closed };
+  Sockets *s = &self->sockets;
+
+  self->watch4 = (RtcWatch){ on_udp4_ready, self };
+  self->watch6 = (RtcWatch){ on_udp6_ready, self };
+  rtc_poll_add (self->poll, s->udp4, EPOLLIN, &self->watch4);
+  if (s->udp6 >= 0)
+    rtc_poll_add (self->poll, s->udp6, EPOLLIN, &self->watch6);
+  self->reader = rtc_udp_reader_new ();
+  self->batch = rtc_batch_new (s->udp4, s->udp6);
+  self->tcp = rtc_tcp_new (self->poll, s->tcp4, s->tcp6, &callbacks, self);
+  s->tcp4 = s->tcp6 = -1; /* the listener's now */
+  self->ice = rtc_ice_new (lookup_ufrag, self);
+  add_poll_source (self);
+}
+
+static void
+set_up_state (RtcWorker *self, BaseMetrics *metrics)
+{
+  self->context = g_main_context_new ();
+  self->mailbox = base_mailbox_new (self->context);
+  self->by_ufrag = g_hash_table_new (g_str_hash, g_str_equal);
+  self->by_address =
+      g_hash_table_new ((GHashFunc)rtc_addr_hash, (GEqualFunc)rtc_addr_equal);
+  self->deferred = g_array_new (FALSE, FALSE, sizeof (Deferred));
+  self->running = g_array_new (FALSE, FALSE, sizeof (Deferred));
+  rtc_counts_init (&self->counts, metrics);
+  if (metrics != NULL)
+    self->gauge = base_metrics_add_gauge (metrics, "media_tree_rtc_transports",
+                                          NULL, "Transports that are open.");
+}
+
+RtcWorker *
+rtc_worker_new (guint index, guint port, RtcCertificate *certificate,
+                BaseMetrics *metrics, GError **error)
+{
+  RtcWorker *self = g_new0 (RtcWorker, 1);
+  g_autofree char *name = g_strdup_printf ("media-%u", index);
+
+  self->index = index;
+  if (!bind_port (self, port, error))
+    {
+      g_free (self);
+      return NULL;
+    }
+  self->poll = rtc_poll_new ();
+  if (self->poll == NULL)
+    {
+      g_set_error (error, RTC_WORKER_ERROR, RTC_WORKER_ERROR_SYSTEM,
+                   "epoll_create1: %s", g_strerror (errno));
+      close_sockets (&self->sockets);
+      g_free (self);
+      return NULL;
+    }
+  self->certificate = rtc_certificate_ref (certificate);
+  set_up_state (self, metrics);
+  set_up_io (self);
+  self->tick = rtc_worker_add_timer (self, RTC_WORKER_TICK_US, on_tick, self);
+  self->thread = g_thread_new (name, run_thread, self);
+  return self;
+}
+
+void
+rtc_worker_free (RtcWorker *self)
+{
+  rtc_worker_post (self, end_thread, self, NULL);
+  g_thread_join (self->thread);
+  base_mailbox_free (self->mailbox);
+  update_counts (self);
+  g_source_destroy (self->tick);
+  g_source_unref (self->tick);
+  if (self->dtls_tick != NULL)
+    {
+      g_source_destroy (self->dtls_tick);
+      g_source_unref (self->dtls_tick);
+    }
+  rtc_tcp_free (self->tcp);
+  rtc_batch_free (self->batch);
+  rtc_udp_reader_free (self->reader);
+  rtc_ice_free (self->ice);
+  rtc_poll_free (self->poll);
+  close_sockets (&self->sockets);
+  g_hash_table_unref (self->by_ufrag);
+  g_hash_table_unref (self->by_address);
+  g_array_unref (self->deferred);
+  g_array_unref (self->running);
+  g_main_context_unref (self->context);
+  rtc_certificate_unref (self->certificate);
+  g_free (self);
+}
+
+guint
+rtc_worker_get_index (RtcWorker *self)
+{
+  return self->index;
+}
+
+guint
+rtc_worker_get_port (RtcWorker *self)
+{
+  return self->port;
+}
+
+void
+rtc_worker_post (RtcWorker *self, BaseMailFunc func, gpointer data,
+                 GDestroyNotify discard)
+{
+  base_mailbox_post (self->mailbox, func, data, discard);
+}
+
+gboolean
+rtc_worker_is_current (RtcWorker *self)
+{
+  return current_worker == self;
+}
+
+void
+rtc_worker_defer (RtcWorker *self, BaseMailFunc func, gpointer data)
+{
+  Deferred d = { func, data };
+
+  g_return_if_fail (rtc_worker_is_current (self));
+  /* a burst comes from few streams: a short list, the last one likeliest */
+  for (guint i = self->deferred->len; i > 0; i--)
+    {
+      const Deferred *e = &g_array_index (self->deferred, Deferred, i - 1);
+
+      if (e->func == func && e->data == data)
+        return;
+    }
+  g_array_append_val (self->deferred, d);
+}
+
+static void
+forget (GArray *list, BaseMailFunc func, gpointer data)
+{
+  for (guint i = 0; i < list->len; i++)
+    {
+      Deferred *d = &g_array_index (list, Deferred, i);
+
+      if (d->func == func && d->data == data)
+        d->func = NULL;
+    }
+}
+
+void
+rtc_worker_cancel_deferred (RtcWorker *self, BaseMailFunc func, gpointer data)
+{
+  forget (self->deferred, func, data);
+  forget (self->running, func, data);
+}
+
+/* --- timers
+ * ------------------------------------------------------------------- */
+
+typedef struct
+{
+  GSource source;
+  gint64 interval_us;
+} Timer;
+
+static gboolean
+dispatch_timer (GSource *source, GSourceFunc func, gpointer data)
+{
+  Timer *timer = (Timer *)source;
+
+  if (func (data) == G_SOURCE_REMOVE)
+    return G_SOURCE_REMOVE;
+  g_source_set_ready_time (source,
+                           g_get_monotonic_time () + timer->interval_us);
+  return G_SOURCE_CONTINUE;
+}
+
+GSource *
+rtc_worker_add_timer (RtcWorker *self, gint64 interval_us, GSourceFunc func,
+                      gpointer data)
+{
+  static GSourceFuncs funcs = { .dispatch = dispatch_timer };
+  GSource *source = g_source_new (&funcs, sizeof (Timer));
+
+  ((Timer *)source)->interval_us = interval_us;
+  g_source_set_callback (source, func, data, NULL);
+  g_source_set_ready_time (source, g_get_monotonic_time () + interval_us);
+  g_source_attach (source, self->context);
+  return source;
+}
+
+/* --- getters
+ * ------------------------------------------------------------------ */
+
+RtcBatch *
+rtc_worker_get_batch (RtcWorker *self)
+{
+  return self->batch;
+}
+
+gint64
+rtc_worker_get_turn_us (RtcWorker *self)
+{
+  if (self->turn_us == 0)
+    self->turn_us =
+        base_clock_now_us ()
+        + __atomic_load_n (&self->clock_offset_us, __ATOMIC_RELAXED);
+  return self->turn_us;
+}
+
+guint
+rtc_worker_get_n_transports (RtcWorker *self)
+{
+  return (guint)MAX (0, g_atomic_int_get (&self->n_transports));
+}
+
+char *
+rtc_worker_describe (RtcWorker *self)
+{
+  g_autofree char *counts = rtc_counts_describe (&self->counts);
+
+  return g_strdup_printf ("{\"index\":%u,\"port\":%u,\"transports\":%u,"
+                          "\"mail\":%u,\"counts\":%s}",
+                          self->index, self->port,
+                          rtc_worker_get_n_transports (self),
+                          base_mailbox_get_depth (self->mailbox), counts);
+}
+
+/* --- for the room -----------------------------------------------------------
+ */
+
+void
+rtc_worker_count (RtcWorker *self, RtcCount which, guint64 n)
+{
+  rtc_counts_add (&self->counts, which, n);
+}
+
+guint64
+rtc_worker_get_count (RtcWorker *self, RtcCount which)
+{
+  return rtc_counts_get (&self->counts, which);
+}
+
+RtcCertificate *
+rtc_worker_get_certificate (RtcWorker *self)
+{
+  return self->certificate;
+}
+
+void
+rtc_worker_add_ufrag (RtcWorker *self, RtcIceCredentials *credentials)
+{
+  g_hash_table_replace (self->by_ufrag, credentials->local_ufrag, credentials);
+}
+
+void
+rtc_worker_remove_ufrag (RtcWorker *self, RtcIceCredentials *credentials)
+{
+  if (g_hash_table_lookup (self->by_ufrag, credentials->local_ufrag)
+      == credentials)
+    g_hash_table_remove (self->by_ufrag, credentials->local_ufrag);
+}
+
+RtcTransport *
+rtc_worker_find_address (RtcWorker *self, const RtcAddr *addr)
+{
+  return g_hash_table_lookup (self->by_address, addr);
+}
+
+void
+rtc_worker_add_address (RtcWorker *self, const RtcAddr *addr,
+                        RtcTransport *transport)
+{
+  g_hash_table_replace (self->by_address, (gpointer)addr, transport);
+}
+
+void
+rtc_worker_remove_address (RtcWorker *self, const RtcAddr *addr)
+{
+  g_hash_table_remove (self->by_address, addr);
+}
+
+GQueue *
+rtc_worker_get_transports (RtcWorker *self)
+{
+  return &self->transports;
+}
+
+GQueue *
+rtc_worker_get_handshakes (RtcWorker *self)
+{
+  return &self->handshakes;
+}
+
+GQueue *
+rtc_worker_get_dtls_timers (RtcWorker *self)
+{
+  return &self->dtls_timers;
+}
+
+void
+rtc_worker_add_n_transports (RtcWorker *self, int n)
+{
+  g_atomic_int_add (&self->n_transports, n);
+  base_counter_add (self->gauge, n);
+}
+
+static void
+tick_now (gpointer data)
+{
+  on_tick (data);
+}
+
+void
+rtc_worker_advance_clock (RtcWorker *self, gint64 us)
+{
+  __atomic_add_fetch (&self->clock_offset_us, us, __ATOMIC_RELAXED);
+  rtc_worker_post (self, tick_now, self, NULL);
+}

@@ -17,13 +17,15 @@
 #define RESEND_US (100 * 1000)
 #define PRIORITY 1845501695u
 
-typedef struct {
+typedef struct
+{
   gboolean is_rtcp;
   gsize len;
   guint8 data[MAX_BYTES];
 } Packet;
 
-struct _RtcClient {
+struct _RtcClient
+{
   struct sockaddr_storage server;
   socklen_t server_len;
   int fd;
@@ -31,7 +33,7 @@ struct _RtcClient {
   guint8 in[2 + 65535]; /* TCP: bytes of the next frame */
   gsize in_len;
   StunAgent agent;
-  GPtrArray *strings; /* owned: keys that the agent may still point to */
+  GPtrArray *strings;   /* owned: keys that the agent may still point to */
   char *username, *pwd; /* borrowed from @strings */
   StunTransactionId last_id, nominate_id;
   guint n_checks_ok;
@@ -69,8 +71,8 @@ digest_text (X509 *x)
 static int
 verify_peer (X509_STORE_CTX *store, void *data)
 {
-  SSL *ssl = X509_STORE_CTX_get_ex_data (store,
-                                         SSL_get_ex_data_X509_STORE_CTX_idx ());
+  SSL *ssl =
+      X509_STORE_CTX_get_ex_data (store, SSL_get_ex_data_X509_STORE_CTX_idx ());
   RtcClient *self = SSL_get_app_data (ssl);
   g_autofree char *text = digest_text (X509_STORE_CTX_get0_cert (store));
 
@@ -87,7 +89,7 @@ init_process (void)
 
   if (!g_once_init_enter (&once))
     return;
-  g_assert_true (srtp_init () == srtp_err_status_ok);
+  (void)srtp_init (); /* fails when the server in this process was first */
   key = EVP_EC_gen ("P-256");
   x = X509_new ();
   X509_set_version (x, 2);
@@ -124,9 +126,9 @@ rtc_client_get_fingerprint (void)
 static void
 open_socket (RtcClient *self)
 {
-  self->fd = socket (self->server.ss_family,
-                     (self->use_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC,
-                     0);
+  self->fd =
+      socket (self->server.ss_family,
+              (self->use_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
   g_assert_cmpint (self->fd, >=, 0);
   if (connect (self->fd, (struct sockaddr *)&self->server, self->server_len)
       != 0)
@@ -160,7 +162,8 @@ rtc_client_send_raw (RtcClient *self, const guint8 *data, gsize len)
     }
 }
 
-/* --- DTLS ------------------------------------------------------------------- */
+/* --- DTLS -------------------------------------------------------------------
+ */
 
 static int
 bio_write (BIO *bio, const char *buf, int len)
@@ -214,11 +217,11 @@ make_ssl (RtcClient *self, const RtcClientParams *params)
   SSL_set_bio (self->ssl, bio, bio);
   SSL_set_app_data (self->ssl, self);
   SSL_set_mtu (self->ssl, 1200);
-  SSL_set_tlsext_use_srtp (
-      self->ssl, p == RTC_CLIENT_GCM  ? "SRTP_AEAD_AES_128_GCM"
-                 : p == RTC_CLIENT_CM ? "SRTP_AES128_CM_SHA1_80"
-                                      : "SRTP_AEAD_AES_128_GCM:"
-                                        "SRTP_AES128_CM_SHA1_80");
+  SSL_set_tlsext_use_srtp (self->ssl,
+                           p == RTC_CLIENT_GCM  ? "SRTP_AEAD_AES_128_GCM"
+                           : p == RTC_CLIENT_CM ? "SRTP_AES128_CM_SHA1_80"
+                                                : "SRTP_AEAD_AES_128_GCM:"
+                                                  "SRTP_AES128_CM_SHA1_80");
   if (params->dtls_client)
     SSL_set_connect_state (self->ssl);
   else
@@ -232,8 +235,8 @@ make_srtp (const guint8 *key, const guint8 *salt, gboolean is_gcm,
   guint8 buf[30];
   srtp_policy_t policy;
   srtp_t session = NULL;
-  srtp_profile_t p = is_gcm ? srtp_profile_aead_aes_128_gcm
-                            : srtp_profile_aes128_cm_sha1_80;
+  srtp_profile_t p =
+      is_gcm ? srtp_profile_aead_aes_128_gcm : srtp_profile_aes128_cm_sha1_80;
 
   memset (&policy, 0, sizeof policy);
   memcpy (buf, key, 16);
@@ -266,12 +269,12 @@ take_keys (RtcClient *self)
                               strlen (label), NULL, 0, 0);
   client_salt = m + 32;
   server_salt = client_salt + salt_len;
-  self->srtp_in = make_srtp (is_server ? m : m + 16,
-                             is_server ? client_salt : server_salt, is_gcm,
-                             ssrc_any_inbound);
-  self->srtp_out = make_srtp (is_server ? m + 16 : m,
-                              is_server ? server_salt : client_salt, is_gcm,
-                              ssrc_any_outbound);
+  self->srtp_in =
+      make_srtp (is_server ? m : m + 16, is_server ? client_salt : server_salt,
+                 is_gcm, ssrc_any_inbound);
+  self->srtp_out =
+      make_srtp (is_server ? m + 16 : m, is_server ? server_salt : client_salt,
+                 is_gcm, ssrc_any_outbound);
   self->profile = is_gcm ? RTC_CLIENT_GCM : RTC_CLIENT_CM;
   self->is_connected = TRUE;
 }
@@ -308,7 +311,8 @@ on_dtls (RtcClient *self, const guint8 *data, gsize len)
   self->dtls_in = NULL;
 }
 
-/* --- ICE ----------------------------------------------------------------------- */
+/* --- ICE
+ * ----------------------------------------------------------------------- */
 
 static void
 on_stun (RtcClient *self, const guint8 *data, gsize len)
@@ -327,8 +331,8 @@ on_stun (RtcClient *self, const guint8 *data, gsize len)
       stun_message_find_error (&m, &self->stun_error);
       return;
     }
-  if (stun_usage_ice_conncheck_process (
-          &m, &mapped, &mapped_len, STUN_USAGE_ICE_COMPATIBILITY_RFC5245)
+  if (stun_usage_ice_conncheck_process (&m, &mapped, &mapped_len,
+                                        STUN_USAGE_ICE_COMPATIBILITY_RFC5245)
       != STUN_USAGE_ICE_RETURN_SUCCESS)
     return;
   self->stun_error = 0;
@@ -370,7 +374,8 @@ rtc_client_set_credentials (RtcClient *self, const char *local_ufrag,
   g_ptr_array_add (self->strings, self->pwd);
 }
 
-/* --- packets -------------------------------------------------------------------- */
+/* --- packets
+ * -------------------------------------------------------------------- */
 
 static void
 on_media (RtcClient *self, const guint8 *data, gsize len)
@@ -457,7 +462,8 @@ step (RtcClient *self, gint64 until_us)
     DTLSv1_handle_timeout (self->ssl);
 }
 
-/* --- public -------------------------------------------------------------------- */
+/* --- public
+ * -------------------------------------------------------------------- */
 
 RtcClient *
 rtc_client_new (const RtcClientParams *params, const struct sockaddr *server)
@@ -529,8 +535,7 @@ rtc_client_connect (RtcClient *self, gint64 timeout_us)
     return FALSE;
   if (!SSL_is_server (self->ssl))
     step_dtls (self);
-  if (!rtc_client_check (self, TRUE,
-                         deadline_us - g_get_monotonic_time ()))
+  if (!rtc_client_check (self, TRUE, deadline_us - g_get_monotonic_time ()))
     return FALSE;
   while (!self->is_connected && !self->is_closed
          && g_get_monotonic_time () < deadline_us)

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtc/udp: sockets and bursts of incoming datagrams. */
+#include "rtc/udp.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+#define MAX_MESSAGES 32
+#define MAX_BURSTS 8 /* recvmmsg calls per socket and turn */
+#define SLOT_BYTES 65536
+#define SOCKET_BUFFER_BYTES (8 * 1024 * 1024)
+#define LISTEN_BACKLOG 256
+#define CONTROL_BYTES                                                          \
+  (CMSG_SPACE (sizeof (struct in6_pktinfo)) + CMSG_SPACE (sizeof (int)))
+
+struct _RtcUdpReader
+{
+  guint8 *slots; /* owned: touched only as far as datagrams are long */
+  struct mmsghdr headers[MAX_MESSAGES];
+  struct iovec iov[MAX_MESSAGES];
+  RtcAddr from[MAX_MESSAGES];
+  union
+  {
+    char bytes[CONTROL_BYTES];
+    struct cmsghdr align;
+  } control[MAX_MESSAGES];
+};
+
+static void
+set_int (int fd, int level, int option, int value)
+{
+  /* what the kernel refuses is an optimisation that is not there */
+  (void)!setsockopt (fd, level, option, &value, sizeof value);
+}
+
+static int
+open_bound (int family, int type, guint port)
+{
+  RtcAddr a;
+  int fd = socket (family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  socklen_t len;
+
+  if (fd < 0)
+    return -1;
+  memset (&a, 0, sizeof a);
+  a.sa.sa_family = (sa_family_t)family;
+  if (family == AF_INET)
+    a.in.sin_port = htons ((guint16)port);
+  else
+    a.in6.sin6_port = htons ((guint16)port);
+  len = family == AF_INET ? sizeof a.in : sizeof a.in6;
+  if (family == AF_INET6)
+    set_int (fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (type == SOCK_STREAM)
+    set_int (fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (bind (fd, &a.sa, len) == 0)
+    return fd;
+  close (fd);
+  return -1;
+}
+
+int
+rtc_udp_open (int family, guint port)
+{
+  int fd = open_bound (family, SOCK_DGRAM, port);
+
+  if (fd < 0)
+    return -1;
+  if (family == AF_INET)
+    set_int (fd, IPPROTO_IP, IP_PKTINFO, 1);
+  else
+    set_int (fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+  set_int (fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER_BYTES);
+  set_int (fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER_BYTES);
+  set_int (fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_BYTES);
+  set_int (fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES);
+  set_int (fd, IPPROTO_UDP, UDP_GRO, 1);
+  return fd;
+}
+
+int
+rtc_tcp_listen (int family, guint port)
+{
+  int fd = open_bound (family, SOCK_STREAM, port);
+
+  if (fd >= 0 && listen (fd, LISTEN_BACKLOG) != 0)
+    {
+      close (fd);
+      return -1;
+    }
+  return fd;
+}
+
+guint
+rtc_socket_get_port (int fd)
+{
+  RtcAddr a;
+  socklen_t len = sizeof a;
+
+  memset (&a, 0, sizeof a);
+  if (getsockname (fd, &a.sa, &len) != 0)
+    return 0;
+  return ntohs (a.sa.sa_family == AF_INET ? a.in.sin_port : a.in6.sin6_port);
+}
+
+RtcUdpReader *
+rtc_udp_reader_new (void)
+{
+  RtcUdpReader *self = g_new0 (RtcUdpReader, 1);
+
+  self->slots = g_malloc (MAX_MESSAGES * SLOT_BYTES);
+  return self;
+}
+
+void
+rtc_udp_reader_free (RtcUdpReader *self)
+{
+  g_free (self->slots);
+  g_free (self);
+}
+
+static void
+prepare (RtcUdpReader *self)
+{
+  for (guint i = 0; i < MAX_MESSAGES; i++)
+    {
+      struct msghdr *h = &self->headers[i].msg_hdr;
+
+      self->iov[i].iov_base = self->slots + i * SLOT_BYTES;
+      self->iov[i].iov_len = SLOT_BYTES;
+      h->msg_name = &self->from[i];
+      h->msg_namelen = sizeof self->from[i];
+      h->msg_iov = &self->iov[i];
+      h->msg_iovlen = 1;
+      h->msg_control = self->control[i].bytes;
+      h->msg_controllen = CONTROL_BYTES;
+      h->msg_flags = 0;
+    }
+}
+
+static void
+set_local6 (RtcPath *path, const struct in6_pktinfo *info)
+{
+  path->local.in6 = info->ipi6_addr;
+  /* only a link-local address needs its interface named */
+  if (IN6_IS_ADDR_LINKLOCAL (&info->ipi6_addr))
+    path->local_ifindex = info->ipi6_ifindex;
+}
+
+/* Returns: bytes per datagram in the message */
+static gsize
+read_control (struct msghdr *h, gsize len, RtcPath *path)
+{
+  gsize segment = len;
+
+  for (struct cmsghdr *c = CMSG_FIRSTHDR (h); c != NULL; c = CMSG_NXTHDR (h, c))
+    {
+      if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
+        {
+          struct in_pktinfo info;
+
+          memcpy (&info, CMSG_DATA (c), sizeof info);
+          path->local.in = info.ipi_spec_dst;
+        }
+      else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
+        {
+          struct in6_pktinfo info;
+
+          memcpy (&info, CMSG_DATA (c), sizeof info);
+          set_local6 (path, &info);
+        }
+      else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
+        {
+          int n;
+
+          memcpy (&n, CMSG_DATA (c), sizeof n);
+          if (n > 0)
+            segment = (gsize)n;
+        }
+    }
+  return MAX (segment, 1);
+}
+
+static void
+deliver (RtcUdpReader *self, guint i, RtcUdpPacketFunc func, gpointer user_data)
+{
+  guint8 *data = self->slots + i * SLOT_BYTES;
+  gsize len = self->headers[i].msg_len, segment;
+  RtcPath path;
+
+  memset (&path, 0, sizeof path);
+  if (self->from[i].sa.sa_family == AF_INET)
+    {
+      path.remote.in.sin_family = AF_INET;
+      path.remote.in.sin_port = self->from[i].in.sin_port;
+      path.remote.in.sin_addr = self->from[i].in.sin_addr;
+    }
+  else
+    {
+      path.remote.in6 = self->from[i].in6;
+      path.remote.in6.sin6_flowinfo = 0; /* paths are compared bytewise */
+    }
+  segment = read_control (&self->headers[i].msg_hdr, len, &path);
+  for (gsize at = 0; at < len; at += segment)
+    func (&path, data + at, MIN (segment, len - at), user_data);
+}
+
+void
+rtc_udp_reader_read (RtcUdpReader *self, int fd, RtcUdpPacketFunc func,
+                     gpointer user_data)
+{
+  for (guint burst = 0; burst < MAX_BURSTS; burst++)
+    {
+      int n;
+
+      prepare (self);
+      n = recvmmsg (fd, self->headers, MAX_MESSAGES, MSG_DONTWAIT, NULL);
+      if (n < 0 && errno != EINTR && errno != EAGAIN)
+        continue; /* an ICMP error was reported; it is gone now */
+      for (int i = 0; i < n; i++)
+        if (!(self->headers[i].msg_hdr.msg_flags & MSG_TRUNC))
+          deliver (self, (guint)i, func, user_data);
+      if (n < MAX_MESSAGES)
+        return;
+    }
+}

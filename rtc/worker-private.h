@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rtc/worker-private: what worker.c, transport.c and the room's tests share.
+ * Thread: media, but where said.
+ */
+#pragma once
+
+#include "rtc/counts.h"
+#include "rtc/dtls.h"
+#include "rtc/ice.h"
+#include "rtc/poll.h"
+#include "rtc/tcp.h"
+#include "rtc/transport.h"
+#include "rtc/udp.h"
+
+#define RTC_WORKER_TICK_US (500 * 1000)   /* consent, timeouts */
+#define RTC_WORKER_DTLS_TICK_US (50 * 1000)
+#define RTC_WORKER_MAX_HANDSHAKE_STEPS 8  /* per turn */
+#define RTC_WORKER_MAX_STUN_ERRORS 50     /* error replies per tick */
+
+void rtc_worker_count (RtcWorker *self, RtcCount which, guint64 n);
+/* any thread */
+guint64 rtc_worker_get_count (RtcWorker *self, RtcCount which);
+
+RtcCertificate *rtc_worker_get_certificate (RtcWorker *self);
+
+/* The tables through which packets find their transport. */
+void rtc_worker_add_ufrag (RtcWorker *self, RtcIceCredentials *credentials);
+void rtc_worker_remove_ufrag (RtcWorker *self, RtcIceCredentials *credentials);
+RtcTransport *rtc_worker_find_address (RtcWorker *self, const RtcAddr *addr);
+/* @addr: borrowed until removed */
+void rtc_worker_add_address (RtcWorker *self, const RtcAddr *addr,
+                             RtcTransport *transport);
+void rtc_worker_remove_address (RtcWorker *self, const RtcAddr *addr);
+
+/* Lists of embedded links, borrowed: all transports, those with a handshake
+ * step to do, those whose handshake has a timer. */
+GQueue *rtc_worker_get_transports (RtcWorker *self);
+GQueue *rtc_worker_get_handshakes (RtcWorker *self);
+GQueue *rtc_worker_get_dtls_timers (RtcWorker *self);
+void rtc_worker_add_n_transports (RtcWorker *self, int n); /* any thread */
+
+/* For tests, any thread: the worker's clock jumps ahead and its coarse timer
+ * runs once. */
+void rtc_worker_advance_clock (RtcWorker *self, gint64 us);

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A real worker on loopback against tests/peer/rtc-client. */
+#include "rtc/dtls.h"
+#include "rtc/transport.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "rtc/worker-private.h"
+#include "tests/peer/rtc-client.h"
+
+#define WAIT_US (10 * G_USEC_PER_SEC)
+#define SHORT_US (200 * 1000)
+#define CLIENT_UFRAG "cliu"
+#define CLIENT_PWD "clientpassword1234567890"
+
+typedef struct
+{
+  GMutex lock;
+  GCond cond;
+  RtcCertificate *certificate;
+  RtcWorker *worker;
+  RtcTransport *transport;
+  char *ufrag, *pwd;
+  RtcClient *client;
+  gboolean is_connected, is_closed, is_freed;
+  RtcCloseReason reason;
+  guint n_rtp, n_rtcp;
+  gsize last_len;
+  guint8 last[2048];
+} Fixture;
+
+typedef struct
+{
+  gboolean server_is_client, use_tcp, use_v6, bad_fingerprint, bad_remote_pwd,
+      bad_remote_ufrag;
+  RtcClientProfiles profiles;
+} Case;
+
+static void
+on_connected (RtcTransport *t, gpointer data)
+{
+  Fixture *f = data;
+
+  g_assert_true (rtc_worker_is_current (f->worker));
+  g_mutex_lock (&f->lock);
+  f->is_connected = TRUE;
+  g_cond_broadcast (&f->cond);
+  g_mutex_unlock (&f->lock);
+}
+
+static void
+on_packet (Fixture *f, const guint8 *packet, gsize len, guint *counter)
+{
+  g_mutex_lock (&f->lock);
+  memcpy (f->last, packet, len);
+  f->last_len = len;
+  ++*counter;
+  g_cond_broadcast (&f->cond);
+  g_mutex_unlock (&f->lock);
+}
+
+static void
+on_rtp (RtcTransport *t, guint8 *packet, gsize len, gint64 now_us,
+        gpointer data)
+{
+  on_packet (data, packet, len, &((Fixture *)data)->n_rtp);
+}
+
+static void
+on_rtcp (RtcTransport *t, const guint8 *packet, gsize len, gint64 now_us,
+         gpointer data)
+{
+  on_packet (data, packet, len, &((Fixture *)data)->n_rtcp);
+}
+
+static void
+on_closed (RtcTransport *t, RtcCloseReason reason, gpointer data)
+{
+  Fixture *f = data;
+
+  g_mutex_lock (&f->lock);
+  g_assert_false (f->is_closed);
+  f->is_closed = TRUE;
+  f->reason = reason;
+  g_cond_broadcast (&f->cond);
+  g_mutex_unlock (&f->lock);
+}
+
+static void
+on_freed (gpointer data)
+{
+  Fixture *f = data;
+
+  g_mutex_lock (&f->lock);
+  f->is_freed = TRUE;
+  g_cond_broadcast (&f->cond);
+  g_mutex_unlock (&f->lock);
+}
+
+/* Waits for a condition on the fixture. */
+#define WAIT_FOR(f, condition)                                                 \
+  G_STMT_START                                                                 \
+  {                                                                            \
+    gint64 end_us_ = g_get_monotonic_time () + WAIT_US;                        \
+    g_mutex_lock (&(f)->lock);                                                 \
+    while (!(condition)                                                        \
+           && g_cond_wait_until (&(f)->cond, &(f)->lock, end_us_))             \
+      ;                                                                        \
+    g_assert_true (condition);                                                 \
+    g_mutex_unlock (&(f)->lock);                                               \
+  }                                                                            \
+  G_STMT_END
+
+static void
+wait_count (Fixture *f, RtcCount which, guint64 at_least)
+{
+  gint64 end_us = g_get_monotonic_time () + WAIT_US;
+
+  while (rtc_worker_get_count (f->worker, which) < at_least)
+    {
+      g_assert_cmpint (g_get_monotonic_time (), <, end_us);
+      g_thread_yield ();
+    }
+}
+
+static RtcClient *
+make_client (Fixture *f, const Case *c)
+{
+  RtcClientParams p = {
+    .local_ufrag = CLIENT_UFRAG,
+    .local_pwd = CLIENT_PWD,
+    .remote_ufrag = f->ufrag,
+    .remote_pwd = c->bad_remote_pwd ? "notthepasswordatall12345" : f->pwd,
+    .remote_fingerprint = rtc_certificate_get_fingerprint (f->certificate),
+    .dtls_client = !c->server_is_client,
+    .use_tcp = c->use_tcp,
+    .profiles = c->profiles,
+  };
+  struct sockaddr_in a4 = { .sin_family = AF_INET,
+                            .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  struct sockaddr_in6 a6 = { .sin6_family = AF_INET6,
+                             .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+
+  if (c->bad_remote_ufrag)
+    p.remote_ufrag = "nobodyhasthisone";
+  a4.sin_port = a6.sin6_port = htons (rtc_worker_get_port (f->worker));
+  return rtc_client_new (&p, c->use_v6 ? (struct sockaddr *)&a6
+                                       : (struct sockaddr *)&a4);
+}
+
+static RtcTransport *
+make_transport (Fixture *f, const Case *c)
+{
+  static const RtcTransportCallbacks callbacks = { on_connected, on_rtp,
+                                                   on_rtcp, on_closed,
+                                                   on_freed };
+  RtcTransportParams p = {
+    .id = "test",
+    .local_ufrag = f->ufrag,
+    .local_pwd = f->pwd,
+    .remote_ufrag = CLIENT_UFRAG,
+    .remote_pwd = CLIENT_PWD,
+    .fingerprint_hash = "sha-256",
+    .fingerprint = c->bad_fingerprint
+                       ? rtc_certificate_get_fingerprint (f->certificate)
+                       : rtc_client_get_fingerprint (),
+    .dtls_client = c->server_is_client,
+  };
+
+  return rtc_transport_new (f->worker, &p, &callbacks, f);
+}
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  static const Case none;
+  const Case *c = data != NULL ? data : &none;
+  g_autoptr (GError) error = NULL;
+
+  memset (f, 0, sizeof *f);
+  g_mutex_init (&f->lock);
+  g_cond_init (&f->cond);
+  f->certificate = rtc_certificate_new (&error);
+  g_assert_no_error (error);
+  f->worker = rtc_worker_new (0, 0, f->certificate, NULL, &error);
+  g_assert_no_error (error);
+  f->ufrag = rtc_transport_make_ufrag ();
+  f->pwd = rtc_transport_make_pwd ();
+  f->transport = make_transport (f, c);
+  rtc_transport_start (f->transport);
+  f->client = make_client (f, c);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  rtc_client_free (f->client);
+  rtc_worker_free (f->worker);
+  g_assert_true (f->is_closed && f->is_freed);
+  rtc_transport_unref (f->transport);
+  rtc_certificate_unref (f->certificate);
+  g_free (f->ufrag);
+  g_free (f->pwd);
+  g_mutex_clear (&f->lock);
+  g_cond_clear (&f->cond);
+}
+
+static void
+make_rtp (guint8 *p, gsize len, guint16 seq)
+{
+  for (gsize i = 12; i < len; i++)
+    p[i] = (guint8)(i * 7 + seq);
+  memcpy (p, "\x80\x60\0\0\0\0\0\x01\x11\x22\x33\x44", 12);
+  p[2] = (guint8)(seq >> 8);
+  p[3] = (guint8)seq;
+}
+
+#define N_SENT 100
+#define SENT_BYTES 1000
+
+/* media: a frame's worth of packets, sealed straight into the batch */
+static void
+send_burst (gpointer data)
+{
+  Fixture *f = data;
+  RtcSrtpOut *out = rtc_transport_get_srtp_out (f->transport);
+  RtcBatch *batch = rtc_worker_get_batch (f->worker);
+
+  for (guint i = 0; i < N_SENT; i++)
+    {
+      guint8 packet[SENT_BYTES];
+      guint8 *p =
+          rtc_batch_reserve (batch, rtc_transport_get_path (f->transport),
+                             SENT_BYTES + RTC_SRTP_MAX_TRAILER);
+
+      make_rtp (packet, sizeof packet, (guint16)i);
+      memcpy (p, packet, 12);
+      rtc_batch_commit (batch,
+                        rtc_srtp_out_seal (out, p, 12, NULL, 0, packet + 12,
+                                           sizeof packet - 12, 0));
+    }
+}
+
+static void
+send_rtcp (gpointer data)
+{
+  Fixture *f = data;
+
+  rtc_transport_send_rtcp (f->transport,
+                           (const guint8 *)"\x81\xce\0\2\0\0\0\1\0\0\0\2", 12);
+}
+
+static void
+check_media_out (Fixture *f)
+{
+  guint8 buf[2048], want[SENT_BYTES];
+  gsize len;
+
+  rtc_worker_post (f->worker, send_burst, f, NULL);
+  for (guint i = 0; i < N_SENT; i++)
+    {
+      g_assert_cmpint (
+          rtc_client_receive (f->client, buf, sizeof buf, &len, WAIT_US), ==,
+          RTC_CLIENT_RTP);
+      make_rtp (want, sizeof want, (guint16)i);
+      g_assert_cmpmem (buf, len, want, sizeof want);
+    }
+  rtc_worker_post (f->worker, send_rtcp, f, NULL);
+  g_assert_cmpint (
+      rtc_client_receive (f->client, buf, sizeof buf, &len, WAIT_US), ==,
+      RTC_CLIENT_RTCP);
+  g_assert_cmpuint (len, ==, 12);
+  g_assert_cmpuint (rtc_client_get_n_bad_packets (f->client), ==, 0);
+}
+
+static void
+check_media_in (Fixture *f, guint16 first_seq)
+{
+  guint8 packet[SENT_BYTES];
+  guint n_rtp = f->n_rtp, n_rtcp = f->n_rtcp;
+
+  for (guint i = 0; i < 20; i++)
+    {
+      make_rtp (packet, sizeof packet, (guint16)(first_seq + i));
+      g_assert_true (rtc_client_send_rtp (f->client, packet, sizeof packet));
+    }
+  WAIT_FOR (f, f->n_rtp == n_rtp + 20);
+  g_assert_cmpmem (f->last, f->last_len, packet, sizeof packet);
+  rtc_client_send_rtcp (f->client, (const guint8 *)"\x80\xc9\0\1\0\0\0\1", 8);
+  WAIT_FOR (f, f->n_rtcp == n_rtcp + 1);
+}
+
+static void
+test_whole_path (Fixture *f, gconstpointer data)
+{
+  const Case *c = data;
+  gint64 start_us = g_get_monotonic_time ();
+
+  g_assert_true (rtc_client_connect (f->client, WAIT_US));
+  WAIT_FOR (f, f->is_connected);
+  g_test_message ("connected in %d ms",
+                  (int)((g_get_monotonic_time () - start_us) / 1000));
+  if (c->profiles != 0)
+    g_assert_cmpint (rtc_client_get_profile (f->client), ==, c->profiles);
+  else
+    g_assert_cmpint (rtc_client_get_profile (f->client), ==, RTC_CLIENT_GCM);
+  check_media_out (f);
+  check_media_in (f, 1);
+  g_assert_cmpuint (rtc_worker_get_n_transports (f->worker), ==, 1);
+
+  rtc_transport_close (f->transport, RTC_CLOSE_LOCAL);
+  WAIT_FOR (f, f->is_closed);
+  g_assert_cmpint (f->reason, ==, RTC_CLOSE_LOCAL);
+  g_assert_cmpint (rtc_client_receive (f->client, NULL, 0, NULL, WAIT_US), ==,
+                   RTC_CLIENT_CLOSED);
+  g_assert_cmpuint (rtc_worker_get_n_transports (f->worker), ==, 0);
+}
+
+static const Case cases[] = {
+  { .server_is_client = TRUE },
+  { .server_is_client = FALSE },
+  { .server_is_client = TRUE, .profiles = RTC_CLIENT_CM },
+  { .server_is_client = FALSE, .profiles = RTC_CLIENT_CM },
+  { .server_is_client = TRUE, .use_v6 = TRUE },
+  { .server_is_client = TRUE, .use_tcp = TRUE },
+  { .server_is_client = FALSE, .use_tcp = TRUE, .use_v6 = TRUE },
+};
+static const char *const case_names[] = {
+  "active-gcm", "passive-gcm", "active-cm",     "passive-cm",
+  "v6",         "tcp",         "tcp-v6-passive"
+};
+
+/* @...: tests of what is refused and of how a session ends follow */
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *name =
+          g_strdup_printf ("/rtc/transport/whole/%s", case_names[i]);
+
+      g_test_add (name, Fixture, &cases[i], set_up, test_whole_path, tear_down);
+    }
+  return g_test_run ();
+}
