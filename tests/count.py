@@ -4,10 +4,12 @@
 
 count.py LABEL=STATUS=FILE ...   STATUS is the suite's exit status.
 
-A suite that failed without a failed case (it crashed, timed out, did not
+Beside a meson suite's FILE.xml stands its FILE.json (testlog.json): a program
+that crashed after some good cases shows only there. A suite that failed without a failed case (it crashed, timed out, did not
 build or wrote no file) counts as one failure. The last line is
 "N passed, N failed, N skipped"; the exit status is 1 when N failed > 0.
 """
+import json
 import os
 import re
 import sys
@@ -36,11 +38,26 @@ def read_cases(path):
                 yield name, "passed", ""
 
 
+def read_programs(path):
+    """Programs of meson's testlog.json that did not end well: (name, result)"""
+    if not os.path.exists(path):
+        return
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            program = json.loads(line)
+            if program["result"] in ("FAIL", "ERROR", "TIMEOUT",
+                                     "INTERRUPT", "UNEXPECTEDPASS"):
+                yield program["name"].split(" / ")[-1], program["result"]
+
+
 def read_suite(label, status, path):
     try:
         cases = list(read_cases(path)) if os.path.exists(path) else []
     except ET.ParseError as error:
         cases = [(path, "failed", f"unreadable results: {error}")]
+    for program, result in read_programs(path.replace(".xml", ".json")):
+        if not any(c[1] == "failed" and program in c[0] for c in cases):
+            cases.append((program, "failed", f"the program: {result}"))
     if status != "0" and not any(c[1] == "failed" for c in cases):
         cases.append((label, "failed", "the suite ended with status "
                       f"{status} and no failed case: see its output above"))
