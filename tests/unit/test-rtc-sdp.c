@@ -10,10 +10,8 @@ load_offer (const char *name)
 {
   g_autofree char *path = NULL, *text = NULL;
   g_autoptr (GError) error = NULL;
-  const char *dir = g_getenv ("TEST_DATA_DIR");
 
-  path =
-      g_build_filename (dir != NULL ? dir : "tests/data", "offers", name, NULL);
+  path = g_build_filename (TEST_DATA_DIR, "offers", name, NULL);
   g_file_get_contents (path, &text, NULL, &error);
   g_assert_no_error (error);
   return g_steal_pointer (&text);
@@ -699,15 +697,11 @@ assert_gst_reads (const char *text, guint n_media)
   for (guint i = 0; i < n_media; i++)
     {
       const GstSDPMedia *media = gst_sdp_message_get_media (message, i);
-      GstCaps *caps;
 
       g_assert_nonnull (gst_sdp_media_get_attribute_val (media, "mid"));
       if (gst_sdp_media_get_port (media) == 0)
         continue;
-      caps = gst_sdp_media_get_caps_from_media (
-          media, atoi (gst_sdp_media_get_format (media, 0)));
-      g_assert_nonnull (caps);
-      gst_caps_unref (caps);
+      g_assert_nonnull (gst_sdp_media_get_attribute_val (media, "rtpmap"));
     }
   gst_sdp_message_free (message);
 }
@@ -953,7 +947,6 @@ main (int argc, char **argv)
     "chromium-156-recvonly.sdp", "firefox-153-recvonly.sdp",
   };
 
-  gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (files); i++)
     {
