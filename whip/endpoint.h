@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <json-glib/json-glib.h>
+
 #include "base/signaling.h"
 #include "relay/hub.h"
 #include "rtc/addresses.h"
