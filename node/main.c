@@ -1,1 +1,418 @@
-int main (void) { return 0; }
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * node/main: reads the settings, builds the parts, runs until a signal.
+ *
+ * Order of the end: /readyz says no and nobody is accepted any more; viewers'
+ * and publishers' sessions are closed (each peer gets close_notify); the hub
+ * lets its streams go; the workers send what they still have and end; at last
+ * the HTTP connections. A second signal ends the program at once.
+ *
+ * Exit codes (sysexits.h): 0 asked to end; 69 a port is taken; 70 a bug;
+ * 71 the system refuses; 78 settings are wrong.
+ */
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/log.h"
+#include "node/process.h"
+#include "node/server.h"
+
+typedef struct
+{
+  NodeParts parts;
+  NodeServer *server; /* owned */
+  GMainLoop *loop;    /* owned */
+  guint signal_ids[4];
+  guint n_signals;
+} Program;
+
+static void
+program_clear (Program *self)
+{
+  NodeParts *parts = &self->parts;
+
+  parts->is_ready = FALSE;
+  if (self->server)
+    node_server_stop_listening (self->server);
+  g_clear_pointer (&parts->whep, egress_whep_free);
+  g_clear_pointer (&parts->whip, whip_endpoint_free);
+  g_clear_pointer (&parts->snapshot, egress_snapshot_free);
+  g_clear_pointer (&parts->hub, relay_hub_free);
+  for (guint i = 0; i < parts->n_workers; i++)
+    g_clear_pointer (&parts->workers[i], rtc_worker_free);
+  g_clear_pointer (&self->server, node_server_free);
+  g_clear_pointer (&parts->addresses, rtc_addresses_free);
+  g_clear_pointer (&parts->certificate, rtc_certificate_unref);
+  g_clear_pointer (&parts->auth, base_auth_free);
+  g_clear_pointer (&parts->metrics, base_metrics_free);
+  g_clear_pointer (&parts->options, node_options_free);
+  g_clear_pointer (&parts->settings, base_settings_free);
+  g_clear_pointer (&self->loop, g_main_loop_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Program, program_clear)
+
+/* --- Settings ---------------------------------------------------------- */
+
+static gboolean
+has_argument (char **argv, const char *name)
+{
+  return g_strv_contains ((const char *const *)argv, name);
+}
+
+/* print_early: what needs no settings. Returns: %TRUE when that was all */
+static gboolean
+print_early (Program *self, char **argv)
+{
+  g_autofree char *text = NULL;
+
+  if (has_argument (argv, "--version"))
+    {
+      printf ("media-tree %s\n", MEDIA_TREE_VERSION);
+      return TRUE;
+    }
+  if (has_argument (argv, "--help") || has_argument (argv, "-h"))
+    {
+      text = base_settings_to_help (self->parts.settings);
+      printf ("media-tree: WebRTC broadcasts from one publisher to many "
+              "browsers\n\nUsage: media-tree [OPTION…]\n\n%s",
+              text);
+    }
+  else if (has_argument (argv, "--print-sample"))
+    {
+      text = base_settings_to_sample (self->parts.settings);
+      fputs (text, stdout);
+    }
+  else if (has_argument (argv, "--print-man"))
+    {
+      text = base_settings_to_man (self->parts.settings);
+      fputs (text, stdout);
+    }
+  return text != NULL;
+}
+
+static int
+fail (int code, const GError *error)
+{
+  fprintf (stderr, "media-tree: %s\n", error->message);
+  return code;
+}
+
+/* read_settings: Returns: an exit code, or -1 to go on */
+static int
+read_settings (Program *self, char **argv)
+{
+  g_auto (GStrv) environment = g_get_environ ();
+  g_autoptr (GError) error = NULL;
+  NodeParts *parts = &self->parts;
+
+  parts->settings = node_settings_new ();
+  if (print_early (self, argv))
+    return EX_OK;
+  if (!base_settings_load (parts->settings, argv, environment, &error))
+    return fail (EX_CONFIG, error);
+  parts->options = node_options_new (parts->settings, &error);
+  if (!parts->options)
+    return fail (EX_CONFIG, error);
+  if (base_settings_get_bool (parts->settings, "print-config"))
+    {
+      g_autofree char *text = base_settings_to_config (parts->settings);
+
+      fputs (text, stdout);
+      return EX_OK;
+    }
+  return -1;
+}
+
+static void
+start_log (Program *self)
+{
+  const char *format =
+      base_settings_get_string (self->parts.settings, "log-format");
+
+  gst_init (NULL, NULL);
+  base_log_init (g_str_equal (format, "json") ? BASE_LOG_JSON : BASE_LOG_TEXT,
+                 base_settings_get_string (self->parts.settings, "log-level"));
+}
+
+/* --- Building ---------------------------------------------------------- */
+
+static int
+build_base (Program *self)
+{
+  NodeParts *parts = &self->parts;
+  BaseSettings *settings = parts->settings;
+  const char *tokens[BASE_AUTH_N_SURFACES] = {
+    [BASE_AUTH_PUBLISH] = base_settings_get_string (settings, "whip-token"),
+    [BASE_AUTH_WATCH] = base_settings_get_string (settings, "whep-token"),
+    [BASE_AUTH_ADMIN] = base_settings_get_string (settings, "admin-token"),
+    [BASE_AUTH_METRICS] = base_settings_get_string (settings, "metrics-token"),
+  };
+  const char *const *addresses =
+      base_settings_get_list (settings, "public-address");
+  g_autoptr (GError) error = NULL;
+
+  parts->started_us = base_clock_now_us ();
+  parts->started_wall_us = base_clock_wall_us ();
+  parts->metrics = base_metrics_new ();
+  parts->auth =
+      base_auth_new (tokens, base_settings_get_string (settings, "jwt-key"),
+                     base_settings_get_bool (settings, "insecure"), &error);
+  if (!parts->auth)
+    return fail (EX_CONFIG, error);
+  parts->addresses = rtc_addresses_new (*addresses ? addresses : NULL, &error);
+  if (!parts->addresses)
+    {
+      g_prefix_error (&error, "public-address: ");
+      return fail (*addresses ? EX_CONFIG : EX_OSERR, error);
+    }
+  parts->certificate = rtc_certificate_new (&error);
+  return parts->certificate ? -1 : fail (EX_SOFTWARE, error);
+}
+
+static int
+build_workers (Program *self)
+{
+  NodeParts *parts = &self->parts;
+  guint port = (guint)base_settings_get_int (parts->settings, "rtc-port");
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < parts->options->n_workers; i++)
+    {
+      RtcWorker *worker = rtc_worker_new (
+          i, port ? port + i : 0, parts->certificate, parts->metrics, &error);
+
+      if (!worker)
+        {
+          gboolean is_port =
+              g_error_matches (error, RTC_WORKER_ERROR, RTC_WORKER_ERROR_BIND);
+
+          if (is_port)
+            g_prefix_error (&error, "cannot open media port %u: ", port + i);
+          if (is_port)
+            fputs ("media-tree: choose other ports with --rtc-port (UDP and "
+                   "TCP; one for each of --workers)\n",
+                   stderr);
+          return fail (is_port ? EX_UNAVAILABLE : EX_OSERR, error);
+        }
+      parts->workers[parts->n_workers++] = worker;
+    }
+  return -1;
+}
+
+static void
+build_whip (NodeParts *parts)
+{
+  BaseSettings *settings = parts->settings;
+  WhipConfig config = {
+    .hub = parts->hub,
+    .auth = parts->auth,
+    .metrics = parts->metrics,
+    .certificate = parts->certificate,
+    .addresses = parts->addresses,
+    .ice_servers = base_settings_get_list (settings, "ice-servers"),
+    .ice_tcp = base_settings_get_bool (settings, "ice-tcp"),
+    .strict_etags = base_settings_get_bool (settings, "strict-etags"),
+    .repair = base_settings_get_bool (settings, "repair"),
+    .max_publishers = (guint)base_settings_get_int (settings, "max-publishers"),
+  };
+
+  parts->whip = whip_endpoint_new (&config);
+}
+
+static void
+build_whep (NodeParts *parts)
+{
+  BaseSettings *settings = parts->settings;
+  EgressWhepConfig config = {
+    .hub = parts->hub,
+    .auth = parts->auth,
+    .metrics = parts->metrics,
+    .certificate = parts->certificate,
+    .addresses = parts->addresses,
+    .ice_servers = base_settings_get_list (settings, "ice-servers"),
+    .ice_tcp = base_settings_get_bool (settings, "ice-tcp"),
+    .strict_etags = base_settings_get_bool (settings, "strict-etags"),
+    .repair = base_settings_get_bool (settings, "repair"),
+    .join_rate_bps = base_settings_get_int (settings, "join-rate"),
+    .playout_delay_min_ms = parts->options->playout_delay_min_ms,
+    .playout_delay_max_ms = parts->options->playout_delay_max_ms,
+    .max_viewers = (guint)base_settings_get_int (settings, "max-viewers"),
+  };
+
+  parts->whep = egress_whep_new (&config);
+}
+
+static int
+build_surfaces (Program *self)
+{
+  NodeParts *parts = &self->parts;
+  g_autoptr (GError) error = NULL;
+
+  parts->hub = relay_hub_new (
+      parts->workers, parts->n_workers,
+      base_settings_get_duration_us (parts->settings, "publisher-linger"),
+      parts->metrics);
+  parts->snapshot = egress_snapshot_new ();
+  if (parts->options->roles & NODE_ROLE_INJECTION)
+    build_whip (parts);
+  if (parts->options->roles & NODE_ROLE_EGRESS)
+    build_whep (parts);
+  self->server = node_server_new (parts, &error);
+  if (!self->server)
+    return fail (EX_CONFIG, error);
+  if (!node_server_listen (self->server, &error))
+    return fail (EX_UNAVAILABLE, error);
+  return -1;
+}
+
+/* build: Returns: an exit code, or -1 when all is there */
+static int
+build (Program *self)
+{
+  int code = build_base (self);
+
+  if (code < 0)
+    code = build_workers (self);
+  return code < 0 ? build_surfaces (self) : code;
+}
+
+/* --- Running ----------------------------------------------------------- */
+
+static gboolean
+on_end (gpointer data)
+{
+  Program *self = data;
+
+  GST_INFO ("ending");
+  /* Without handlers the next signal ends the program as it stands. */
+  for (guint i = 0; i < self->n_signals; i++)
+    g_source_remove (self->signal_ids[i]);
+  self->n_signals = 0;
+  g_main_loop_quit (self->loop);
+  return G_SOURCE_CONTINUE; /* removed above */
+}
+
+static gboolean
+on_dump (gpointer data)
+{
+  Program *self = data;
+  g_autoptr (JsonNode) root = node_server_describe (self->server);
+  g_autofree char *text = json_to_string (root, FALSE);
+
+  GST_INFO ("state: %s", text);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_reload (gpointer data)
+{
+  Program *self = data;
+  g_autoptr (GError) error = NULL;
+
+  if (node_server_reload_tls (self->server, &error))
+    GST_INFO ("certificate read again");
+  else
+    GST_WARNING ("the old certificate stays: %s", error->message);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+add_signals (Program *self)
+{
+  guint *ids = self->signal_ids;
+
+  signal (SIGPIPE, SIG_IGN);
+  ids[self->n_signals++] = g_unix_signal_add (SIGTERM, on_end, self);
+  ids[self->n_signals++] = g_unix_signal_add (SIGINT, on_end, self);
+  ids[self->n_signals++] = g_unix_signal_add (SIGUSR1, on_dump, self);
+  ids[self->n_signals++] = g_unix_signal_add (SIGHUP, on_reload, self);
+}
+
+/* print_access: in words, who is served */
+static void
+print_access (NodeParts *parts)
+{
+  gboolean publish = base_auth_is_open (parts->auth, BASE_AUTH_PUBLISH);
+  gboolean watch = base_auth_is_open (parts->auth, BASE_AUTH_WATCH);
+
+  if (publish && watch)
+    {
+      if (base_settings_get_bool (parts->settings, "insecure"))
+        printf ("  --insecure:      whatever has no token is open to "
+                "everybody\n");
+      return;
+    }
+  printf ("  This machine only: %s from elsewhere %s refused, for no token "
+          "is set.\n"
+          "  Set --whip-token and --whep-token (or --insecure) to open it, "
+          "and --http-listen\n  to be reached from other machines.\n",
+          publish ? "watching"
+          : watch ? "publishing"
+                  : "publishing and "
+                    "watching",
+          publish || watch ? "is" : "are");
+}
+
+static void
+print_banner (Program *self)
+{
+  NodeParts *parts = &self->parts;
+  const char *url = node_server_get_url (self->server);
+  const char *token = base_settings_get_string (parts->settings, "whip-token");
+
+  printf ("media-tree %s\n  Pages:           %s/\n", MEDIA_TREE_VERSION, url);
+  if (parts->whip)
+    printf ("  OBS, WHIP:       %s/whip/live   Bearer Token: %s\n"
+            "  From a browser:  %s/publish\n",
+            url,
+            token ? "that of --whip-token"
+            : base_settings_get_string (parts->settings, "jwt-key")
+                ? "a JSON Web Token"
+                : "leave empty",
+            url);
+  if (parts->whep)
+    printf ("  Watch:           %s/watch/live   (WHEP: %s/whep/live)\n", url,
+            url);
+  print_access (parts);
+  fflush (stdout);
+}
+
+static void
+log_start (Program *self)
+{
+  NodeParts *parts = &self->parts;
+
+  GST_INFO ("version %s, node %s, %u workers on ports %u to %u, HTTP at %s, "
+            "%" G_GUINT64_FORMAT " descriptors",
+            MEDIA_TREE_VERSION, parts->options->node_id, parts->n_workers,
+            rtc_worker_get_port (parts->workers[0]),
+            rtc_worker_get_port (parts->workers[parts->n_workers - 1]),
+            node_server_get_url (self->server), node_process_raise_fd_limit ());
+}
+
+int
+main (int argc, char **argv)
+{
+  g_auto (Program) self = { 0 };
+  int code;
+
+  g_set_prgname ("media-tree");
+  code = read_settings (&self, argv + (argc > 0 ? 1 : 0));
+  if (code >= 0)
+    return code;
+  start_log (&self);
+  code = build (&self);
+  if (code >= 0)
+    return code;
+  self.loop = g_main_loop_new (NULL, FALSE);
+  add_signals (&self);
+  log_start (&self);
+  self.parts.is_ready = TRUE;
+  print_banner (&self);
+  g_main_loop_run (self.loop);
+  return EX_OK;
+}

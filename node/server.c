@@ -1,1 +1,316 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* node/server: listens, and routes requests to the rooms. */
+#include "node/server.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/http.h"
+#include "node/guard.h"
+#include "node/log.h"
+#include "node/pages.h"
+
+#define LISTEN_BACKLOG 1024 /* a crowd that joins at once */
+
+G_DEFINE_QUARK (node - server - error - quark, node_server_error)
+
+struct _NodeServer
+{
+  const NodeParts *parts; /* borrowed */
+  SoupServer *soup;       /* owned */
+  NodeGuard *guard;       /* owned */
+  NodePages *pages;       /* owned */
+  NodeStreams *streams;   /* owned */
+  GSource *timer;         /* owned: once a second */
+  char *url;              /* owned (nullable): after listen() */
+};
+
+/* --- Routes ----------------------------------------------------------- */
+
+static void
+route_whip (NodeServer *self, SoupServerMessage *msg, const char *path)
+{
+  if (self->parts->whip)
+    whip_endpoint_handle (self->parts->whip, msg, path);
+  else
+    base_http_problem (msg, SOUP_STATUS_NOT_FOUND, "role-missing",
+                       "This node takes no publishers: it runs without the "
+                       "role injection.");
+}
+
+static void
+route_whep (NodeServer *self, SoupServerMessage *msg, const char *path)
+{
+  if (self->parts->whep)
+    egress_whep_handle (self->parts->whep, msg, path);
+  else
+    base_http_problem (msg, SOUP_STATUS_NOT_FOUND, "role-missing",
+                       "This node serves no viewers: it runs without the "
+                       "role egress.");
+}
+
+static void
+route_streams (NodeServer *self, SoupServerMessage *msg, const char *path)
+{
+  node_streams_handle (self->streams, msg, path);
+}
+
+typedef struct
+{
+  const char *prefix; /* itself, or followed by a slash */
+  void (*handle) (NodeServer *self, SoupServerMessage *msg, const char *path);
+} Route;
+
+static const Route routes[] = {
+  { "/whip", route_whip },
+  { "/whep", route_whep },
+  { "/api/streams", route_streams },
+};
+
+static const Route *
+find_route (const char *path)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (routes); i++)
+    {
+      gsize n_chars = strlen (routes[i].prefix);
+
+      if (strncmp (path, routes[i].prefix, n_chars) == 0
+          && (path[n_chars] == '\0' || path[n_chars] == '/'))
+        return &routes[i];
+    }
+  return NULL;
+}
+
+static void
+on_request (SoupServer *soup, SoupServerMessage *msg, const char *path,
+            GHashTable *query, gpointer data)
+{
+  NodeServer *self = data;
+  const Route *route = find_route (path);
+
+  soup_message_headers_replace (soup_server_message_get_response_headers (msg),
+                                "X-Content-Type-Options", "nosniff");
+  if (node_guard_is_too_large (self->guard, msg))
+    base_http_problem (msg, SOUP_STATUS_REQUEST_ENTITY_TOO_LARGE,
+                       "body-too-large", "The body is larger than %d bytes.",
+                       NODE_MAX_BODY_BYTES);
+  else if (route)
+    route->handle (self, msg, path);
+  else if (!node_state_handle (self->parts, self->streams, msg, path)
+           && !node_pages_handle (self->pages, msg, path))
+    base_http_problem (msg, SOUP_STATUS_NOT_FOUND, "not-found",
+                       "There is nothing at this address.");
+}
+
+/* --- TLS and listening ------------------------------------------------- */
+
+/* load_certificate: (transfer full) (nullable): NULL without error: no TLS */
+static GTlsCertificate *
+load_certificate (NodeServer *self, GError **error)
+{
+  BaseSettings *settings = self->parts->settings;
+  const char *certificate = base_settings_get_string (settings, "tls-cert");
+  const char *key = base_settings_get_string (settings, "tls-key");
+  g_autoptr (GError) reason = NULL;
+  GTlsCertificate *loaded;
+
+  if (!certificate)
+    return NULL;
+  loaded = g_tls_certificate_new_from_files (certificate, key, &reason);
+  if (!loaded)
+    g_set_error (error, NODE_SERVER_ERROR, NODE_SERVER_ERROR_TLS,
+                 "tls-cert, tls-key: %s and %s cannot be used: %s", certificate,
+                 key, reason->message);
+  return loaded;
+}
+
+gboolean
+node_server_reload_tls (NodeServer *self, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+  g_autoptr (GTlsCertificate) certificate = load_certificate (self, &reason);
+
+  if (reason)
+    {
+      g_propagate_error (error, g_steal_pointer (&reason));
+      return FALSE;
+    }
+  if (certificate)
+    soup_server_set_tls_certificate (self->soup, certificate);
+  return TRUE;
+}
+
+/* bind_socket: a socket of our own, for soup's has a backlog of 10 */
+static GSocket *
+bind_socket (GSocketAddress *address, GError **error)
+{
+  g_autoptr (GSocket) socket =
+      g_socket_new (g_socket_address_get_family (address), G_SOCKET_TYPE_STREAM,
+                    G_SOCKET_PROTOCOL_TCP, error);
+
+  if (!socket)
+    return NULL;
+  g_socket_set_listen_backlog (socket, LISTEN_BACKLOG);
+  if (!g_socket_bind (socket, address, TRUE, error)
+      || !g_socket_listen (socket, error))
+    return NULL;
+  return g_steal_pointer (&socket);
+}
+
+static void
+set_bind_error (GSocketAddress *address, const GError *reason, GError **error)
+{
+  g_autofree char *name =
+      g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address));
+  const char *advice = "check --http-listen";
+
+  if (g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE))
+    advice = "another program has it: end that one, or choose another with "
+             "--http-listen";
+  else if (g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED))
+    advice = "ports below 1024 need a privilege: choose a higher one with "
+             "--http-listen";
+  g_set_error (error, NODE_SERVER_ERROR, NODE_SERVER_ERROR_BIND,
+               "cannot listen for HTTP on TCP %s: %s; %s", name,
+               reason->message, advice);
+}
+
+static gboolean
+listen_on (NodeServer *self, GSocketAddress *address, GError **error)
+{
+  SoupServerListenOptions options =
+      base_settings_get_string (self->parts->settings, "tls-cert")
+          ? SOUP_SERVER_LISTEN_HTTPS
+          : 0;
+  g_autoptr (GError) reason = NULL;
+  g_autoptr (GSocket) socket = bind_socket (address, &reason);
+
+  if (!socket
+      && g_inet_address_get_is_any (
+          g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (address)))
+      && !g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE))
+    {
+      /* "*" on a host without IPv6 */
+      g_autoptr (GSocketAddress) any = g_inet_socket_address_new_from_string (
+          "0.0.0.0",
+          g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address)));
+
+      g_clear_error (&reason);
+      socket = bind_socket (any, &reason);
+    }
+  if (socket
+      && soup_server_listen_socket (self->soup, socket, options, &reason))
+    return TRUE;
+  set_bind_error (address, reason, error);
+  return FALSE;
+}
+
+/* dup_local_url: (transfer full): of the first socket, as one on this machine
+ * would call it */
+static char *
+dup_local_url (NodeServer *self)
+{
+  GSList *uris = soup_server_get_uris (self->soup);
+  GUri *uri = uris ? uris->data : NULL;
+  char *url = NULL;
+
+  if (uri)
+    {
+      const char *host = g_uri_get_host (uri);
+      gboolean is_any =
+          g_str_equal (host, "0.0.0.0") || g_str_equal (host, "::");
+
+      url = g_strdup_printf (strchr (host, ':') && !is_any ? "%s://[%s]:%d"
+                                                           : "%s://%s:%d",
+                             g_uri_get_scheme (uri),
+                             is_any ? "127.0.0.1" : host, g_uri_get_port (uri));
+    }
+  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  return url;
+}
+
+gboolean
+node_server_listen (NodeServer *self, GError **error)
+{
+  GPtrArray *addresses = self->parts->options->listen;
+
+  for (guint i = 0; i < addresses->len; i++)
+    if (!listen_on (self, g_ptr_array_index (addresses, i), error))
+      return FALSE;
+  self->url = self->parts->options->public_url
+                  ? g_strdup (self->parts->options->public_url)
+                  : dup_local_url (self);
+  return TRUE;
+}
+
+void
+node_server_stop_listening (NodeServer *self)
+{
+  soup_server_disconnect (self->soup);
+}
+
+const char *
+node_server_get_url (NodeServer *self)
+{
+  return self->url ? self->url : "";
+}
+
+JsonNode *
+node_server_describe (NodeServer *self)
+{
+  return node_state_describe (self->parts, self->streams);
+}
+
+/* --- Life ------------------------------------------------------------- */
+
+static gboolean
+on_second (gpointer data)
+{
+  NodeServer *self = data;
+  gint64 now_us = base_clock_now_us ();
+
+  node_guard_expire (self->guard, now_us);
+  node_streams_sample (self->streams, now_us);
+  return G_SOURCE_CONTINUE;
+}
+
+NodeServer *
+node_server_new (const NodeParts *parts, GError **error)
+{
+  g_autoptr (NodeServer) self = g_new0 (NodeServer, 1);
+
+  self->parts = parts;
+  self->soup = soup_server_new ("server-header", "media-tree", NULL);
+  if (!node_server_reload_tls (self, error))
+    return NULL;
+  self->guard = node_guard_new (
+      self->soup,
+      (guint)base_settings_get_int (parts->settings, "max-connections"),
+      parts->metrics);
+  self->pages = node_pages_new ();
+  self->streams = node_streams_new (parts);
+  node_state_register_metrics (parts);
+  soup_server_add_handler (self->soup, NULL, on_request, self, NULL);
+  self->timer = g_timeout_source_new_seconds (1);
+  g_source_set_callback (self->timer, on_second, self, NULL);
+  g_source_attach (self->timer, NULL);
+  return g_steal_pointer (&self);
+}
+
+void
+node_server_free (NodeServer *self)
+{
+  g_return_if_fail (self);
+  if (self->timer)
+    g_source_destroy (self->timer);
+  g_clear_pointer (&self->timer, g_source_unref);
+  if (self->guard)
+    node_guard_close_all (self->guard);
+  g_clear_pointer (&self->guard, node_guard_free);
+  soup_server_remove_handler (self->soup, NULL);
+  g_clear_object (&self->soup);
+  g_clear_pointer (&self->streams, node_streams_free);
+  g_clear_pointer (&self->pages, node_pages_free);
+  g_free (self->url);
+  g_free (self);
+}

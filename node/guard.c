@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node/guard: limits on HTTP connections. */
+#include "node/guard.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "base/clock.h"
+#include "node/log.h"
+
+typedef struct
+{
+  NodeGuard *guard; /* borrowed: owns us */
+  GSocket *socket;  /* owned (nullable) */
+  gint64 since_us;  /* when the connection began to wait for this request */
+  gsize n_body_bytes;
+  gboolean is_read;      /* the request is complete */
+  gboolean is_too_large; /* its body was cut */
+} Connection;
+
+struct _NodeGuard
+{
+  SoupServer *server; /* owned */
+  guint max_connections;
+  GHashTable *connections; /* owned: SoupServerMessage -> Connection */
+  BaseCounter *n_connections, *n_refused, *n_timeouts; /* borrowed */
+  BaseCounter *n_replies[6]; /* borrowed: by the status's first digit */
+};
+
+static void
+connection_free (gpointer data)
+{
+  Connection *connection = data;
+
+  g_clear_object (&connection->socket);
+  g_free (connection);
+}
+
+static void
+connection_shut (Connection *connection)
+{
+  if (connection->socket)
+    g_socket_shutdown (connection->socket, TRUE, TRUE, NULL);
+}
+
+static void
+on_got_chunk (SoupServerMessage *msg, GBytes *chunk, gpointer data)
+{
+  Connection *connection = data;
+
+  connection->n_body_bytes += g_bytes_get_size (chunk);
+  if (connection->n_body_bytes <= NODE_MAX_BODY_BYTES)
+    return;
+  if (!connection->is_too_large)
+    {
+      SoupMessageBody *body = soup_server_message_get_request_body (msg);
+
+      connection->is_too_large = TRUE;
+      soup_message_body_set_accumulate (body, FALSE);
+      soup_message_body_truncate (body);
+    }
+  /* The answer comes after the body, so that the client reads it; who sends
+   * on and on will not. */
+  if (connection->n_body_bytes > 16 * NODE_MAX_BODY_BYTES)
+    connection_shut (connection);
+}
+
+static void
+set_socket_options (GSocket *socket)
+{
+  g_socket_set_keepalive (socket, TRUE);
+  g_socket_set_option (socket, IPPROTO_TCP, TCP_KEEPIDLE, 60, NULL);
+  g_socket_set_option (socket, IPPROTO_TCP, TCP_KEEPINTVL, 15, NULL);
+  g_socket_set_option (socket, IPPROTO_TCP, TCP_KEEPCNT, 4, NULL);
+  g_socket_set_option (socket, IPPROTO_TCP, TCP_USER_TIMEOUT,
+                       NODE_REPLY_TIMEOUT_MS, NULL);
+}
+
+/* on_request_started: libsoup makes the message of a connection's next
+ * request as soon as the connection is there or free again */
+static void
+on_request_started (SoupServer *server, SoupServerMessage *msg, gpointer data)
+{
+  NodeGuard *self = data;
+  Connection *connection = g_new0 (Connection, 1);
+  GSocket *socket = soup_server_message_get_socket (msg);
+
+  connection->guard = self;
+  connection->socket = socket ? g_object_ref (socket) : NULL;
+  connection->since_us = base_clock_now_us ();
+  g_hash_table_replace (self->connections, msg, connection);
+  base_counter_set (self->n_connections, g_hash_table_size (self->connections));
+  if (socket)
+    set_socket_options (socket);
+  if (g_hash_table_size (self->connections) > self->max_connections)
+    {
+      base_counter_add (self->n_refused, 1);
+      connection->is_read = TRUE;
+      connection_shut (connection);
+      return;
+    }
+  g_signal_connect (msg, "got-chunk", G_CALLBACK (on_got_chunk), connection);
+}
+
+static void
+on_request_read (SoupServer *server, SoupServerMessage *msg, gpointer data)
+{
+  NodeGuard *self = data;
+  Connection *connection = g_hash_table_lookup (self->connections, msg);
+
+  if (connection)
+    connection->is_read = TRUE;
+}
+
+static void
+forget (NodeGuard *self, SoupServerMessage *msg)
+{
+  Connection *connection = g_hash_table_lookup (self->connections, msg);
+
+  if (!connection)
+    return;
+  g_signal_handlers_disconnect_by_data (msg, connection);
+  g_hash_table_remove (self->connections, msg);
+  base_counter_set (self->n_connections, g_hash_table_size (self->connections));
+}
+
+static void
+on_request_finished (SoupServer *server, SoupServerMessage *msg, gpointer data)
+{
+  NodeGuard *self = data;
+  guint digit = soup_server_message_get_status (msg) / 100;
+
+  if (digit < G_N_ELEMENTS (self->n_replies))
+    base_counter_add (self->n_replies[digit], 1);
+  forget (self, msg);
+}
+
+static void
+on_request_aborted (SoupServer *server, SoupServerMessage *msg, gpointer data)
+{
+  forget (data, msg);
+}
+
+static void
+add_metrics (NodeGuard *self, BaseMetrics *metrics)
+{
+  self->n_connections = base_metrics_add_gauge (
+      metrics, "media_tree_http_connections", NULL, "HTTP connections.");
+  self->n_refused = base_metrics_add_counter (
+      metrics, "media_tree_http_connections_refused_total", NULL,
+      "HTTP connections closed because there were too many.");
+  self->n_timeouts = base_metrics_add_counter (
+      metrics, "media_tree_http_timeouts_total", NULL,
+      "HTTP connections closed because no request came in time.");
+  for (guint i = 2; i < G_N_ELEMENTS (self->n_replies); i++)
+    {
+      char label[16];
+
+      g_snprintf (label, sizeof label, "code=\"%uxx\"", i);
+      self->n_replies[i] =
+          base_metrics_add_counter (metrics, "media_tree_http_requests_total",
+                                    label, "HTTP requests by kind of answer.");
+    }
+}
+
+NodeGuard *
+node_guard_new (SoupServer *server, guint max_connections, BaseMetrics *metrics)
+{
+  NodeGuard *self = g_new0 (NodeGuard, 1);
+
+  self->server = g_object_ref (server);
+  self->max_connections = max_connections;
+  self->connections = g_hash_table_new_full (NULL, NULL, NULL, connection_free);
+  add_metrics (self, metrics);
+  g_signal_connect (server, "request-started", G_CALLBACK (on_request_started),
+                    self);
+  g_signal_connect (server, "request-read", G_CALLBACK (on_request_read), self);
+  g_signal_connect (server, "request-finished",
+                    G_CALLBACK (on_request_finished), self);
+  g_signal_connect (server, "request-aborted", G_CALLBACK (on_request_aborted),
+                    self);
+  return self;
+}
+
+void
+node_guard_free (NodeGuard *self)
+{
+  GHashTableIter iter;
+  gpointer msg, connection;
+
+  g_return_if_fail (self);
+  g_signal_handlers_disconnect_by_data (self->server, self);
+  g_hash_table_iter_init (&iter, self->connections);
+  while (g_hash_table_iter_next (&iter, &msg, &connection))
+    g_signal_handlers_disconnect_by_data (msg, connection);
+  g_hash_table_unref (self->connections);
+  g_object_unref (self->server);
+  g_free (self);
+}
+
+guint
+node_guard_get_n_connections (NodeGuard *self)
+{
+  return g_hash_table_size (self->connections);
+}
+
+gboolean
+node_guard_is_too_large (NodeGuard *self, SoupServerMessage *msg)
+{
+  Connection *connection = g_hash_table_lookup (self->connections, msg);
+
+  return connection && connection->is_too_large;
+}
+
+void
+node_guard_expire (NodeGuard *self, gint64 now_us)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, self->connections);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Connection *connection = value;
+
+      if (connection->is_read
+          || now_us - connection->since_us < NODE_REQUEST_TIMEOUT_US)
+        continue;
+      connection->is_read = TRUE; /* once */
+      base_counter_add (self->n_timeouts, 1);
+      GST_DEBUG ("HTTP connection closed: no request in time");
+      connection_shut (connection);
+    }
+}
+
+void
+node_guard_close_all (NodeGuard *self)
+{
+  GHashTableIter iter;
+  gpointer connection;
+
+  g_hash_table_iter_init (&iter, self->connections);
+  while (g_hash_table_iter_next (&iter, NULL, &connection))
+    connection_shut (connection);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * NodeParts: what the program is made of, for those who show or route to it.
+ * main.c builds it and takes it apart again in the order it documents.
+ * Thread: main.
+ */
+#pragma once
+
+#include "egress/snapshot.h"
+#include "egress/whep.h"
+#include "node/settings.h"
+#include "whip/endpoint.h"
+
+typedef struct {
+  BaseSettings *settings; /* all owned by main.c */
+  NodeOptions *options;
+  BaseAuth *auth;
+  BaseMetrics *metrics;
+  RtcCertificate *certificate;
+  RtcAddresses *addresses;
+  RtcWorker *workers[NODE_MAX_WORKERS];
+  guint n_workers;
+  RelayHub *hub;
+  WhipEndpoint *whip; /* (nullable): role without injection */
+  EgressWhep *whep;   /* (nullable): role without egress */
+  EgressSnapshot *snapshot;
+  gint64 started_us, started_wall_us;
+  gboolean is_ready; /* serving; FALSE again while stopping */
+} NodeParts;

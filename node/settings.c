@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node/settings: the table, and the checks across settings. */
+#include "node/settings.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define MAX_PLAYOUT_DELAY_MS 40950 /* 12 bits of 10 ms */
+#define NODE_ID_MAX_CHARS 64
+
+G_DEFINE_QUARK (node - settings - error - quark, node_settings_error)
+
+/* clang-format off: one row a setting */
+static const BaseSettingSpec specs[] = {
+  { "config", BASE_SETTING_PATH, 0, 0, "/etc/media-tree/media-tree.conf", NULL,
+    NULL, "Settings file; *.conf files in conf.d next to it are read too." },
+  { "help", BASE_SETTING_BOOL, 0, 0, "no", NULL, NULL,
+    "Print this text and end." },
+  { "version", BASE_SETTING_BOOL, 0, 0, "no", NULL, NULL,
+    "Print the version and end." },
+  { "print-config", BASE_SETTING_BOOL, 0, 0, "no", NULL, NULL,
+    "Print the settings in effect, secrets hidden, and end." },
+  { "print-sample", BASE_SETTING_BOOL, 0, 0, "no", NULL, NULL,
+    "Print a settings file with all defaults and end." },
+  { "print-man", BASE_SETTING_BOOL, 0, 0, "no", NULL, NULL,
+    "Print the manual page and end." },
+
+  { "role", BASE_SETTING_LIST, 0, 0, "all", NULL, "Node",
+    "all, or a list of injection (takes WHIP publishers), relay, egress "
+    "(serves WHEP viewers)." },
+  { "node-id", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Node",
+    "Name of this node; the host's name and four random digits when unset." },
+  { "tree-id", BASE_SETTING_STRING, 0, 0, "main", NULL, "Node",
+    "Name of the tree this node belongs to." },
+  { "workers", BASE_SETTING_INT, 0, NODE_MAX_WORKERS, "0", NULL, "Node",
+    "Media threads, each with an RTC port of its own; 0 = processors." },
+
+  { "http-listen", BASE_SETTING_LIST, 0, 0, "127.0.0.1:7070", NULL, "HTTP",
+    "Addresses to serve pages and APIs on: IP:PORT, [IP6]:PORT, or *:PORT." },
+  { "public-url", BASE_SETTING_STRING, 0, 0, NULL, NULL, "HTTP",
+    "How browsers reach this node, for example https://live.example.org." },
+  { "tls-cert", BASE_SETTING_PATH, 0, 0, NULL, NULL, "HTTP",
+    "Certificate chain (PEM): serve HTTPS. Read again on SIGHUP." },
+  { "tls-key", BASE_SETTING_PATH, 0, 0, NULL, NULL, "HTTP",
+    "Private key (PEM) of --tls-cert." },
+  { "max-connections", BASE_SETTING_INT, 8, 1000000, "16384", NULL, "HTTP",
+    "HTTP connections at the same time; more are closed at once." },
+
+  { "rtc-port", BASE_SETTING_INT, 0, 65535, "7200", NULL, "WebRTC",
+    "First UDP and TCP port of media; worker i uses rtc-port + i. 0 = any." },
+  { "public-address", BASE_SETTING_LIST, 0, 0, NULL, NULL, "WebRTC",
+    "IP addresses to advertise when the host is behind 1:1 NAT." },
+  { "ice-tcp", BASE_SETTING_BOOL, 0, 0, "yes", NULL, "WebRTC",
+    "Offer media over TCP too, for clients whose UDP is blocked." },
+  { "ice-servers", BASE_SETTING_LIST, 0, 0, NULL, NULL, "WebRTC",
+    "STUN and TURN servers told to clients: stun:HOST:PORT, "
+    "turn:USER:PASSWORD@HOST:PORT?transport=udp." },
+
+  { "whip-token", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Access",
+    "Bearer token that publishers must send." },
+  { "whep-token", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Access",
+    "Bearer token that viewers must send." },
+  { "admin-token", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Access",
+    "Bearer token for /debug/state." },
+  { "metrics-token", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Access",
+    "Bearer token for /metrics." },
+  { "jwt-key", BASE_SETTING_PATH, 0, 0, NULL, NULL, "Access",
+    "Key of JSON Web Tokens: a secret (HS256) or a PEM public key (RS256, "
+    "ES256)." },
+  { "insecure", BASE_SETTING_BOOL, 0, 0, "no", NULL, "Access",
+    "Serve everybody where no token is set; else only this machine is." },
+
+  { "publisher-linger", BASE_SETTING_DURATION, 0, 3600 * BASE_US_PER_S, "30 s",
+    NULL, "Streams", "How long viewers wait for a publisher that went away." },
+  { "max-publishers", BASE_SETTING_INT, 1, 1024, "256", NULL, "Streams",
+    "Publishers at the same time." },
+  { "max-viewers", BASE_SETTING_INT, 1, 500000, "10000", NULL, "Streams",
+    "Viewers at the same time." },
+  { "join-rate", BASE_SETTING_RATE, 100000, G_GINT64_CONSTANT (10000000000),
+    "50 Mbit/s", NULL, "Streams",
+    "Rate at which a joining viewer is sent the current group of pictures." },
+  { "playout-delay", BASE_SETTING_STRING, 0, 0, "off", NULL, "Streams",
+    "Playout delay asked of browsers: off, or min..max in milliseconds." },
+  { "strict-etags", BASE_SETTING_BOOL, 0, 0, "no", NULL, "Streams",
+    "Answer a PATCH that has no If-Match with 428, as RFC 9725 asks." },
+  { "repair", BASE_SETTING_BOOL, 0, 0, "yes", NULL, "Streams",
+    "Ask for lost packets and send them again (off only in trials)." },
+
+  { "log-level", BASE_SETTING_STRING, 0, 0, "info", NULL, "Log",
+    "error, warning, info, debug or log; then room:level pairs, as in "
+    "info,rtc:debug." },
+  { "log-format", BASE_SETTING_ENUM, 0, 0, "text", "text|json", "Log",
+    "Form of a log line." },
+};
+/* clang-format on */
+
+BaseSettings *
+node_settings_new (void)
+{
+  return base_settings_new (specs, G_N_ELEMENTS (specs));
+}
+
+static gboolean
+read_roles (NodeOptions *self, const char *const *names, GError **error)
+{
+  static const struct
+  {
+    const char *name;
+    NodeRoles roles;
+  } known[] = {
+    { "all", NODE_ROLE_INJECTION | NODE_ROLE_RELAY | NODE_ROLE_EGRESS },
+    { "injection", NODE_ROLE_INJECTION },
+    { "relay", NODE_ROLE_RELAY },
+    { "egress", NODE_ROLE_EGRESS },
+  };
+
+  for (; *names; names++)
+    {
+      guint i = 0;
+
+      while (i < G_N_ELEMENTS (known) && !g_str_equal (known[i].name, *names))
+        i++;
+      if (i == G_N_ELEMENTS (known))
+        {
+          g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+                       "role: \"%s\" is not one of all, injection, relay, "
+                       "egress",
+                       *names);
+          return FALSE;
+        }
+      self->roles |= known[i].roles;
+    }
+  if (self->roles & (NODE_ROLE_INJECTION | NODE_ROLE_EGRESS))
+    return TRUE;
+  g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+               "role: this version runs on one machine, where a relay alone "
+               "has nobody to relay for; add injection or egress, or say all");
+  return FALSE;
+}
+
+static gboolean
+is_name (const char *text)
+{
+  gsize n_chars = strspn (text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz0123456789._-");
+
+  return n_chars > 0 && n_chars <= NODE_ID_MAX_CHARS && text[n_chars] == '\0';
+}
+
+static gboolean
+check_name (const char *key, const char *name, GError **error)
+{
+  if (name && is_name (name))
+    return TRUE;
+  g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+               "%s: \"%s\" is no name: 1 to %d of A-Z a-z 0-9 . _ -", key,
+               name ? name : "", NODE_ID_MAX_CHARS);
+  return FALSE;
+}
+
+/* make_node_id: (transfer full): from the host's name */
+static char *
+make_node_id (void)
+{
+  g_autofree char *host = g_strndup (g_get_host_name (), 48);
+
+  g_strcanon (host,
+              "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+              "abcdefghijklmnopqrstuvwxyz0123456789.-",
+              '-');
+  return g_strdup_printf ("%s-%04x", *host ? host : "node",
+                          g_random_int () & 0xffff);
+}
+
+/* parse_listen: (transfer full) (nullable): "1.2.3.4:5", "[::1]:5", "*:5" */
+static GSocketAddress *
+parse_listen (const char *text)
+{
+  const char *colon = strrchr (text, ':');
+  g_autofree char *host = NULL;
+  guint64 port = 0;
+  gsize n_chars;
+
+  if (!colon
+      || !g_ascii_string_to_unsigned (colon + 1, 10, 0, 65535, &port, NULL))
+    return NULL;
+  host = g_strndup (text, (gsize)(colon - text));
+  n_chars = strlen (host);
+  if (g_str_equal (host, "*") || n_chars == 0)
+    /* one IPv6 socket takes IPv4 as well */
+    return g_inet_socket_address_new_from_string ("::", (guint)port);
+  if (g_str_equal (host, "localhost"))
+    return g_inet_socket_address_new_from_string ("127.0.0.1", (guint)port);
+  if (host[0] == '[' && host[n_chars - 1] == ']')
+    {
+      host[n_chars - 1] = '\0';
+      return strchr (host + 1, ':')
+                 ? g_inet_socket_address_new_from_string (host + 1, (guint)port)
+                 : NULL;
+    }
+  return strchr (host, ':')
+             ? NULL
+             : g_inet_socket_address_new_from_string (host, (guint)port);
+}
+
+static gboolean
+read_listen (NodeOptions *self, const char *const *names, GError **error)
+{
+  self->listen = g_ptr_array_new_with_free_func (g_object_unref);
+  for (; *names; names++)
+    {
+      GSocketAddress *address = parse_listen (*names);
+
+      if (!address)
+        {
+          g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+                       "http-listen: \"%s\" is no address and port: write "
+                       "127.0.0.1:7070, [::1]:7070 or *:7070",
+                       *names);
+          return FALSE;
+        }
+      g_ptr_array_add (self->listen, address);
+    }
+  if (self->listen->len > 0 && self->listen->len <= NODE_MAX_LISTEN)
+    return TRUE;
+  g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+               "http-listen: 1 to %d addresses are needed", NODE_MAX_LISTEN);
+  return FALSE;
+}
+
+static gboolean
+read_playout_delay (NodeOptions *self, const char *text, GError **error)
+{
+  g_auto (GStrv) parts = NULL;
+  guint64 min = 0, max = 0;
+
+  self->playout_delay_min_ms = self->playout_delay_max_ms = -1;
+  if (!text || g_str_equal (text, "off"))
+    return TRUE;
+  parts = g_strsplit (text, "..", 2);
+  if (g_strv_length (parts) == 2
+      && g_ascii_string_to_unsigned (g_strstrip (parts[0]), 10, 0,
+                                     MAX_PLAYOUT_DELAY_MS, &min, NULL)
+      && g_ascii_string_to_unsigned (g_strstrip (parts[1]), 10, min,
+                                     MAX_PLAYOUT_DELAY_MS, &max, NULL))
+    {
+      self->playout_delay_min_ms = (int)min;
+      self->playout_delay_max_ms = (int)max;
+      return TRUE;
+    }
+  g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+               "playout-delay: \"%s\" is neither off nor min..max in "
+               "milliseconds (up to %d), as in 0..200",
+               text, MAX_PLAYOUT_DELAY_MS);
+  return FALSE;
+}
+
+static gboolean
+read_public_url (NodeOptions *self, const char *text, GError **error)
+{
+  g_autoptr (GUri) uri = NULL;
+  const char *scheme;
+
+  if (!text)
+    return TRUE;
+  uri = g_uri_parse (text, G_URI_FLAGS_NONE, NULL);
+  scheme = uri ? g_uri_get_scheme (uri) : NULL;
+  if (scheme && (g_str_equal (scheme, "http") || g_str_equal (scheme, "https"))
+      && g_uri_get_host (uri) && *g_uri_get_host (uri) && !g_uri_get_query (uri)
+      && !g_uri_get_fragment (uri)
+      && strlen (g_uri_get_path (uri)) <= 1) /* "" or "/" */
+    {
+      self->public_url = g_strdup (text);
+      if (g_str_has_suffix (self->public_url, "/"))
+        self->public_url[strlen (self->public_url) - 1] = '\0';
+      return TRUE;
+    }
+  g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+               "public-url: \"%s\" is not http:// or https:// and a host "
+               "(no path)",
+               text);
+  return FALSE;
+}
+
+static gboolean
+check_tls (BaseSettings *settings, GError **error)
+{
+  const char *certificate = base_settings_get_string (settings, "tls-cert");
+  const char *key = base_settings_get_string (settings, "tls-key");
+
+  if (!certificate == !key)
+    return TRUE;
+  g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+               "%s: is missing; tls-cert and tls-key go together",
+               certificate ? "tls-key" : "tls-cert");
+  return FALSE;
+}
+
+static gboolean
+check_ports (NodeOptions *self, BaseSettings *settings, GError **error)
+{
+  gint64 port = base_settings_get_int (settings, "rtc-port");
+
+  if (port == 0 || port + self->n_workers - 1 <= 65535)
+    return TRUE;
+  g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+               "rtc-port: %" G_GINT64_FORMAT " leaves no room for the ports "
+               "of %u workers",
+               port, self->n_workers);
+  return FALSE;
+}
+
+NodeOptions *
+node_options_new (BaseSettings *settings, GError **error)
+{
+  g_autoptr (NodeOptions) self = g_new0 (NodeOptions, 1);
+  const char *node_id = base_settings_get_string (settings, "node-id");
+
+  self->node_id = node_id ? g_strdup (node_id) : make_node_id ();
+  self->n_workers = (guint)base_settings_get_int (settings, "workers");
+  if (self->n_workers == 0)
+    self->n_workers = MIN (g_get_num_processors (), NODE_MAX_WORKERS);
+  if (!read_roles (self, base_settings_get_list (settings, "role"), error)
+      || !check_name ("node-id", self->node_id, error)
+      || !check_name ("tree-id", base_settings_get_string (settings, "tree-id"),
+                      error)
+      || !read_listen (self, base_settings_get_list (settings, "http-listen"),
+                       error)
+      || !read_public_url (
+          self, base_settings_get_string (settings, "public-url"), error)
+      || !read_playout_delay (
+          self, base_settings_get_string (settings, "playout-delay"), error)
+      || !check_tls (settings, error) || !check_ports (self, settings, error))
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+void
+node_options_free (NodeOptions *self)
+{
+  g_return_if_fail (self);
+  g_free (self->node_id);
+  g_free (self->public_url);
+  g_clear_pointer (&self->listen, g_ptr_array_unref);
+  g_free (self);
+}

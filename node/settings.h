@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * node/settings: the declared table of this program's settings, and the checks
+ * that need more than one of them. What a caller gets is a NodeOptions: the
+ * settings that must be understood before anything is built.
+ * Thread: main.
+ */
+#pragma once
+
+#include "base/settings.h"
+
+#include <gio/gio.h>
+
+typedef enum {
+  NODE_ROLE_INJECTION = 1 << 0, /* WHIP */
+  NODE_ROLE_RELAY = 1 << 1,
+  NODE_ROLE_EGRESS = 1 << 2, /* WHEP, snapshots */
+} NodeRoles;
+
+typedef struct {
+  NodeRoles roles;
+  char *node_id;
+  GPtrArray *listen;      /* (element-type GSocketAddress), at least one */
+  char *public_url;       /* (nullable): without a slash at its end */
+  guint n_workers;
+  int playout_delay_min_ms, playout_delay_max_ms; /* -1 = off */
+} NodeOptions;
+
+typedef enum {
+  NODE_SETTINGS_ERROR_BAD, /* message names the key */
+} NodeSettingsError;
+#define NODE_SETTINGS_ERROR (node_settings_error_quark ())
+GQuark node_settings_error_quark (void);
+
+#define NODE_MAX_WORKERS 32
+#define NODE_MAX_LISTEN 8
+
+/* node_settings_new: (transfer full): the table with its defaults */
+BaseSettings *node_settings_new (void);
+
+/* node_options_new: (transfer full) (nullable): reads and checks @settings */
+NodeOptions *node_options_new (BaseSettings *settings, GError **error);
+void node_options_free (NodeOptions *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (NodeOptions, node_options_free)
