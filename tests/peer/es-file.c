@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* es-file: see es-file.h */
-#include "es-file.h"
+#include "tests/peer/es-file.h"
 
 #include <string.h>
 
@@ -260,4 +260,17 @@ es_is_keyframe_start (const char *codec, const guint8 *payload, gsize len)
     return payload[0] & 0x08;
   return g_str_equal (codec, "VP8") && payload[0] & 0x10
          && !(payload[1] & 0x01);
+}
+
+guint32
+es_crc32 (guint32 crc, const guint8 *data, gsize len)
+{
+  crc = ~crc;
+  for (gsize i = 0; i < len; i++)
+    {
+      crc ^= data[i];
+      for (int bit = 0; bit < 8; bit++)
+        crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+    }
+  return ~crc;
 }

@@ -41,4 +41,7 @@ void es_packetize (const EsFile *self, const EsUnit *unit, EsPayloadFunc func,
 gboolean es_is_keyframe_start (const char *codec, const guint8 *payload,
                                gsize len);
 
+/* CRC-32 of all bytes so far; begins with 0 */
+guint32 es_crc32 (guint32 crc, const guint8 *data, gsize len);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EsFile, es_file_free)

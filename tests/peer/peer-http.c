@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* peer-http: see peer-http.h */
-#include "peer-http.h"
+#include "tests/peer/peer-http.h"
 
 #include <string.h>
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures shared by tests/e2e and tests/long."""
-import filecmp
 import os
 import shutil
 import subprocess
@@ -183,22 +182,17 @@ def wait_status(node, path, status, headers=None, timeout=10):
 
 @pytest.fixture(scope="session")
 def npm_origin():
-    """Serves npm/page.html with the players bundled; packages are installed
-    into the build directory, as the lock file has them."""
+    """Serves npm/page.html with the players of package-lock.json bundled."""
     source = os.path.join(os.path.dirname(WEB), "npm")
     target = os.path.join(os.path.dirname(CACHE), "npm")
     os.makedirs(target, exist_ok=True)
-    lock = os.path.join(target, "package-lock.json")
-    is_fresh = os.path.exists(lock) and filecmp.cmp(
-        lock, os.path.join(source, "package-lock.json"), shallow=False)
-    for name in os.listdir(source):
-        shutil.copy(os.path.join(source, name), target)
-    if not is_fresh or not os.path.isdir(os.path.join(target,
-                                                      "node_modules")):
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=target,
+    if not os.path.isdir(os.path.join(source, "node_modules")):
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=source,
                        check=True, timeout=120)
-    subprocess.run(["npm", "run", "build"], cwd=target, check=True,
-                   timeout=60)
+    subprocess.run(["npm", "run", "build", "--",
+                    f"--outdir={os.path.join(target, 'dist')}"], cwd=source,
+                   check=True, timeout=60)
+    shutil.copy(os.path.join(source, "page.html"), target)
     server = WebServer(target)
     yield server.url
     server.close()

@@ -43,27 +43,34 @@ def square_px(width):
     return width // 40
 
 
-def draw_number(picture, number, width):
+def number_rows(number, width):
+    """The two rows of squares as lines of luma."""
     side = square_px(width)
-    for row, bits in enumerate((number & 0xFFFF, ~number & 0xFFFF)):
-        for i in range(16):
-            luma = 235 if bits >> (15 - i) & 1 else 16
-            picture[row * side:(row + 1) * side,
-                    i * side:(i + 1) * side] = luma
+    for bits in (number & 0xFFFF, ~number & 0xFFFF):
+        yield b"".join(bytes([235 if bits >> (15 - i) & 1 else 16]) * side
+                       for i in range(16))
 
 
 def _pictures(n_frames, width, height):
-    import numpy
-    x = numpy.arange(width, dtype=numpy.uint16)[None, :]
-    y = numpy.arange(height, dtype=numpy.uint16)[:, None]
-    chroma = numpy.full(width * height // 2, 128, numpy.uint8).tobytes()
+    """I420: a slope that moves, a block that moves against it, the number."""
+    slope = bytes(20 + i // 2 % 200 for i in range(400))
+    slope = slope * ((width + height) // 400 + 2)
+    chroma = bytes([128]) * (width * height // 2)
+    side = square_px(width)
     for n in range(n_frames):
-        luma = ((x + 3 * n) // 2 + y // 3).astype(numpy.uint16) % 200 + 20
-        luma = luma.astype(numpy.uint8)
-        left = (n * 7) % (width - 60)
-        luma[height // 2:height // 2 + 60, left:left + 60] = 60 + n % 120
-        draw_number(luma, n, width)
-        yield luma.tobytes() + chroma
+        left = n * 7 % (width - 60)
+        rows = list(number_rows(n, width))
+        luma = []
+        for y in range(height):
+            at = (3 * n + y // 2) % 400
+            row = slope[at:at + width]
+            if y < 2 * side:
+                row = rows[y // side] + row[16 * side:]
+            elif height // 2 <= y < height // 2 + 60:
+                row = row[:left] + bytes([60 + n % 120]) * 60 + \
+                    row[left + 60:]
+            luma.append(row)
+        yield b"".join(luma) + chroma
 
 
 def _pull_all(pipeline, sink, path, codec, unit_us, skip_delta_first=False):
