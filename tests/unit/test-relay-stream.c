@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* RelayStream, RelayFeed and RelayHub on two real workers: what is pushed at
  * home arrives at receivers of both, once, in order and byte for byte. */
+#include "base/clock.h"
 #include "relay/feed.h"
 #include "relay/hub.h"
 #include "rtc/dtls.h"
@@ -172,7 +173,7 @@ push_run (gpointer data)
       payload[11] = (guint8)(push->seq >> 8);
       relay_publication_push (push->publication, RTC_MEDIA_VIDEO, push->seq,
                               push->seq * 3000u, TRUE, NULL, 0, payload,
-                              sizeof payload, FALSE, 1000);
+                              sizeof payload, FALSE, base_clock_now_us ());
       push->seq++;
       push->is_key = FALSE;
       payload[1] = 0x01;
