@@ -12,14 +12,6 @@
 
 #define CM_TAG_BYTES 10
 #define GCM_TAG_BYTES 16
-#define AUTH_KEY_BYTES 20
-
-enum
-{
-  LABEL_ENCRYPTION = 0,
-  LABEL_AUTH = 1,
-  LABEL_SALT = 2
-};
 
 struct _RtcSrtpOut
 {
@@ -59,9 +51,8 @@ normalised_key (RtcSrtpProfile profile, const RtcSrtpKey *key)
 }
 
 static EVP_MAC_CTX *
-make_mac (const RtcSrtpKey *key)
+make_mac (const guint8 *auth)
 {
-  guint8 auth[AUTH_KEY_BYTES];
   char digest[] = "SHA1";
   OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string (
                               OSSL_MAC_PARAM_DIGEST, digest, 0),
@@ -70,11 +61,29 @@ make_mac (const RtcSrtpKey *key)
   EVP_MAC_CTX *ctx = EVP_MAC_CTX_new (mac);
 
   EVP_MAC_free (mac);
-  if (!rtc_srtp_kdf (key, LABEL_AUTH, auth, sizeof auth)
-      || EVP_MAC_init (ctx, auth, sizeof auth, params) != 1)
+  if (EVP_MAC_init (ctx, auth, RTC_SRTP_AUTH_BYTES, params) != 1)
     g_error ("rtc: OpenSSL has no HMAC-SHA1");
-  OPENSSL_cleanse (auth, sizeof auth);
   return ctx;
+}
+
+RtcSrtpOut *
+rtc_srtp_out_new_session (RtcSrtpProfile profile, const guint8 *key,
+                          const guint8 *salt, const guint8 *auth)
+{
+  RtcSrtpOut *self = g_new0 (RtcSrtpOut, 1);
+  gboolean is_gcm = profile == RTC_SRTP_AEAD_AES_128_GCM;
+
+  self->profile = profile;
+  memcpy (self->salt, salt, is_gcm ? 12 : 14);
+  self->cipher = EVP_CIPHER_CTX_new ();
+  if (EVP_EncryptInit_ex (self->cipher,
+                          is_gcm ? EVP_aes_128_gcm () : EVP_aes_128_ctr (),
+                          NULL, key, NULL)
+      != 1)
+    g_error ("rtc: OpenSSL has no AES-128");
+  if (!is_gcm)
+    self->mac = make_mac (auth);
+  return self;
 }
 
 RtcSrtpOut *
@@ -82,23 +91,17 @@ rtc_srtp_out_new (RtcSrtpProfile profile, const RtcSrtpKey *key)
 {
   RtcSrtpOut *self;
   RtcSrtpKey k = normalised_key (profile, key);
-  guint8 session[16];
-  gboolean is_gcm = profile == RTC_SRTP_AEAD_AES_128_GCM;
+  guint8 session[16], salt[14], auth[RTC_SRTP_AUTH_BYTES];
 
   g_return_val_if_fail (profile != RTC_SRTP_NONE, NULL);
-  self = g_new0 (RtcSrtpOut, 1);
-  self->profile = profile;
-  self->cipher = EVP_CIPHER_CTX_new ();
-  if (!rtc_srtp_kdf (&k, LABEL_ENCRYPTION, session, sizeof session)
-      || !rtc_srtp_kdf (&k, LABEL_SALT, self->salt, is_gcm ? 12 : 14)
-      || EVP_EncryptInit_ex (self->cipher,
-                             is_gcm ? EVP_aes_128_gcm () : EVP_aes_128_ctr (),
-                             NULL, session, NULL)
-             != 1)
+  if (!rtc_srtp_kdf (&k, RTC_SRTP_LABEL_ENCRYPTION, session, sizeof session)
+      || !rtc_srtp_kdf (&k, RTC_SRTP_LABEL_SALT, salt, sizeof salt)
+      || !rtc_srtp_kdf (&k, RTC_SRTP_LABEL_AUTH, auth, sizeof auth))
     g_error ("rtc: OpenSSL has no AES-128");
-  if (!is_gcm)
-    self->mac = make_mac (&k);
+  self = rtc_srtp_out_new_session (profile, session, salt, auth);
   OPENSSL_cleanse (session, sizeof session);
+  OPENSSL_cleanse (salt, sizeof salt);
+  OPENSSL_cleanse (auth, sizeof auth);
   OPENSSL_cleanse (&k, sizeof k);
   return self;
 }

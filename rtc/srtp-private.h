@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rtc/srtp-private: for the unit test: RFC 3711 4.3.1 key derivation. */
+/* rtc/srtp-private: what the unit test needs to use the RFCs' vectors. */
 #pragma once
 
 #include "rtc/srtp.h"
 
-/* rtc_srtp_kdf: AES-CM PRF, key derivation rate 0; @len <= 32 */
+#define RTC_SRTP_AUTH_BYTES 20
+
+enum {
+  RTC_SRTP_LABEL_ENCRYPTION = 0,
+  RTC_SRTP_LABEL_AUTH = 1,
+  RTC_SRTP_LABEL_SALT = 2,
+};
+
+/* rtc_srtp_kdf: RFC 3711 4.3.1, AES-CM PRF, rate 0; @len <= 32 */
 gboolean rtc_srtp_kdf (const RtcSrtpKey *key, guint8 label, guint8 *ret,
                        gsize len);
+/* from session keys; @auth: 20 bytes, CM only */
+RtcSrtpOut *rtc_srtp_out_new_session (RtcSrtpProfile profile,
+                                      const guint8 *key, const guint8 *salt,
+                                      const guint8 *auth);

@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "rtc/worker-private.h"
+#include "rtc/transport-private.h"
 #include "tests/peer/rtc-client.h"
 
 #define WAIT_US (10 * G_USEC_PER_SEC)
@@ -25,7 +25,7 @@ typedef struct
   RtcClient *client;
   gboolean is_connected, is_closed, is_freed;
   RtcCloseReason reason;
-  guint n_rtp, n_rtcp;
+  guint n_rtp, n_rtcp, n_mail;
   gsize last_len;
   guint8 last[2048];
 } Fixture;
@@ -331,7 +331,262 @@ static const char *const case_names[] = {
   "v6",         "tcp",         "tcp-v6-passive"
 };
 
-/* @...: tests of what is refused and of how a session ends follow */
+static void
+test_fingerprint (Fixture *f, gconstpointer data)
+{
+  g_assert_false (rtc_client_connect (f->client, WAIT_US));
+  WAIT_FOR (f, f->is_closed);
+  g_assert_cmpint (f->reason, ==, RTC_CLOSE_FINGERPRINT);
+  g_assert_false (f->is_connected);
+  g_assert_cmpuint (
+      rtc_worker_get_count (f->worker, RTC_COUNT_DTLS_FINGERPRINT), ==, 1);
+}
+
+static void
+test_bad_integrity (Fixture *f, gconstpointer data)
+{
+  g_assert_false (rtc_client_check (f->client, FALSE, WAIT_US));
+  g_assert_cmpint (rtc_client_get_stun_error (f->client), ==, 401);
+  g_assert_cmpuint (
+      rtc_worker_get_count (f->worker, RTC_COUNT_STUN_BAD_INTEGRITY), ==, 1);
+  g_assert_cmpint (f->transport->stats.first_check_us, ==, 0);
+}
+
+/* Nobody's ufrag, or another client's: not a word. */
+static void
+test_unknown_ufrag (Fixture *f, gconstpointer data)
+{
+  rtc_client_send_check (f->client, TRUE);
+  wait_count (f, RTC_COUNT_STUN_UNKNOWN_UFRAG, 1);
+  rtc_client_set_credentials (f->client, "otherclient", CLIENT_PWD, f->ufrag,
+                              f->pwd);
+  rtc_client_send_check (f->client, TRUE);
+  wait_count (f, RTC_COUNT_STUN_REMOTE_UFRAG, 1);
+  g_assert_cmpuint (rtc_worker_get_count (f->worker, RTC_COUNT_TX_PACKETS), ==,
+                    0);
+}
+
+/* Only what passed a check gets further than one hash look-up. */
+static void
+test_unknown_address (Fixture *f, gconstpointer data)
+{
+  static const guint8 dtls[] = { 22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+  static const guint8 rtp[] = { 0x80, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+  static const guint8 stun[20] = { 0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42 };
+
+  rtc_client_send_raw (f->client, dtls, sizeof dtls);
+  rtc_client_send_raw (f->client, rtp, sizeof rtp);
+  wait_count (f, RTC_COUNT_DROP_UNKNOWN_ADDRESS, 2);
+  rtc_client_send_raw (f->client, stun, sizeof stun);
+  rtc_client_send_raw (f->client, stun, 8);
+  wait_count (f, RTC_COUNT_STUN_REQUESTS, 1);
+  /* then it still works; media before DTLS is dropped */
+  g_assert_true (rtc_client_check (f->client, FALSE, WAIT_US));
+  rtc_client_send_raw (f->client, rtp, sizeof rtp);
+  wait_count (f, RTC_COUNT_DROP_NOT_CONNECTED, 1);
+  g_assert_true (rtc_client_connect (f->client, WAIT_US));
+  rtc_client_send_raw (f->client, rtp, sizeof rtp);
+  wait_count (f, RTC_COUNT_DROP_MALFORMED, 1);
+}
+
+static void
+test_restart (Fixture *f, gconstpointer data)
+{
+  g_autofree char *ufrag = rtc_transport_make_ufrag ();
+  g_autofree char *pwd = rtc_transport_make_pwd ();
+
+  g_assert_true (rtc_client_connect (f->client, WAIT_US));
+  rtc_transport_restart_ice (f->transport, ufrag, pwd, "newu",
+                             "newclientpassword1234567");
+  /* the old ones go on until the new ones are used */
+  g_assert_true (rtc_client_check (f->client, TRUE, WAIT_US));
+  check_media_in (f, 1);
+  rtc_client_set_credentials (f->client, "newu", "newclientpassword1234567",
+                              ufrag, pwd);
+  rtc_client_rebind (f->client);
+  g_assert_true (rtc_client_check (f->client, FALSE, WAIT_US));
+  check_media_out (f); /* DTLS stayed, the path moved */
+  check_media_in (f, 100);
+  rtc_client_set_credentials (f->client, CLIENT_UFRAG, CLIENT_PWD, f->ufrag,
+                              f->pwd);
+  rtc_client_send_check (f->client, TRUE);
+  wait_count (f, RTC_COUNT_STUN_UNKNOWN_UFRAG, 1);
+}
+
+static void
+test_roaming (Fixture *f, gconstpointer data)
+{
+  g_assert_true (rtc_client_connect (f->client, WAIT_US));
+  WAIT_FOR (f, f->is_connected);
+  for (guint i = 0; i < RTC_TRANSPORT_MAX_PATHS + 3; i++)
+    {
+      rtc_client_rebind (f->client);
+      g_assert_true (rtc_client_check (f->client, TRUE, WAIT_US));
+    }
+  check_media_out (f);
+  check_media_in (f, 1);
+}
+
+static void
+test_peer_closes (Fixture *f, gconstpointer data)
+{
+  g_assert_true (rtc_client_connect (f->client, WAIT_US));
+  WAIT_FOR (f, f->is_connected);
+  rtc_client_close (f->client);
+  WAIT_FOR (f, f->is_closed);
+  g_assert_cmpint (f->reason, ==, RTC_CLOSE_PEER);
+}
+
+/* After close_notify nothing is answered: consent is revoked. */
+static void
+test_revoked (Fixture *f, gconstpointer data)
+{
+  g_assert_true (rtc_client_connect (f->client, WAIT_US));
+  rtc_transport_close (f->transport, RTC_CLOSE_LOCAL);
+  rtc_transport_close (f->transport, RTC_CLOSE_LOCAL);
+  WAIT_FOR (f, f->is_closed);
+  rtc_client_send_check (f->client, TRUE);
+  wait_count (f, RTC_COUNT_STUN_UNKNOWN_UFRAG, 1);
+}
+
+static void
+test_consent (Fixture *f, gconstpointer data)
+{
+  g_assert_true (rtc_client_connect (f->client, WAIT_US));
+  WAIT_FOR (f, f->is_connected);
+  rtc_worker_advance_clock (f->worker, 25 * G_USEC_PER_SEC);
+  g_assert_true (rtc_client_check (f->client, TRUE, WAIT_US));
+  rtc_worker_advance_clock (f->worker, 25 * G_USEC_PER_SEC);
+  check_media_in (f, 1); /* media is no consent, but it still flows */
+  g_assert_false (f->is_closed);
+  rtc_worker_advance_clock (f->worker, 6 * G_USEC_PER_SEC);
+  WAIT_FOR (f, f->is_closed);
+  g_assert_cmpint (f->reason, ==, RTC_CLOSE_CONSENT);
+}
+
+static void
+on_mail (gpointer data)
+{
+  Fixture *f = data;
+
+  g_mutex_lock (&f->lock);
+  f->n_mail++;
+  g_cond_broadcast (&f->cond);
+  g_mutex_unlock (&f->lock);
+}
+
+static void
+test_ice_timeout (Fixture *f, gconstpointer data)
+{
+  /* the transport has started once the worker has read later mail */
+  rtc_worker_post (f->worker, on_mail, f, NULL);
+  WAIT_FOR (f, f->n_mail == 1);
+  rtc_worker_advance_clock (f->worker, 16 * G_USEC_PER_SEC);
+  WAIT_FOR (f, f->is_closed);
+  g_assert_cmpint (f->reason, ==, RTC_CLOSE_ICE_TIMEOUT);
+}
+
+/* Checks go on, but the DTLS client never speaks. */
+static void
+test_dtls_timeout (Fixture *f, gconstpointer data)
+{
+  g_assert_true (rtc_client_check (f->client, TRUE, WAIT_US));
+  rtc_worker_advance_clock (f->worker, 10 * G_USEC_PER_SEC);
+  g_assert_true (rtc_client_check (f->client, TRUE, WAIT_US));
+  g_assert_false (f->is_closed);
+  rtc_worker_advance_clock (f->worker, 6 * G_USEC_PER_SEC);
+  WAIT_FOR (f, f->is_closed);
+  g_assert_cmpint (f->reason, ==, RTC_CLOSE_DTLS_FAILED);
+}
+
+static void
+close_second (gpointer data)
+{
+  rtc_transport_end (data, RTC_CLOSE_LOCAL);
+}
+
+/* An address with a living session stays with it: a second session's check
+ * from there (a forged source) is not answered. */
+static void
+test_address_taken (Fixture *f, gconstpointer data)
+{
+  Fixture g;
+  static const Case none;
+
+  memset (&g, 0, sizeof g);
+  g_mutex_init (&g.lock);
+  g_cond_init (&g.cond);
+  g.certificate = f->certificate;
+  g.worker = f->worker;
+  g.ufrag = rtc_transport_make_ufrag ();
+  g.pwd = rtc_transport_make_pwd ();
+  g.transport = make_transport (&g, &none);
+  rtc_transport_start (g.transport);
+  g_assert_true (rtc_client_connect (f->client, WAIT_US));
+  WAIT_FOR (f, f->is_connected);
+  rtc_client_set_credentials (f->client, CLIENT_UFRAG, CLIENT_PWD, g.ufrag,
+                              g.pwd);
+  rtc_client_send_check (f->client, TRUE);
+  wait_count (f, RTC_COUNT_STUN_ADDRESS_TAKEN, 1);
+  check_media_in (f, 1);
+  /* a silent owner loses it */
+  rtc_worker_advance_clock (f->worker, 11 * G_USEC_PER_SEC);
+  g_assert_true (rtc_client_check (f->client, TRUE, WAIT_US));
+  rtc_worker_post (f->worker, close_second, g.transport, NULL);
+  WAIT_FOR (&g, g.is_freed);
+  rtc_transport_unref (g.transport);
+  g_free (g.ufrag);
+  g_free (g.pwd);
+  g_mutex_clear (&g.lock);
+  g_cond_clear (&g.cond);
+}
+
+/* The TCP connection ends: the session lives on, another path takes it. */
+static void
+test_tcp_ends (Fixture *f, gconstpointer data)
+{
+  g_assert_true (rtc_client_connect (f->client, WAIT_US));
+  rtc_client_rebind (f->client);
+  wait_count (f, RTC_COUNT_TCP_PEER, 1);
+  g_assert_false (f->is_closed);
+  g_assert_true (rtc_client_check (f->client, TRUE, WAIT_US));
+  check_media_in (f, 1);
+  check_media_out (f);
+}
+
+static void
+test_never_started (void)
+{
+  g_autoptr (GError) error = NULL;
+  RtcCertificate *certificate = rtc_certificate_new (&error);
+  RtcWorker *worker = rtc_worker_new (3, 0, certificate, NULL, &error);
+  static const RtcTransportCallbacks callbacks = { .data_free = g_free };
+  RtcTransportParams p = { "x", "u", "p", "u2", "p2", "sha-256", "AB", TRUE };
+  RtcTransport *t;
+  RtcWorker *second;
+  g_autofree char *text = NULL;
+
+  g_assert_no_error (error);
+  t = rtc_transport_new (worker, &p, &callbacks, g_strdup ("data"));
+  rtc_transport_close (t, RTC_CLOSE_LOCAL);
+  second = rtc_worker_new (4, rtc_worker_get_port (worker), certificate, NULL,
+                           &error);
+  g_assert_null (second);
+  g_assert_error (error, RTC_WORKER_ERROR, RTC_WORKER_ERROR_BIND);
+  text = rtc_worker_describe (worker);
+  g_assert_true (g_str_has_prefix (text, "{\"index\":3,"));
+  rtc_worker_free (worker);
+  rtc_transport_unref (t);
+  rtc_certificate_unref (certificate);
+}
+
+static const Case bad_fingerprint = { .server_is_client = TRUE,
+                                      .bad_fingerprint = TRUE };
+static const Case bad_fingerprint_passive = { .bad_fingerprint = TRUE };
+static const Case bad_remote_pwd = { .bad_remote_pwd = TRUE };
+static const Case bad_remote_ufrag = { .bad_remote_ufrag = TRUE };
+static const Case active = { .server_is_client = TRUE };
+static const Case tcp = { .server_is_client = TRUE, .use_tcp = TRUE };
 
 int
 main (int argc, char **argv)
@@ -344,5 +599,24 @@ main (int argc, char **argv)
 
       g_test_add (name, Fixture, &cases[i], set_up, test_whole_path, tear_down);
     }
+#define ADD(name, arg, func)                                                   \
+  g_test_add ("/rtc/transport/" name, Fixture, arg, set_up, func, tear_down)
+  ADD ("fingerprint/active", &bad_fingerprint, test_fingerprint);
+  ADD ("fingerprint/passive", &bad_fingerprint_passive, test_fingerprint);
+  ADD ("bad-integrity", &bad_remote_pwd, test_bad_integrity);
+  ADD ("unknown-ufrag", &bad_remote_ufrag, test_unknown_ufrag);
+  ADD ("unknown-address", NULL, test_unknown_address);
+  ADD ("restart/active", &active, test_restart);
+  ADD ("restart/passive", NULL, test_restart);
+  ADD ("roaming", &active, test_roaming);
+  ADD ("roaming/tcp", &tcp, test_roaming);
+  ADD ("peer-closes", &active, test_peer_closes);
+  ADD ("revoked", &active, test_revoked);
+  ADD ("consent", &active, test_consent);
+  ADD ("ice-timeout", NULL, test_ice_timeout);
+  ADD ("dtls-timeout", NULL, test_dtls_timeout);
+  ADD ("address-taken", &active, test_address_taken);
+  ADD ("tcp-ends", &tcp, test_tcp_ends);
+  g_test_add_func ("/rtc/transport/never-started", test_never_started);
   return g_test_run ();
 }

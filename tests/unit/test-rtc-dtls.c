@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two RtcDtls joined by queues of datagrams: loss and hostile bytes at will. */
+#include "rtc/dtls.h"
+
+#include <string.h>
+
+typedef struct _End
+{
+  RtcDtls *dtls;
+  GQueue in; /* of GBytes */
+  struct _End *other;
+  guint n_lose; /* datagrams of ours that get lost */
+  guint max_bytes;
+  RtcDtlsResult result;
+} End;
+
+typedef struct
+{
+  RtcCertificate *certificates[2];
+  End ends[2];
+} Fixture;
+
+static void
+on_send (const guint8 *data, gsize len, gpointer user_data)
+{
+  End *self = user_data;
+
+  self->max_bytes = MAX (self->max_bytes, (guint)len);
+  if (self->n_lose > 0)
+    self->n_lose--;
+  else
+    g_queue_push_tail (&self->other->in, g_bytes_new (data, len));
+}
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  memset (f, 0, sizeof *f);
+  for (guint i = 0; i < 2; i++)
+    f->certificates[i] = rtc_certificate_new (NULL);
+  for (guint i = 0; i < 2; i++)
+    {
+      /* @data: whose fingerprint the client is told wrongly */
+      guint of = data != NULL && i == 0 ? 0 : !i;
+
+      f->ends[i].other = &f->ends[!i];
+      f->ends[i].dtls =
+          rtc_dtls_new (f->certificates[i], i == 0, "SHA-256",
+                        rtc_certificate_get_fingerprint (f->certificates[of]),
+                        on_send, &f->ends[i]);
+      f->ends[i].result = RTC_DTLS_AGAIN;
+    }
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < 2; i++)
+    {
+      rtc_dtls_free (f->ends[i].dtls);
+      g_queue_clear_full (&f->ends[i].in, (GDestroyNotify)g_bytes_unref);
+      rtc_certificate_unref (f->certificates[i]);
+    }
+}
+
+static void
+deliver (End *e)
+{
+  GBytes *b = g_queue_pop_head (&e->in);
+  gsize len;
+  const guint8 *p = g_bytes_get_data (b, &len);
+  RtcDtlsResult r = rtc_dtls_receive (e->dtls, p, len);
+
+  if (r != RTC_DTLS_DATA && r != RTC_DTLS_AGAIN)
+    e->result = r;
+  g_bytes_unref (b);
+}
+
+static gboolean
+is_done (const End *e)
+{
+  return e->result != RTC_DTLS_AGAIN;
+}
+
+/* Runs until both have ended or @seconds are over. */
+static void
+run (Fixture *f)
+{
+  gint64 end_us = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
+  gint64 wait_us;
+
+  while (!(is_done (&f->ends[0]) && is_done (&f->ends[1]))
+         && g_get_monotonic_time () < end_us)
+    for (guint i = 0; i < 2; i++)
+      {
+        while (!g_queue_is_empty (&f->ends[i].in))
+          deliver (&f->ends[i]);
+        if (!is_done (&f->ends[i]))
+          rtc_dtls_on_timer (f->ends[i].dtls, &wait_us);
+      }
+}
+
+static void
+check_connected (Fixture *f)
+{
+  RtcSrtpKey in[2], out[2];
+
+  for (guint i = 0; i < 2; i++)
+    {
+      memset (&in[i], 0, sizeof in[i]);
+      memset (&out[i], 0, sizeof out[i]);
+      g_assert_cmpint (f->ends[i].result, ==, RTC_DTLS_CONNECTED);
+      g_assert_cmpint (rtc_dtls_get_keys (f->ends[i].dtls, &in[i], &out[i]), ==,
+                       RTC_SRTP_AEAD_AES_128_GCM);
+      g_assert_cmpuint (f->ends[i].max_bytes, <=, 1200);
+    }
+  g_assert_cmpmem (&in[0], sizeof in[0], &out[1], sizeof out[1]);
+  g_assert_cmpmem (&in[1], sizeof in[1], &out[0], sizeof out[0]);
+  g_assert_true (memcmp (&in[0], &out[0], sizeof in[0]) != 0);
+}
+
+static void
+test_connect (Fixture *f, gconstpointer data)
+{
+  rtc_dtls_start (f->ends[0].dtls);
+  run (f);
+  check_connected (f);
+  rtc_dtls_close (f->ends[0].dtls);
+  g_assert_false (g_queue_is_empty (&f->ends[1].in));
+  deliver (&f->ends[1]);
+  g_assert_cmpint (f->ends[1].result, ==, RTC_DTLS_CLOSED);
+}
+
+static void
+test_loss (Fixture *f, gconstpointer data)
+{
+  f->ends[0].n_lose = 1;
+  f->ends[1].n_lose = 1;
+  rtc_dtls_start (f->ends[0].dtls);
+  run (f);
+  check_connected (f);
+}
+
+static void
+test_fingerprint (Fixture *f, gconstpointer data)
+{
+  rtc_dtls_start (f->ends[0].dtls);
+  run (f);
+  g_assert_cmpint (f->ends[0].result, ==, RTC_DTLS_BAD_FINGERPRINT);
+  g_assert_cmpint (f->ends[1].result, ==, RTC_DTLS_FAILED); /* by the alert */
+}
+
+/* Bytes that are no handshake never end one: anybody could send them. */
+static void
+test_garbage (Fixture *f, gconstpointer data)
+{
+  guint8 junk[1400];
+
+  for (gsize i = 0; i < sizeof junk; i++)
+    junk[i] = (guint8)g_test_rand_int ();
+  junk[0] = 22;
+  rtc_dtls_start (f->ends[0].dtls);
+  for (gsize len = 1; len < sizeof junk; len += 97)
+    for (guint i = 0; i < 2; i++)
+      g_assert_cmpint (rtc_dtls_receive (f->ends[i].dtls, junk, len), ==,
+                       RTC_DTLS_AGAIN);
+  run (f);
+  check_connected (f);
+}
+
+static void
+test_unknown_hash (Fixture *f, gconstpointer data)
+{
+  rtc_dtls_free (f->ends[0].dtls);
+  f->ends[0].dtls =
+      rtc_dtls_new (f->certificates[0], TRUE, "md5",
+                    rtc_certificate_get_fingerprint (f->certificates[1]),
+                    on_send, &f->ends[0]);
+  rtc_dtls_start (f->ends[0].dtls);
+  run (f);
+  g_assert_cmpint (f->ends[0].result, ==, RTC_DTLS_BAD_FINGERPRINT);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, arg, func)                                                   \
+  g_test_add ("/rtc/dtls/" name, Fixture, arg, set_up, func, tear_down)
+  ADD ("connect", NULL, test_connect);
+  ADD ("loss", NULL, test_loss);
+  ADD ("fingerprint", "wrong", test_fingerprint);
+  ADD ("garbage", NULL, test_garbage);
+  ADD ("unknown-hash", NULL, test_unknown_hash);
+  return g_test_run ();
+}
