@@ -154,3 +154,18 @@ __wrap_g_async_queue_pop (GAsyncQueue *queue)
   __tsan_acquire (queue);
   return data;
 }
+
+/* The last reference gone: whatever others did while they held one is over. */
+gboolean __real_g_atomic_ref_count_dec (gatomicrefcount *count);
+gboolean __wrap_g_atomic_ref_count_dec (gatomicrefcount *count);
+gboolean
+__wrap_g_atomic_ref_count_dec (gatomicrefcount *count)
+{
+  gboolean is_last;
+
+  __tsan_release (count);
+  is_last = __real_g_atomic_ref_count_dec (count);
+  if (is_last)
+    __tsan_acquire (count);
+  return is_last;
+}
