@@ -105,11 +105,10 @@ ask (Fixture *f, const char *method, const char *path, const char *type,
   return loopback_ask (&f->http, method, path, type ? headers : NULL, body, -1);
 }
 
-/* publish: POST, then ICE and DTLS */
+/* publish_offer: POST, then ICE and DTLS */
 static Publisher
-publish (Fixture *f, const char *path)
+publish_offer (Fixture *f, const char *path, const char *offer)
 {
-  g_autofree char *offer = make_offer ();
   g_autoptr (RtcSdp) answer = NULL;
   struct sockaddr_in server = { .sin_family = AF_INET };
   RtcClientParams params = { .local_ufrag = CLIENT_UFRAG,
@@ -130,6 +129,14 @@ publish (Fixture *f, const char *path)
   p.client = rtc_client_new (&params, (struct sockaddr *)&server);
   g_assert_true (rtc_client_connect (p.client, WAIT_US));
   return p;
+}
+
+static Publisher
+publish (Fixture *f, const char *path)
+{
+  g_autofree char *offer = make_offer ();
+
+  return publish_offer (f, path, offer);
 }
 
 static void
@@ -159,7 +166,7 @@ send_rtp (Publisher *p, guint8 pt, guint32 ssrc, guint16 seq, guint32 rtp_ts,
   g_assert_true (rtc_client_send_rtp (p->client, packet, sizeof packet));
 }
 
-/* has_nack: generic NACK (RFC 4585 6.2.1) of @seq in a compound */
+/* find_feedback: is there such a packet in the compound? */
 static gboolean
 find_feedback (const guint8 *data, gsize len, guint8 pt, guint8 fmt)
 {
@@ -189,7 +196,7 @@ await_feedback (Publisher *p, guint8 pt, guint8 fmt)
   g_assert_not_reached ();
 }
 
-/* await: runs main until @done */
+/* AWAIT: runs main until @done */
 #define AWAIT(done)                                                            \
   G_STMT_START                                                                 \
   {                                                                            \
@@ -289,6 +296,97 @@ test_publish (Fixture *f, gconstpointer unused)
   publisher_clear (&p);
 }
 
+#define SIMULCAST_OFFER                                                        \
+  "v=0\r\no=rtc 1 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"                      \
+  "a=ice-ufrag:" CLIENT_UFRAG "\r\na=ice-pwd:" CLIENT_PWD "\r\n"               \
+  "a=fingerprint:sha-256 %s\r\na=setup:actpass\r\n"                            \
+  "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=mid:v\r\n"       \
+  "a=sendonly\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n"                      \
+  "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtcp-fb:96 nack\r\n"         \
+  "a=extmap:2 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n"               \
+  "a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\n"      \
+  "a=rid:h send\r\na=rid:l send\r\na=simulcast:send h;l\r\n"
+
+/* send_layer: one-byte extension @ext_id with one character; @osn: RTX */
+static void
+send_layer (Publisher *p, guint8 pt, guint8 ssrc, guint16 seq, guint8 ext_id,
+            char rid, int osn, gboolean is_empty)
+{
+  guint8 packet[64] = { 0x90,
+                        pt,
+                        (guint8)(seq >> 8),
+                        (guint8)seq,
+                        0,
+                        0,
+                        0,
+                        9,
+                        0,
+                        0,
+                        0,
+                        ssrc,
+                        0xbe,
+                        0xde,
+                        0,
+                        1,
+                        (guint8)(ext_id << 4),
+                        (guint8)rid,
+                        0,
+                        0 };
+  const guint8 frame[] = { 0x10, 0, 0, 0, 0x9d, 0x01, 0x2a, 64, 0, 64, 0 };
+  gsize len = 20;
+
+  if (osn >= 0)
+    {
+      packet[len++] = (guint8)(osn >> 8);
+      packet[len++] = (guint8)osn;
+    }
+  if (is_empty)
+    {
+      packet[0] |= 0x20;
+      packet[len + 3] = 4;
+      len += 4;
+    }
+  else
+    {
+      memcpy (packet + len, frame, sizeof frame);
+      len += sizeof frame;
+    }
+  g_assert_true (rtc_client_send_rtp (p->client, packet, len));
+}
+
+static void
+test_layers (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *offer =
+      g_strdup_printf (SIMULCAST_OFFER, rtc_client_get_fingerprint ());
+  Publisher p = publish_offer (f, "/whip/live", offer);
+
+  g_assert_nonnull (strstr (f->http.text, "a=simulcast:recv h;l\r\n"));
+  send_layer (&p, 97, 3, 500, 3, 'h', 99, FALSE); /* nothing to repair yet */
+  send_layer (&p, 96, 1, 100, 2, 'h', -1, FALSE);
+  send_layer (&p, 96, 2, 900, 2, 'l', -1, FALSE);
+  send_layer (&p, 96, 1, 102, 0, 0, -1, FALSE); /* latched: needs no rid */
+  await_feedback (&p, 205, 1);
+  send_layer (&p, 97, 3, 501, 3, 'h', 101, FALSE);
+  send_layer (&p, 97, 3, 502, 3, 'h', 101, FALSE); /* again */
+  send_layer (&p, 97, 3, 503, 3, 'h', -1, TRUE);   /* probe */
+  send_layer (&p, 96, 1, 103, 0, 0, -1, TRUE); /* padding: a number is used */
+  AWAIT (stats_of (f, "live").n_packets[RTC_MEDIA_VIDEO] == 4);
+  g_assert_cmpuint (stats_of (f, "live").n_repaired[RTC_MEDIA_VIDEO], ==, 1);
+
+  /* who has no rid is nobody's; 5 more layers fill the table, 2 do not fit */
+  send_layer (&p, 96, 50, 1, 0, 0, -1, FALSE);
+  for (guint8 i = 0; i < 7; i++)
+    send_layer (&p, 96, 60 + i, 1, 2, 'l', -1, FALSE);
+  AWAIT (metric_is (f, "media_tree_rtp_dropped_packets_total{"
+                       "reason=\"unknown_ssrc\"} 4\n"));
+  g_assert_true (metric_is (f, "media_tree_rtp_dropped_packets_total{"
+                               "reason=\"simulcast_layer\"} 6\n"));
+  g_assert_true (metric_is (
+      f, "media_tree_rtp_dropped_packets_total{reason=\"duplicate\"} 1\n"));
+  publisher_clear (&p);
+}
+
 static void
 test_takeover (Fixture *f, gconstpointer unused)
 {
@@ -362,6 +460,7 @@ main (int argc, char **argv)
 #define ADD(name)                                                              \
   g_test_add ("/endpoint/" #name, Fixture, NULL, set_up, test_##name, tear_down)
   ADD (publish);
+  ADD (layers);
   ADD (takeover);
   ADD (patch);
   ADD (limits);
