@@ -144,6 +144,8 @@ commit_udp (RtcBatch *self, guint8 *data, gsize n_bytes)
       return;
     }
   self->used += n_bytes;
+  if (n_bytes > MAX_SEGMENT_BYTES)
+    self->stats.n_oversize++;
   if (may_join (self, data, n_bytes))
     {
       m = self->last;

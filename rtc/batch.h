@@ -19,6 +19,7 @@ typedef struct _RtcBatch RtcBatch;
 
 typedef struct {
   guint64 n_packets, n_bytes, n_messages, n_syscalls;
+  guint64 n_oversize;        /* above 1452 bytes: sent without GSO */
   guint64 n_dropped_again;   /* send buffer stayed full */
   guint64 n_dropped_error;   /* other errno (peer gone, no route) */
   guint64 n_dropped_tcp;     /* TCP queue full */

@@ -29,6 +29,8 @@ static const struct
                               "Messages handed to the kernel; one carries "
                               "several packets where it segments." },
   [RTC_COUNT_TX_SYSCALLS] = { TX "syscalls_total", NULL, NULL, "Send calls." },
+  [RTC_COUNT_TX_OVERSIZE] = { TX "oversize_packets_total", NULL, NULL,
+                              "Packets above 1452 bytes, sent singly." },
   [RTC_COUNT_TX_DROP_FULL] = { TX_DROP, "reason", "full",
                                "Packets not sent, by reason." },
   [RTC_COUNT_TX_DROP_ERROR] = { TX_DROP, "reason", "error",

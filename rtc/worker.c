@@ -244,6 +244,7 @@ update_counts (RtcWorker *self)
     { RTC_COUNT_TX_BYTES, b->n_bytes },
     { RTC_COUNT_TX_MESSAGES, b->n_messages },
     { RTC_COUNT_TX_SYSCALLS, b->n_syscalls },
+    { RTC_COUNT_TX_OVERSIZE, b->n_oversize },
     { RTC_COUNT_TX_DROP_FULL, b->n_dropped_again },
     { RTC_COUNT_TX_DROP_ERROR, b->n_dropped_error },
     { RTC_COUNT_TX_DROP_TCP, b->n_dropped_tcp },

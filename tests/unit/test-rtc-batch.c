@@ -149,13 +149,18 @@ test_bounds (Fixture *f, gconstpointer data)
   put (f, 0, 65, 400); /* ends the second message */
   put (f, 0, 66, 400);
   put (f, 0, 67, 500); /* longer: a new one */
+  put (f, 1, 68, 1500);
+  put (f, 1, 69, 1500); /* too long for segments */
   rtc_batch_flush (f->batch);
   for (guint i = 0; i < 65; i++)
     expect (f, 0, i, 900);
   expect (f, 0, 65, 400);
   expect (f, 0, 66, 400);
   expect (f, 0, 67, 500);
-  g_assert_cmpuint (rtc_batch_get_stats (f->batch)->n_messages, ==, 4);
+  expect (f, 1, 68, 1500);
+  expect (f, 1, 69, 1500);
+  g_assert_cmpuint (rtc_batch_get_stats (f->batch)->n_messages, ==, 6);
+  g_assert_cmpuint (rtc_batch_get_stats (f->batch)->n_oversize, ==, 2);
 }
 
 static void

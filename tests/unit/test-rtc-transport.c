@@ -16,7 +16,7 @@
 
 typedef struct
 {
-  GMutex lock;
+  GMutex lock, hold;
   GCond cond;
   RtcCertificate *certificate;
   RtcWorker *worker;
@@ -580,6 +580,70 @@ test_never_started (void)
   rtc_certificate_unref (certificate);
 }
 
+static void
+hold_worker (gpointer data)
+{
+  Fixture *f = data;
+
+  on_mail (f);
+  g_mutex_lock (&f->hold);
+  g_mutex_unlock (&f->hold);
+}
+
+/* A flood of handshake datagrams between two turns: a few wait, the rest is
+ * dropped and counted, and the handshake still comes to its end. */
+static void
+test_pending_limit (Fixture *f, gconstpointer data)
+{
+  guint8 junk[100] = { 22, 254, 253 };
+  const guint n = 40;
+
+  g_mutex_init (&f->hold);
+  g_assert_true (rtc_client_check (f->client, FALSE, WAIT_US));
+  g_mutex_lock (&f->hold);
+  rtc_worker_post (f->worker, hold_worker, f, NULL);
+  WAIT_FOR (f, f->n_mail == 1);
+  for (guint i = 0; i < n; i++)
+    rtc_client_send_raw (f->client, junk, sizeof junk);
+  g_mutex_unlock (&f->hold);
+  wait_count (f, RTC_COUNT_DROP_LIMIT, n - RTC_TRANSPORT_MAX_PENDING);
+  g_assert_true (rtc_client_connect (f->client, WAIT_US));
+  g_mutex_clear (&f->hold);
+}
+
+static void
+on_closed_count (RtcTransport *t, RtcCloseReason reason, gpointer data)
+{
+  guint *n = data;
+
+  n[reason]++;
+}
+
+static void
+test_worker_limit (void)
+{
+  static const RtcTransportCallbacks callbacks = { .on_closed =
+                                                       on_closed_count };
+  guint n[RTC_CLOSE_LIMIT + 1] = { 0 };
+  RtcCertificate *certificate = rtc_certificate_new (NULL);
+  RtcWorker *worker = rtc_worker_new (0, 0, certificate, NULL, NULL);
+
+  for (guint i = 0; i < RTC_TRANSPORT_MAX_PER_WORKER + 3; i++)
+    {
+      g_autofree char *ufrag = g_strdup_printf ("u%u", i);
+      RtcTransportParams p = { "x",  ufrag,     "p",  "u2",
+                               "p2", "sha-256", "AB", FALSE };
+      RtcTransport *t = rtc_transport_new (worker, &p, &callbacks, n);
+
+      rtc_transport_start (t);
+      rtc_transport_unref (t);
+    }
+  rtc_worker_free (worker); /* its mail is read in order: starts, then end */
+  g_assert_cmpuint (n[RTC_CLOSE_LOCAL], ==, RTC_TRANSPORT_MAX_PER_WORKER);
+  g_assert_cmpuint (n[RTC_CLOSE_LIMIT], ==, 3);
+  rtc_certificate_unref (certificate);
+}
+
 static const Case bad_fingerprint = { .server_is_client = TRUE,
                                       .bad_fingerprint = TRUE };
 static const Case bad_fingerprint_passive = { .bad_fingerprint = TRUE };
@@ -601,6 +665,8 @@ main (int argc, char **argv)
     }
 #define ADD(name, arg, func)                                                   \
   g_test_add ("/rtc/transport/" name, Fixture, arg, set_up, func, tear_down)
+  ADD ("pending-limit", NULL, test_pending_limit);
+  g_test_add_func ("/rtc/transport/worker-limit", test_worker_limit);
   ADD ("fingerprint/active", &bad_fingerprint, test_fingerprint);
   ADD ("fingerprint/passive", &bad_fingerprint_passive, test_fingerprint);
   ADD ("bad-integrity", &bad_remote_pwd, test_bad_integrity);
