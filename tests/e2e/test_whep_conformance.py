@@ -52,7 +52,8 @@ def token_node(module_world):
     node = module_world.node("--whip-token", "publish-token", "--whep-token",
                              "watch-token", "--ice-servers",
                              "turn:u:c@turn.example.org?transport=udp")
-    module_world.obs(node, "live", token="publish-token")
+    module_world.obs(node, "live", token="publish-token",
+                     watch_token="watch-token")
     return node
 
 
@@ -201,7 +202,7 @@ def test_e15_strict(world):
 
 def test_e16_patch_type_and_body(session):
     session.patch("x", "text/plain").assert_problem(415)
-    for body in ("", "no fragment", "a=candidate", "{}"):
+    for body in ("", "no fragment", "{}"):
         session.patch(body).assert_problem(400)
     assert session.get().status == 204
 
@@ -398,8 +399,8 @@ def test_e33_unannounced_event(live, session):
 def test_e34_event_stream(live, session):
     url = subscribe(session, ["active", "viewercount"])
     source = EventSource(url)
-    assert source.reply.status == 200
-    assert source.reply.headers["Content-Type"].startswith(
+    assert source.status == 200
+    assert source.headers["content-type"].startswith(
         "text/event-stream")
     source.wait("active")
     assert not source.bad

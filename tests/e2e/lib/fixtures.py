@@ -45,13 +45,14 @@ class World:
         return node
 
     def obs(self, node, stream="live", offer=None, name="obs-v0.21-h264.sdp",
-            wait=True, **more):
+            wait=True, watch_token=None, **more):
         offer = offer or sdp.read_offer(name)
         obs = self._add(Obs(self._dir("obs"), f"{node.url}/whip/{stream}",
                             offer, **more))
         if wait:
             obs.wait_connected()
-            node.wait_live(stream)
+            node.wait_live(stream, headers=watch_token and {
+                "Authorization": f"Bearer {watch_token}"})
         return obs
 
     def viewers(self, node, stream="live", offer=None, count=1, **more):

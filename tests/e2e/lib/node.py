@@ -111,12 +111,12 @@ class Node:
         return reply.json()
 
     def wait_live(self, stream, timeout=15, headers=None):
-        """Until the stream has a publisher (HEAD and lists may differ in
-        detail; what counts is that a viewer would be let in)."""
+        """Until a viewer would be let in."""
         def is_live():
-            reply = self.request("/api/streams", headers=headers).json()
-            streams = reply["streams"] if isinstance(reply, dict) else reply
-            return any(s["name"] == stream and s.get("live") for s in streams)
+            reply = self.request("/api/streams", headers=headers)
+            assert reply.status == 200, reply
+            return any(s["name"] == stream and s["live"]
+                       for s in reply.json())
         wait_for(is_live, f"live stream {stream}", timeout)
 
     def rss_bytes(self):
