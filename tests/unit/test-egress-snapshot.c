@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "egress/av1.h"
+#include "rtc/dtls.h"
 
 #define SOURCE                                                                 \
   "videotestsrc num-buffers=1 pattern=smpte ! "                                \
@@ -257,6 +258,180 @@ test_damaged (void)
     }
 }
 
+/* --- from a stream's history --------------------------------------------- */
+
+typedef struct
+{
+  RtcCertificate *certificate;
+  RtcWorker *worker;
+  RelayHub *hub;
+  RelayStream *stream; /* borrowed */
+  RelayPublication *publication;
+  GPtrArray *payloads;
+  guint n_pushed; /* of them; home */
+  gint is_pushed; /* atomic */
+} Source;
+
+static void
+on_nothing (gpointer data)
+{
+}
+
+/* home */
+static void
+push_frame (gpointer data)
+{
+  Source *s = data;
+  gint64 now_us = g_get_monotonic_time ();
+
+  relay_publication_begin (s->publication);
+  for (guint i = 0; i < s->n_pushed; i++)
+    {
+      gsize len;
+      const guint8 *bytes = g_bytes_get_data (s->payloads->pdata[i], &len);
+
+      relay_publication_push (s->publication, RTC_MEDIA_VIDEO, (guint16)i, 9000,
+                              i + 1 == s->payloads->len, NULL, 0, bytes,
+                              (guint)len, FALSE, now_us);
+    }
+  g_atomic_int_set (&s->is_pushed, 1);
+}
+
+/* home */
+static void
+end_publication (gpointer data)
+{
+  relay_publication_end (data);
+  relay_publication_unref (data);
+}
+
+static void
+source_open (Source *s, RtcMediaKind kind, RtcCodec codec)
+{
+  static const RelayPublicationCallbacks callbacks = {
+    .on_keyframe_wanted = on_nothing, .on_replaced = on_nothing
+  };
+  RelayStreamInfo info = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  info.tracks[kind].is_present = TRUE;
+  info.tracks[kind].codec = codec;
+  s->certificate = rtc_certificate_new (&error);
+  g_assert_no_error (error);
+  s->worker = rtc_worker_new (0, 0, s->certificate, NULL, &error);
+  g_assert_no_error (error);
+  s->hub = relay_hub_new (&s->worker, 1, 0, NULL);
+  s->stream = relay_hub_ensure (s->hub, "show", &error);
+  g_assert_no_error (error);
+  s->publication =
+      relay_stream_add_publication (s->stream, &info, &callbacks, s, NULL);
+  rtc_worker_post (s->worker, push_frame, s, NULL);
+  while (!g_atomic_int_get (&s->is_pushed) || !relay_stream_is_live (s->stream))
+    g_main_context_iteration (NULL, FALSE);
+}
+
+static void
+source_close (Source *s)
+{
+  rtc_worker_post (s->worker, end_publication, s->publication, NULL);
+  rtc_worker_free (s->worker);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  relay_hub_free (s->hub);
+  rtc_certificate_unref (s->certificate);
+  g_ptr_array_unref (s->payloads);
+}
+
+typedef struct
+{
+  EgressSnapshot *snapshot;
+  GBytes *jpegs[3];
+  GError *errors[3];
+  guint n_done;
+} Taker;
+
+static void
+on_taken (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Taker *t = data;
+
+  t->jpegs[t->n_done] =
+      egress_snapshot_take_finish (t->snapshot, result, &t->errors[t->n_done]);
+  t->n_done++;
+}
+
+static void
+take (Taker *t, RelayStream *stream, guint n)
+{
+  t->n_done = 0;
+  for (guint i = 0; i < n; i++)
+    egress_snapshot_take_async (t->snapshot, stream, on_taken, t);
+  while (t->n_done < n)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+test_stream (void)
+{
+  Source source = { 0 };
+  Taker taker = { .snapshot = egress_snapshot_new () };
+  guint width, height;
+
+  if (!has_element ("vp8enc"))
+    {
+      egress_snapshot_free (taker.snapshot);
+      g_test_skip ("no encoder");
+      return;
+    }
+  source.payloads = payloads_of (&cases[2]);
+  source.n_pushed = source.payloads->len;
+  source_open (&source, RTC_MEDIA_VIDEO, RTC_CODEC_VP8);
+  /* two who ask at once and one who comes later get one picture */
+  take (&taker, source.stream, 2);
+  g_assert_no_error (taker.errors[0]);
+  g_assert_true (taker.jpegs[0] == taker.jpegs[1]);
+  jpeg_size (taker.jpegs[0], &width, &height);
+  g_assert_cmpuint (width, ==, 640);
+  g_bytes_unref (taker.jpegs[1]);
+  taker.jpegs[2] = g_steal_pointer (&taker.jpegs[0]);
+  take (&taker, source.stream, 1);
+  g_assert_true (taker.jpegs[0] == taker.jpegs[2]);
+  g_bytes_unref (taker.jpegs[0]);
+  g_bytes_unref (taker.jpegs[2]);
+  egress_snapshot_free (taker.snapshot);
+  source_close (&source);
+}
+
+/* a keyframe whose end has not come, and a stream without video */
+static void
+test_stream_errors (void)
+{
+  static const int codes[] = { EGRESS_SNAPSHOT_ERROR_NO_KEYFRAME,
+                               EGRESS_SNAPSHOT_ERROR_NO_VIDEO };
+
+  if (!has_element ("vp8enc"))
+    {
+      g_test_skip ("no encoder");
+      return;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
+    {
+      Taker taker = { .snapshot = egress_snapshot_new () };
+      Source source = { .payloads = payloads_of (&cases[2]) };
+      gboolean has_video = i == 0;
+
+      source.n_pushed = has_video ? source.payloads->len - 1 : 0;
+      source_open (&source, has_video ? RTC_MEDIA_VIDEO : RTC_MEDIA_AUDIO,
+                   has_video ? RTC_CODEC_VP8 : RTC_CODEC_OPUS);
+      take (&taker, source.stream, 1);
+      g_assert_null (taker.jpegs[0]);
+      g_assert_error (taker.errors[0], EGRESS_SNAPSHOT_ERROR, codes[i]);
+      g_clear_error (&taker.errors[0]);
+      egress_snapshot_free (taker.snapshot);
+      source_close (&source);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -272,5 +447,7 @@ main (int argc, char **argv)
   g_test_add_func ("/egress/snapshot/av1", test_av1);
   g_test_add_func ("/egress/snapshot/av1-malformed", test_av1_malformed);
   g_test_add_func ("/egress/snapshot/damaged", test_damaged);
+  g_test_add_func ("/egress/snapshot/stream", test_stream);
+  g_test_add_func ("/egress/snapshot/stream-errors", test_stream_errors);
   return g_test_run ();
 }
