@@ -295,12 +295,11 @@ test_refused (void)
                        "a=mid:0\r\na=sendonly\r\na=rtpmap:111 opus/48000/2\r\n",
       "sdp-no-rtcp-mux", NULL);
   check_refused (
-      HEAD ("0 1", "actpass")
-          AUDIO ("0") "a=extmap:1 "
-                      "urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n" VIDEO (
-                          "1",
-                          "a=rtpmap:96 VP8/90000\r\n"
-                          "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"),
+      HEAD ("0 1", "actpass") AUDIO (
+          "0") "a=extmap:1 "
+               "urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n" VIDEO (
+                   "1", "a=rtpmap:96 VP8/90000\r\n"
+                        "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"),
       "sdp-extmap", NULL);
 }
 
