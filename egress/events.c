@@ -200,9 +200,9 @@ subscribe (EgressEvents *self, SoupServerMessage *msg)
     }
   if (self->streams->len >= EGRESS_EVENTS_MAX_STREAMS)
     {
-      base_http_problem (
-          msg, 429, "event-streams-limit",
-          "A session may have %d event streams.", EGRESS_EVENTS_MAX_STREAMS);
+      base_http_problem (msg, 429, "event-streams-limit",
+                         "A session may have %d event streams.",
+                         EGRESS_EVENTS_MAX_STREAMS);
       return;
     }
   stream = g_new0 (Stream, 1);
