@@ -56,6 +56,8 @@ void rtc_transport_set_path (RtcTransport *self, const RtcPath *path);
 /* a packet that is no STUN, from an address that passed a check */
 void rtc_transport_on_packet (RtcTransport *self, const RtcPath *path,
                               guint8 *data, gsize len);
+void rtc_transport_on_dtls (RtcTransport *self, const RtcPath *path,
+                            const guint8 *data, gsize len);
 /* one step with crypto; queues itself again when there is more */
 void rtc_transport_step_handshake (RtcTransport *self);
 void rtc_transport_queue_handshake (RtcTransport *self);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RtcTransport: life, handshake, and packets in and out. */
+/* RtcTransport: its life, and packets in and out. */
 #include "rtc/transport-private.h"
 
 #include <openssl/rand.h>
@@ -295,180 +295,8 @@ rtc_transport_restart_ice (RtcTransport *self, const char *local_ufrag,
   rtc_worker_post (self->worker, restart_on_media, mail, mail_free);
 }
 
-/* --- handshake ----------------------------------------------------------- */
-
-static void
-send_datagram (const guint8 *data, gsize len, gpointer user_data)
-{
-  RtcTransport *self = user_data;
-  RtcBatch *batch = rtc_worker_get_batch (self->worker);
-  guint8 *p;
-
-  if (len > RTC_MAX_PACKET_BYTES)
-    return;
-  p = rtc_batch_reserve (batch, &self->path, len);
-  memcpy (p, data, len);
-  rtc_batch_commit (batch, len);
-}
-
-void
-rtc_transport_queue_handshake (RtcTransport *self)
-{
-  if (self->in_handshakes)
-    return;
-  self->in_handshakes = TRUE;
-  g_queue_push_tail_link (rtc_worker_get_handshakes (self->worker),
-                          &self->handshake_link);
-}
-
-static void
-set_timer (RtcTransport *self, gboolean on)
-{
-  GQueue *timers = rtc_worker_get_dtls_timers (self->worker);
-
-  if (on == self->in_timers)
-    return;
-  self->in_timers = on;
-  if (on)
-    g_queue_push_tail_link (timers, &self->timer_link);
-  else
-    g_queue_unlink (timers, &self->timer_link);
-}
-
-static void
-on_handshake_done (RtcTransport *self)
-{
-  RtcSrtpKey in, out;
-  RtcSrtpProfile profile = rtc_dtls_get_keys (self->dtls, &in, &out);
-
-  set_timer (self, FALSE);
-  if (profile == RTC_SRTP_NONE)
-    {
-      rtc_worker_count (self->worker, RTC_COUNT_DTLS_FAILED, 1);
-      rtc_transport_end (self, RTC_CLOSE_DTLS_FAILED);
-      return;
-    }
-  rtc_worker_count (self->worker, RTC_COUNT_DTLS_OK, 1);
-  self->srtp = rtc_srtp_new (profile, &in, &out);
-  self->srtp_out = rtc_srtp_out_new (profile, &out);
-  memset (&in, 0, sizeof in);
-  memset (&out, 0, sizeof out);
-  self->stats.profile = profile;
-  self->stats.connected_us = rtc_worker_get_turn_us (self->worker);
-  GST_DEBUG ("%s: connected", self->id);
-  if (self->callbacks.on_connected != NULL)
-    self->callbacks.on_connected (self, self->data);
-}
-
-static void
-on_dtls_result (RtcTransport *self, RtcDtlsResult result)
-{
-  switch (result)
-    {
-    case RTC_DTLS_AGAIN:
-      self->dtls_timer_us = 0;
-      set_timer (self, TRUE);
-      break;
-    case RTC_DTLS_DATA:
-      break;
-    case RTC_DTLS_CONNECTED:
-      on_handshake_done (self);
-      break;
-    case RTC_DTLS_CLOSED:
-      rtc_transport_end (self, RTC_CLOSE_PEER);
-      break;
-    case RTC_DTLS_BAD_FINGERPRINT:
-      rtc_worker_count (self->worker, RTC_COUNT_DTLS_FINGERPRINT, 1);
-      rtc_transport_end (self, RTC_CLOSE_FINGERPRINT);
-      break;
-    case RTC_DTLS_FAILED:
-      rtc_worker_count (self->worker, RTC_COUNT_DTLS_FAILED, 1);
-      rtc_transport_end (self, RTC_CLOSE_DTLS_FAILED);
-      break;
-    }
-}
-
-void
-rtc_transport_step_handshake (RtcTransport *self)
-{
-  RtcDtlsResult result = RTC_DTLS_AGAIN;
-  gboolean is_first = self->dtls == NULL;
-
-  if (is_first)
-    self->dtls = rtc_dtls_new (rtc_worker_get_certificate (self->worker),
-                               self->dtls_client, self->fingerprint_hash,
-                               self->fingerprint, send_datagram, self);
-  if (is_first && self->dtls_client)
-    result = rtc_dtls_start (self->dtls);
-  else if (self->n_pending > 0)
-    {
-      g_autoptr (GBytes) bytes = self->pending[0];
-      gsize len;
-      const guint8 *data = g_bytes_get_data (bytes, &len);
-
-      memmove (self->pending, self->pending + 1,
-               --self->n_pending * sizeof *self->pending);
-      result = rtc_dtls_receive (self->dtls, data, len);
-    }
-  if (self->n_pending > 0)
-    rtc_transport_queue_handshake (self);
-  on_dtls_result (self, result);
-}
-
-void
-rtc_transport_on_dtls_timer (RtcTransport *self, gint64 now_us)
-{
-  gint64 wait_us;
-  RtcDtlsResult result;
-
-  if (now_us < self->dtls_timer_us)
-    return;
-  result = rtc_dtls_on_timer (self->dtls, &wait_us);
-  if (result == RTC_DTLS_AGAIN)
-    self->dtls_timer_us = wait_us > 0 ? now_us + wait_us : 0;
-  else
-    on_dtls_result (self, result);
-}
-
-void
-rtc_transport_on_tick (RtcTransport *self, gint64 now_us)
-{
-  const RtcTransportStats *s = &self->stats;
-
-  if (s->first_check_us == 0)
-    {
-      if (now_us - s->created_us >= RTC_TRANSPORT_ICE_TIMEOUT_US)
-        rtc_transport_end (self, RTC_CLOSE_ICE_TIMEOUT);
-    }
-  else if (now_us - s->last_consent_us >= RTC_TRANSPORT_CONSENT_US)
-    rtc_transport_end (self, RTC_CLOSE_CONSENT);
-  else if (s->connected_us == 0
-           && now_us - s->first_check_us >= RTC_TRANSPORT_DTLS_TIMEOUT_US)
-    on_dtls_result (self, RTC_DTLS_FAILED);
-}
-
 /* --- packets ---------------------------------------------------------------
  */
-
-static void
-on_dtls (RtcTransport *self, const RtcPath *path, const guint8 *data, gsize len)
-{
-  if (self->srtp != NULL)
-    {
-      on_dtls_result (self, rtc_dtls_receive (self->dtls, data, len));
-      return;
-    }
-  /* not nominated yet: the peer speaks DTLS where it first got through */
-  if (!self->is_nominated)
-    rtc_transport_set_path (self, path);
-  if (self->n_pending == RTC_TRANSPORT_MAX_PENDING)
-    {
-      rtc_worker_count (self->worker, RTC_COUNT_DROP_LIMIT, 1);
-      return;
-    }
-  self->pending[self->n_pending++] = g_bytes_new (data, len);
-  rtc_transport_queue_handshake (self);
-}
 
 static void
 count_drop (RtcTransport *self, RtcSrtpResult result)
@@ -533,7 +361,7 @@ rtc_transport_on_packet (RtcTransport *self, const RtcPath *path, guint8 *data,
     {
     case RTC_DEMUX_DTLS:
       if (len <= RTC_MAX_PACKET_BYTES)
-        on_dtls (self, path, data, len);
+        rtc_transport_on_dtls (self, path, data, len);
       else
         count_drop (self, RTC_SRTP_MALFORMED);
       break;

@@ -109,6 +109,50 @@ rtc_socket_get_port (int fd)
   return ntohs (a.sa.sa_family == AF_INET ? a.in.sin_port : a.in6.sin6_port);
 }
 
+static void
+close_fd (int *fd)
+{
+  if (*fd >= 0)
+    close (*fd);
+  *fd = -1;
+}
+
+void
+rtc_sockets_close (RtcSockets *s)
+{
+  close_fd (&s->udp4);
+  close_fd (&s->udp6);
+  close_fd (&s->tcp4);
+  close_fd (&s->tcp6);
+}
+
+int
+rtc_sockets_open (RtcSockets *s, guint *port)
+{
+  int error = 0;
+
+  *s = (RtcSockets){ -1, -1, -1, -1 };
+  s->udp4 = rtc_udp_open (AF_INET, *port);
+  if (s->udp4 < 0)
+    return errno;
+  *port = rtc_socket_get_port (s->udp4);
+  s->tcp4 = rtc_tcp_listen (AF_INET, *port);
+  if (s->tcp4 < 0)
+    error = errno;
+  s->udp6 = rtc_udp_open (AF_INET6, *port);
+  if (s->udp6 < 0 && errno == EADDRINUSE)
+    error = errno;
+  if (s->udp6 >= 0)
+    {
+      s->tcp6 = rtc_tcp_listen (AF_INET6, *port);
+      if (s->tcp6 < 0)
+        error = errno;
+    }
+  if (error != 0)
+    rtc_sockets_close (s);
+  return error;
+}
+
 RtcUdpReader *
 rtc_udp_reader_new (void)
 {

@@ -16,6 +16,16 @@ int rtc_udp_open (int family, guint port);
 int rtc_tcp_listen (int family, guint port);
 guint rtc_socket_get_port (int fd);
 
+/* A worker's four, all on one port number; -1: not there */
+typedef struct {
+  int udp4, udp6, tcp4, tcp6;
+} RtcSockets;
+
+/* rtc_sockets_open: @port: (inout): 0 becomes the one that was free
+ * Returns: 0 or errno; a host without IPv6 is no error */
+int rtc_sockets_open (RtcSockets *ret, guint *port);
+void rtc_sockets_close (RtcSockets *self);
+
 /* @data may be changed in place; all is borrowed during the call */
 typedef void (*RtcUdpPacketFunc) (const RtcPath *path, guint8 *data,
                                   gsize len, gpointer user_data);

@@ -20,11 +20,6 @@ typedef struct
   gpointer data;
 } Deferred;
 
-typedef struct
-{
-  int udp4, udp6, tcp4, tcp6; /* -1: not there */
-} Sockets;
-
 struct _RtcWorker
 {
   guint index, port;
@@ -32,7 +27,7 @@ struct _RtcWorker
   GMainContext *context;       /* owned */
   GThread *thread;             /* owned */
   BaseMailbox *mailbox;        /* owned */
-  Sockets sockets;             /* owned; the TCP ones by @tcp */
+  RtcSockets sockets;          /* owned; the TCP ones by @tcp */
   RtcPoll *poll;               /* owned */
   RtcWatch watch4, watch6;
   RtcUdpReader *reader;   /* owned */
@@ -354,51 +349,6 @@ end_thread (gpointer data)
   self->is_ending = TRUE;
 }
 
-static void
-close_fd (int *fd)
-{
-  if (*fd >= 0)
-    close (*fd);
-  *fd = -1;
-}
-
-static void
-close_sockets (Sockets *s)
-{
-  close_fd (&s->udp4);
-  close_fd (&s->udp6);
-  close_fd (&s->tcp4);
-  close_fd (&s->tcp6);
-}
-
-/* Returns: 0, or errno; a host without IPv6 is none */
-static int
-open_sockets (Sockets *s, guint *port)
-{
-  int error = 0;
-
-  *s = (Sockets){ -1, -1, -1, -1 };
-  s->udp4 = rtc_udp_open (AF_INET, *port);
-  if (s->udp4 < 0)
-    return errno;
-  *port = rtc_socket_get_port (s->udp4);
-  s->tcp4 = rtc_tcp_listen (AF_INET, *port);
-  if (s->tcp4 < 0)
-    error = errno;
-  s->udp6 = rtc_udp_open (AF_INET6, *port);
-  if (s->udp6 < 0 && errno == EADDRINUSE)
-    error = errno;
-  if (s->udp6 >= 0)
-    {
-      s->tcp6 = rtc_tcp_listen (AF_INET6, *port);
-      if (s->tcp6 < 0)
-        error = errno;
-    }
-  if (error != 0)
-    close_sockets (s);
-  return error;
-}
-
 static gboolean
 bind_port (RtcWorker *self, guint port, GError **error)
 {
@@ -407,7 +357,7 @@ bind_port (RtcWorker *self, guint port, GError **error)
   for (guint i = 0; i < MAX_PORT_TRIES; i++)
     {
       self->port = port;
-      e = open_sockets (&self->sockets, &self->port);
+      e = rtc_sockets_open (&self->sockets, &self->port);
       if (e == 0)
         return TRUE;
       if (port != 0 || e != EADDRINUSE)
@@ -434,7 +384,7 @@ static void
 set_up_io (RtcWorker *self)
 {
   static const RtcTcpCallbacks callbacks = { on_tcp_frame, on_tcp_closed };
-  Sockets *s = &self->sockets;
+  RtcSockets *s = &self->sockets;
 
   self->watch4 = (RtcWatch){ on_udp4_ready, self };
   self->watch6 = (RtcWatch){ on_udp6_ready, self };
@@ -483,7 +433,7 @@ rtc_worker_new (guint index, guint port, RtcCertificate *certificate,
     {
       g_set_error (error, RTC_WORKER_ERROR, RTC_WORKER_ERROR_SYSTEM,
                    "epoll_create1: %s", g_strerror (errno));
-      close_sockets (&self->sockets);
+      rtc_sockets_close (&self->sockets);
       g_free (self);
       return NULL;
     }
@@ -514,7 +464,7 @@ rtc_worker_free (RtcWorker *self)
   rtc_udp_reader_free (self->reader);
   rtc_ice_free (self->ice);
   rtc_poll_free (self->poll);
-  close_sockets (&self->sockets);
+  rtc_sockets_close (&self->sockets);
   g_hash_table_unref (self->by_ufrag);
   g_hash_table_unref (self->by_address);
   g_array_unref (self->deferred);
