@@ -260,6 +260,9 @@ $('stop').addEventListener('click', stop);
 $('copy').addEventListener('click', () => copy($('share').value, $('copy')));
 $('sources').addEventListener('change', showSource);
 navigator.mediaDevices?.addEventListener('devicechange', listDevices);
+// phones share no screen; without a safe context let the error explain
+$('screen-choice').hidden = Boolean(navigator.mediaDevices) &&
+  !navigator.mediaDevices.getDisplayMedia;
 showSource();
 listDevices();
 if (query.get('autostart') === '1')

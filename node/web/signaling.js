@@ -20,6 +20,8 @@ export class Problem extends Error {
       detail = body.detail || body.title || '';
     } catch { /* not one of ours */ }
     const seconds = Number.parseInt(response.headers.get('Retry-After'), 10);
+    if (code === 'token-missing')
+      detail = 'This needs a token.';
     return new Problem(response.status, code,
       detail || `The server answered ${response.status}.`,
       Number.isFinite(seconds) && seconds >= 0 ? seconds : null);

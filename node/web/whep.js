@@ -143,8 +143,10 @@ export class WhepPlayer extends EventTarget {
       disturbed: () => this.#set('reconnecting',
         'The connection is disturbed…'),
       lost: () => this.#again('The connection was lost. Connecting again…'),
-      closed: () => this.#again('The server ended the connection. ' +
-        'Connecting again…'),
+      closed: () => {
+        this.#session = null; // the server has forgotten it already
+        this.#again('The server ended the connection. Connecting again…');
+      },
     });
   }
 

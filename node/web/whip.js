@@ -158,6 +158,7 @@ export class WhipPublisher extends EventTarget {
   // or restarts (then come back).
   #onClosed() {
     const {url, token} = this.#options;
+    this.#session = null; // the server has forgotten it already
     this.#drop();
     this.#set('reconnecting', 'The server ended the connection…');
     this.#timer = setTimeout(async () => {
