@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "node/log.h"
@@ -14,6 +15,7 @@ typedef struct
   GSocket *socket;  /* owned (nullable) */
   gint64 since_us;  /* when the connection began to wait for this request */
   gsize n_body_bytes;
+  guint shut_id;         /* source that shuts it down soon */
   gboolean is_read;      /* the request is complete */
   gboolean is_too_large; /* its body was cut */
 } Connection;
@@ -32,6 +34,8 @@ connection_free (gpointer data)
 {
   Connection *connection = data;
 
+  if (connection->shut_id)
+    g_source_remove (connection->shut_id);
   g_clear_object (&connection->socket);
   g_free (connection);
 }
@@ -41,6 +45,38 @@ connection_shut (Connection *connection)
 {
   if (connection->socket)
     g_socket_shutdown (connection->socket, TRUE, TRUE, NULL);
+}
+
+/* connection_reset: for who sends on and on: after a shutdown the kernel would
+ * still take what comes */
+static void
+connection_reset (Connection *connection)
+{
+  const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+  if (connection->socket)
+    connect (g_socket_get_fd (connection->socket), &nobody, sizeof nobody);
+}
+
+static gboolean
+on_shut (gpointer data)
+{
+  Connection *connection = data;
+
+  connection->shut_id = 0;
+  connection_shut (connection);
+  return G_SOURCE_REMOVE;
+}
+
+/* on_message_gone: libsoup drops some messages without a signal: those of
+ * connections that end while they are being set up */
+static void
+on_message_gone (gpointer data, GObject *msg)
+{
+  NodeGuard *self = data;
+
+  g_hash_table_remove (self->connections, msg);
+  base_counter_set (self->n_connections, g_hash_table_size (self->connections));
 }
 
 static void
@@ -62,7 +98,7 @@ on_got_chunk (SoupServerMessage *msg, GBytes *chunk, gpointer data)
   /* The answer comes after the body, so that the client reads it; who sends
    * on and on will not. */
   if (connection->n_body_bytes > 16 * NODE_MAX_BODY_BYTES)
-    connection_shut (connection);
+    connection_reset (connection);
 }
 
 static void
@@ -89,6 +125,7 @@ on_request_started (SoupServer *server, SoupServerMessage *msg, gpointer data)
   connection->socket = socket ? g_object_ref (socket) : NULL;
   connection->since_us = base_clock_now_us ();
   g_hash_table_replace (self->connections, msg, connection);
+  g_object_weak_ref (G_OBJECT (msg), on_message_gone, self);
   base_counter_set (self->n_connections, g_hash_table_size (self->connections));
   if (socket)
     set_socket_options (socket);
@@ -96,7 +133,8 @@ on_request_started (SoupServer *server, SoupServerMessage *msg, gpointer data)
     {
       base_counter_add (self->n_refused, 1);
       connection->is_read = TRUE;
-      connection_shut (connection);
+      /* not now: libsoup has yet to ask who is there */
+      connection->shut_id = g_idle_add (on_shut, connection);
       return;
     }
   g_signal_connect (msg, "got-chunk", G_CALLBACK (on_got_chunk), connection);
@@ -120,6 +158,7 @@ forget (NodeGuard *self, SoupServerMessage *msg)
   if (!connection)
     return;
   g_signal_handlers_disconnect_by_data (msg, connection);
+  g_object_weak_unref (G_OBJECT (msg), on_message_gone, self);
   g_hash_table_remove (self->connections, msg);
   base_counter_set (self->n_connections, g_hash_table_size (self->connections));
 }
@@ -192,7 +231,10 @@ node_guard_free (NodeGuard *self)
   g_signal_handlers_disconnect_by_data (self->server, self);
   g_hash_table_iter_init (&iter, self->connections);
   while (g_hash_table_iter_next (&iter, &msg, &connection))
-    g_signal_handlers_disconnect_by_data (msg, connection);
+    {
+      g_signal_handlers_disconnect_by_data (msg, connection);
+      g_object_weak_unref (G_OBJECT (msg), on_message_gone, self);
+    }
   g_hash_table_unref (self->connections);
   g_object_unref (self->server);
   g_free (self);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node/settings: the table, roles, addresses and checks across settings. */
+#include "node/settings.h"
+
+static NodeOptions *
+load (const char *args, GError **error)
+{
+  g_autoptr (BaseSettings) settings = node_settings_new ();
+  g_auto (GStrv) argv = g_strsplit (args, " ", -1);
+  char *environ[] = { NULL };
+
+  g_assert_true (
+      base_settings_load (settings, *args ? argv : environ, environ, NULL));
+  return node_options_new (settings, error);
+}
+
+static void
+assert_refused (const char *args, const char *key)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (load (args, &error));
+  g_assert_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD);
+  g_assert_true (g_str_has_prefix (error->message, key));
+}
+
+static void
+test_defaults (void)
+{
+  g_autoptr (NodeOptions) options = load ("", NULL);
+  g_autofree char *address = NULL;
+
+  g_assert_nonnull (options);
+  g_assert_cmpint (options->roles, ==,
+                   NODE_ROLE_INJECTION | NODE_ROLE_RELAY | NODE_ROLE_EGRESS);
+  g_assert_cmpuint (options->n_workers, >=, 1);
+  g_assert_cmpuint (options->n_workers, <=, NODE_MAX_WORKERS);
+  g_assert_cmpint (options->playout_delay_min_ms, ==, -1);
+  g_assert_cmpint (options->playout_delay_max_ms, ==, -1);
+  g_assert_null (options->public_url);
+  g_assert_cmpuint (options->listen->len, ==, 1);
+  address =
+      g_socket_connectable_to_string (g_ptr_array_index (options->listen, 0));
+  g_assert_cmpstr (address, ==, "127.0.0.1:7070");
+}
+
+static void
+test_roles (void)
+{
+  g_autoptr (NodeOptions) one = load ("--role egress,relay", NULL);
+
+  g_assert_nonnull (one);
+  g_assert_cmpint (one->roles, ==, NODE_ROLE_RELAY | NODE_ROLE_EGRESS);
+  assert_refused ("--role relay", "role:");
+  assert_refused ("--role metrics", "role:");
+  assert_refused ("--role All", "role:");
+}
+
+static void
+test_listen (void)
+{
+  static const char *const good[][2] = {
+    { "10.0.0.1:80", "10.0.0.1:80" }, { "[::1]:7070", "[::1]:7070" },
+    { "*:7070", "[::]:7070" },        { ":1", "[::]:1" },
+    { "localhost:0", "127.0.0.1" },
+  };
+  static const char *const bad[] = {
+    "7070",   "1.2.3.4", "::1:7070", "[1.2.3.4]:70", "1.2.3.4:65536",
+    "a.b:80", "[::1]",   "[]:80",    "1.2.3.4:-1",   "1.2.3.4:",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++)
+    {
+      g_autofree char *args = g_strconcat ("--http-listen ", good[i][0], NULL);
+      g_autoptr (NodeOptions) options = load (args, NULL);
+      g_autofree char *address = NULL;
+
+      g_assert_nonnull (options);
+      address = g_socket_connectable_to_string (
+          g_ptr_array_index (options->listen, 0));
+      g_assert_cmpstr (address, ==, good[i][1]);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autofree char *args = g_strconcat ("--http-listen ", bad[i], NULL);
+
+      assert_refused (args, "http-listen:");
+    }
+  assert_refused ("--http-listen :1,:2,:3,:4,:5,:6,:7,:8,:9", "http-listen:");
+}
+
+static void
+test_playout_delay (void)
+{
+  g_autoptr (NodeOptions) some = load ("--playout-delay 0..200", NULL);
+
+  g_assert_nonnull (some);
+  g_assert_cmpint (some->playout_delay_min_ms, ==, 0);
+  g_assert_cmpint (some->playout_delay_max_ms, ==, 200);
+  assert_refused ("--playout-delay 200..100", "playout-delay:");
+  assert_refused ("--playout-delay 5", "playout-delay:");
+  assert_refused ("--playout-delay 0..40951", "playout-delay:");
+}
+
+static void
+test_across (void)
+{
+  g_autoptr (NodeOptions) url =
+      load ("--public-url https://live.example.org/", NULL);
+
+  g_assert_nonnull (url);
+  g_assert_cmpstr (url->public_url, ==, "https://live.example.org");
+  assert_refused ("--public-url ftp://a", "public-url:");
+  assert_refused ("--public-url https://a/b", "public-url:");
+  assert_refused ("--public-url live.example.org", "public-url:");
+  assert_refused ("--tls-cert /a", "tls-key:");
+  assert_refused ("--tls-key /a", "tls-cert:");
+  assert_refused ("--rtc-port 65535 --workers 2", "rtc-port:");
+  assert_refused ("--node-id a/b", "node-id:");
+  assert_refused ("--tree-id a,b", "tree-id:");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/node/settings/defaults", test_defaults);
+  g_test_add_func ("/node/settings/roles", test_roles);
+  g_test_add_func ("/node/settings/listen", test_listen);
+  g_test_add_func ("/node/settings/playout-delay", test_playout_delay);
+  g_test_add_func ("/node/settings/across", test_across);
+  return g_test_run ();
+}
