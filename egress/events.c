@@ -24,7 +24,7 @@ typedef struct
   char *id; /* owned */
   guint mask;
   SoupServerMessage *msg; /* owned reference, nullable: not connected */
-  gulong wrote_id, finished_id;
+  gulong wrote_id, finished_id, disconnected_id;
   guint n_queued; /* events that the socket has not taken yet */
   gint64 last_sent_us, last_count_us;
   guint last_count;
@@ -46,6 +46,7 @@ stream_detach (Stream *self, gboolean complete)
     return;
   g_signal_handler_disconnect (msg, self->wrote_id);
   g_signal_handler_disconnect (msg, self->finished_id);
+  g_signal_handler_disconnect (msg, self->disconnected_id);
   if (complete)
     {
       soup_message_body_complete (soup_server_message_get_response_body (msg));
@@ -238,6 +239,9 @@ connect_reader (Stream *stream, SoupServerMessage *msg)
                                        G_CALLBACK (on_wrote_chunk), stream);
   stream->finished_id =
       g_signal_connect (msg, "finished", G_CALLBACK (on_finished), stream);
+  /* A server that stops drops connections without finishing messages. */
+  stream->disconnected_id =
+      g_signal_connect (msg, "disconnected", G_CALLBACK (on_finished), stream);
 }
 
 static void
