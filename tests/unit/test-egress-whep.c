@@ -429,6 +429,29 @@ test_events (Fixture *f, gconstpointer data)
                     404);
 }
 
+/* A server that stops drops connections without finishing their messages; the
+ * endpoint ends the event streams after that. */
+static void
+test_server_stops (Fixture *f, gconstpointer data)
+{
+  static const char *const json_type[] = { "Content-Type", "application/json",
+                                           NULL };
+  g_autofree char *sse = NULL, *events = NULL;
+  Reader reader;
+
+  publish (f, RTC_CODEC_VP8);
+  g_assert_cmpuint (post (f, OFFER ("VP8", "recvonly")), ==, 201);
+  sse = g_strconcat (f->location, "/sse", NULL);
+  g_assert_cmpuint (
+      loopback_ask (&f->http, "POST", sse, json_type, "[\"active\"]", -1), ==,
+      201);
+  events = g_strdup (loopback_header (&f->http, "Location"));
+  reader_open (f, &reader, events);
+  reader_wait (&reader, "event: active\n");
+  soup_server_disconnect (f->http.server);
+  reader_close (&reader);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -443,5 +466,7 @@ main (int argc, char **argv)
               set_up, test_stream_removed, tear_down);
   g_test_add ("/egress/whep/events", Fixture, GUINT_TO_POINTER (10), set_up,
               test_events, tear_down);
+  g_test_add ("/egress/whep/server-stops", Fixture, GUINT_TO_POINTER (10),
+              set_up, test_server_stops, tear_down);
   return g_test_run ();
 }
