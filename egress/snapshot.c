@@ -40,6 +40,7 @@ typedef struct
   EgressSnapshot *owner; /* borrowed; NULL once it is gone (main only) */
   RelayStream *stream;   /* owned reference */
   RtcCodec codec;
+  gboolean is_first;   /* no picture of it is held, not even an old one */
   GPtrArray *waiters;  /* owned: of GTask */
   GPtrArray *payloads; /* owned: of GBytes; written by the worker */
   GError *error;       /* owned, nullable */
@@ -244,6 +245,10 @@ grab (Job *job)
       if (copy_frame (feed, packet, job->payloads))
         return;
     }
+  /* a browser sends no keyframe unasked for minutes; but pages that look must
+   * not make it send one again and again */
+  if (!packet && job->is_first)
+    relay_feed_request_keyframe (feed);
   g_set_error_literal (&job->error, EGRESS_SNAPSHOT_ERROR,
                        EGRESS_SNAPSHOT_ERROR_NO_KEYFRAME,
                        "No whole keyframe is held; try again in a second");
@@ -338,6 +343,7 @@ start_job (EgressSnapshot *self, RelayStream *stream, RtcCodec codec)
   job->owner = self;
   job->stream = relay_stream_ref (stream);
   job->codec = codec;
+  job->is_first = lookup (self, stream, STALE_US) == NULL;
   job->waiters = g_ptr_array_new_with_free_func (g_object_unref);
   job->payloads =
       g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
