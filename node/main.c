@@ -3,9 +3,10 @@
  * node/main: reads the settings, builds the parts, runs until a signal.
  *
  * Order of the end: /readyz says no and nobody is accepted any more; viewers'
- * and publishers' sessions are closed (each peer gets close_notify); the hub
- * lets its streams go; the workers send what they still have and end; at last
- * the HTTP connections. A second signal ends the program at once.
+ * and publishers' sessions are closed (each peer gets close_notify); the HTTP
+ * connections; the workers send what they still have and end; their last words
+ * are delivered; the hub lets its streams go. A second signal ends the program
+ * at once.
  *
  * Exit codes (sysexits.h): 0 asked to end; 69 a port is taken; 70 a bug;
  * 71 the system refuses; 78 settings are wrong.
@@ -41,10 +42,15 @@ program_clear (Program *self)
   g_clear_pointer (&parts->whep, egress_whep_free);
   g_clear_pointer (&parts->whip, whip_endpoint_free);
   g_clear_pointer (&parts->snapshot, egress_snapshot_free);
-  g_clear_pointer (&parts->hub, relay_hub_free);
+  g_clear_pointer (&self->server, node_server_free);
   for (guint i = 0; i < parts->n_workers; i++)
     g_clear_pointer (&parts->workers[i], rtc_worker_free);
-  g_clear_pointer (&self->server, node_server_free);
+  /* what the workers had to say at their end reaches the sessions and the
+   * hub's streams before the hub goes */
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_clear_pointer (&parts->hub, relay_hub_free);
+  base_mailbox_clear_main ();
   g_clear_pointer (&parts->addresses, rtc_addresses_free);
   g_clear_pointer (&parts->certificate, rtc_certificate_unref);
   g_clear_pointer (&parts->auth, base_auth_free);
