@@ -29,42 +29,6 @@ struct _RelayHub
 
 static gboolean hub_sweep (gpointer data);
 
-static void
-hub_collect (BaseMetricsWriter *writer, gpointer data)
-{
-  RelayHub *self = data;
-  GHashTableIter iter;
-  gpointer value;
-  guint n_live = 0;
-
-  g_hash_table_iter_init (&iter, self->streams);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    {
-      RelayStream *stream = value;
-      g_autofree char *label = base_metrics_label ("stream", stream->name);
-      RelayStreamStats stats;
-
-      if (!stream->is_live)
-        continue;
-      n_live++;
-      relay_stream_get_stats (stream, &stats);
-      base_metrics_write (writer, "media_tree_stream_gop_seconds", "gauge",
-                          "Length of the last whole group of pictures", label,
-                          (double)stats.gop_us / BASE_US_PER_S);
-      base_metrics_write (writer, "media_tree_keyframe_requests_total",
-                          "counter", "Keyframes asked of the publisher", label,
-                          (double)stats.n_keyframe_requests);
-      base_metrics_write (writer, "media_tree_b_frames_total", "counter",
-                          "Frames whose timestamp went backwards", label,
-                          (double)stats.n_b_frames);
-      base_metrics_write (writer, "media_tree_publications_total", "counter",
-                          "Publishers that took the stream", label,
-                          (double)stats.n_publications);
-    }
-  base_metrics_write (writer, "media_tree_streams", "gauge",
-                      "Streams with a publisher", NULL, n_live);
-}
-
 RelayHub *
 relay_hub_new (RtcWorker *const *workers, guint n_workers, gint64 linger_us,
                BaseMetrics *metrics)
@@ -85,7 +49,6 @@ relay_hub_new (RtcWorker *const *workers, guint n_workers, gint64 linger_us,
       self->refused = base_metrics_add_counter (
           metrics, "media_tree_streams_refused_total", NULL,
           "Streams refused because the node holds its maximum");
-      base_metrics_add_collector (metrics, hub_collect, self);
     }
   return self;
 }

@@ -24,29 +24,21 @@ class WatchPage:
     window.mediaTree.player.stats()."""
 
     def __init__(self, browser, node, stream):
-        self.page = browser.open(f"{node.url}/watch/{stream}")
+        self.page = browser.open(f"{node.url}/watch/{stream}?muted=0")
         self.page.wait_js("window.mediaTree && window.mediaTree.player",
                           "player page")
 
-    def inbound(self, kind):
-        """The kind's inbound-rtp, by whatever form stats() has."""
-        return self.page.js(
-            "const s = await window.mediaTree.player.stats();"
-            "const list = s instanceof Map || s.forEach ? [] : [s];"
-            "if (s.forEach) s.forEach((v) => list.push(v));"
-            "for (const v of list) {"
-            "  if (v.type === 'inbound-rtp' && v.kind === a[0]) return v;"
-            "  if (v[a[0]]) return v[a[0]]; } return null;", kind)
-
-    def frames(self):
-        return (self.inbound("video") or {}).get("framesDecoded", 0)
+    def stats(self):
+        return self.page.js("return window.mediaTree.player.stats();")
 
     def wait_playing(self, timeout=20):
-        wait_for(lambda: self.frames() > 0, "decoded frame", timeout, 0.2)
+        wait_for(lambda: self.stats()["video"]["framesDecoded"] > 0
+                 if self.stats()["video"] else False, "decoded frame",
+                 timeout, 0.2)
 
     def wait_audio(self):
-        wait_for(lambda: (self.inbound("audio") or {}).get(
-            "totalAudioEnergy", 0) > 0, "sound", 15, 0.2)
+        wait_for(lambda: self.page.rtp("audio").get("totalAudioEnergy", 0)
+                 > 0, "sound", 15, 0.2)
 
 
 def start_publish_page(browser, node, stream, codec, **size):
@@ -66,17 +58,18 @@ def test_codec_through_our_pages(browser, shared_node, codec):
     watch = WatchPage(browser, shared_node, stream)
     watch.wait_playing()
     watch.wait_audio()
-    first = watch.inbound("video")
+    first = watch.page.rtp("video")
     assert first["framesDecoded"] > 0
-    wait_for(lambda: watch.inbound("video")["timestamp"]
+    wait_for(lambda: watch.page.rtp("video")["timestamp"]
              >= first["timestamp"] + SMOOTH_S * 1000, "20 s of video",
              SMOOTH_S + 10, 0.5)
-    last = watch.inbound("video")
+    last = watch.page.rtp("video")
     seconds = (last["timestamp"] - first["timestamp"]) / 1000
     received = last["framesReceived"] - first["framesReceived"]
     decoded = last["framesDecoded"] - first["framesDecoded"]
-    assert decoded > 0 and decoded >= received - 5, last
+    assert decoded > 0 and received > 0, last
     if received >= HELD_RATE * size["fps"] * seconds:
+        assert decoded >= HELD_RATE * received, last
         assert last.get("freezeCount", 0) == first.get("freezeCount", 0), last
     else:
         print(f"{codec}: encoder gave {received / seconds:.1f} of "
@@ -124,6 +117,7 @@ def test_watch_page_before_the_publisher(browser, shared_node, stream):
 
 def test_index_page_lists_streams(browser, module_world, shared_node, stream):
     module_world.obs(shared_node, stream)
+    browser.console()  # other tests' words
     page = browser.open(shared_node.url + "/")
     page.wait_js(f"document.body.textContent.includes('{stream}')",
                  "stream on the index page")
@@ -219,10 +213,7 @@ class Foreign:
                             "await window.players[n](...rest);", name, *args)
 
     def frames(self):
-        return self.page.js(
-            "let n = 0; (await window.pc.getStats()).forEach((s) => {"
-            "if (s.type === 'inbound-rtp' && s.kind === 'video')"
-            " n = s.framesDecoded || 0; }); return n;")
+        return self.page.rtp("video").get("framesDecoded", 0)
 
     def wait_playing(self):
         wait_for(lambda: self.frames() > 30, "frames of npm's player", 20,

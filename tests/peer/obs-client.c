@@ -6,6 +6,8 @@
  * video packet whatever the answer says, is deaf to PLI and FIR, answers NACK
  * with the same SSRC and seq from a buffer of 4000 packets, and drops what its
  * encoder gives before DTLS is up: the media clock starts with the 201.
+ * Lines on stdin: "stray" sends RTP of an SSRC and type nobody announced,
+ * "cut" sends RTCP that is cut short.
  * Ends when stdin is closed (or after --duration): DELETE, then waits a second
  * for the server's close_notify. A line "vanish" ends it without a word.
  * Prints JSON lines.
@@ -25,6 +27,7 @@
 #define MAX_PACKET_BYTES 1400
 #define CHECK_INTERVAL_US (4 * G_USEC_PER_SEC) /* libjuice: 4 to 6 s */
 #define REPORT_INTERVAL_US G_USEC_PER_SEC
+#define STRAY_PACKETS 20
 #define FAREWELL_US G_USEC_PER_SEC
 
 typedef struct
@@ -298,9 +301,36 @@ send_due (Obs *self, gint64 now_us)
   return next_us;
 }
 
+/* What no publisher should send, sealed with the right keys */
+static void
+send_stray (Obs *self)
+{
+  guint8 data[64];
+  PeerRtp header = { .pt = 77, .ssrc = 0xdeadbeef, .rtp_ts = 1 };
+  memset (data, 0, sizeof data);
+  for (int i = 0; i < STRAY_PACKETS; i++)
+    {
+      header.seq = (guint16)(1000 + i);
+      peer_rtp_write_header (data, &header, NULL, NULL);
+      rtc_client_send_rtp (self->join.client, data, 40);
+    }
+}
+
+/* Reports whose length fields say more than there is */
+static void
+send_cut_rtcp (Obs *self)
+{
+  guint8 data[64];
+  gsize len = peer_rtcp_write_sr (data, self->tracks[0].ssrc,
+                                  g_get_real_time (), 0, 1, 1);
+  for (int i = 0; i < STRAY_PACKETS; i++)
+    rtc_client_send_rtcp (self->join.client, data,
+                          8 + (gsize)(i * 4) % (len - 12));
+}
+
 /* Returns: %FALSE at the end of stdin */
 static gboolean
-read_stdin (void)
+read_stdin (Obs *self)
 {
   char text[128];
   struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
@@ -312,6 +342,10 @@ read_stdin (void)
   text[n] = '\0';
   if (strstr (text, "vanish") != NULL)
     _exit (0);
+  if (strstr (text, "stray") != NULL)
+    send_stray (self);
+  if (strstr (text, "cut") != NULL)
+    send_cut_rtcp (self);
   return TRUE;
 }
 
@@ -322,7 +356,7 @@ run (Obs *self)
       opt_duration_s > 0
           ? self->start_us + (gint64)(opt_duration_s * G_USEC_PER_SEC)
           : G_MAXINT64;
-  while (!self->is_closed && read_stdin ())
+  while (!self->is_closed && read_stdin (self))
     {
       gint64 now_us = g_get_monotonic_time ();
       if (now_us >= end_us)

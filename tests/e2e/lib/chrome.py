@@ -23,6 +23,15 @@ FLAGS = [
 ]
 
 
+# every page's peer connections, for pages that keep them to themselves
+NOTE_CONNECTIONS = """
+window.testConnections = [];
+window.RTCPeerConnection = class extends window.RTCPeerConnection {
+  constructor(...args) { super(...args); window.testConnections.push(this); }
+};
+"""
+
+
 class Chrome:
     def __init__(self, profile_dir, log_path, flags=()):
         options = webdriver.ChromeOptions()
@@ -39,6 +48,8 @@ class Chrome:
     def open(self, url):
         self.driver.switch_to.new_window("window")
         page = Page(self, self.driver.current_window_handle)
+        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument",
+                                    {"source": NOTE_CONNECTIONS})
         page.go(url)
         return page
 
@@ -87,6 +98,14 @@ class Page:
     def wait_js(self, expression, what, timeout=15):
         return wait_for(lambda: self.js(f"return {expression};"), what,
                         timeout, 0.1)
+
+    def rtp(self, kind, direction="inbound"):
+        """The newest connection's inbound-rtp or outbound-rtp, or {}."""
+        return self.js(
+            "const pc = window.testConnections.at(-1); let found = {};"
+            "if (pc) (await pc.getStats()).forEach((s) => {"
+            "if (s.type === a[0] + '-rtp' && s.kind === a[1]) found = {...s};"
+            "}); return found;", direction, kind)
 
     def text(self, selector):
         return self.js("const e = document.querySelector(a[0]);"

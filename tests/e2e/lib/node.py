@@ -21,6 +21,19 @@ BAD_LOG = re.compile(r"Sanitizer|runtime error:|CRITICAL|Assertion|"
                      r"assertion .* failed")
 
 
+def clean_environment(**more):
+    """This process's without settings of the program under test."""
+    return {**{k: v for k, v in os.environ.items()
+               if not k.startswith("MEDIA_TREE_")},
+            "G_DEBUG": "fatal-criticals", **more}
+
+
+def run_binary(*args, timeout=10):
+    """For runs that end by themselves."""
+    return subprocess.run([BINARY, *args], capture_output=True, text=True,
+                          timeout=timeout, env=clean_environment())
+
+
 def build_dir():
     """The build directory that the binary belongs to."""
     directory = os.path.dirname(os.path.realpath(BINARY))
@@ -64,12 +77,10 @@ class Node:
                      "--rtc-port", str(self.rtc_port),
                      "--workers", str(workers),
                      "--public-address", "127.0.0.1", *args]
-        environment = {k: v for k, v in os.environ.items()
-                       if not k.startswith("MEDIA_TREE_")}
-        environment.update(G_DEBUG="fatal-criticals", **(env or {}))
         self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
-            self.args, cwd=self.directory, env=environment,
+            self.args, cwd=self.directory,
+            env=clean_environment(**(env or {})),
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         if ready:
             self.wait_ready()

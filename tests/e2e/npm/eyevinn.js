@@ -6,15 +6,6 @@ import { WHIPClient } from '@eyevinn/whip-web-client';
 
 let client;
 
-// the player keeps its peer connection to itself: note it as it is made
-const Native = window.RTCPeerConnection;
-window.RTCPeerConnection = class extends Native {
-  constructor(...args) {
-    super(...args);
-    window.pc = this;
-  }
-};
-
 async function eyevinnWatch(url) {
   const player = new WebRTCPlayer({
     video: document.getElementById('video'), type: 'whep',

@@ -17,7 +17,6 @@ async function medoozeWatch(url, token) {
   const client = new WHEPClient();
   await client.view(pc, url, token);
   clients.push(client);
-  window.pc = pc;
 }
 
 async function medoozePublish(url, token) {
@@ -28,7 +27,6 @@ async function medoozePublish(url, token) {
   const client = new WHIPClient();
   await client.publish(pc, url, token);
   clients.push(client);
-  window.pc = pc;
 }
 
 window.players = {
