@@ -530,6 +530,7 @@ void
 node_streams_free (NodeStreams *self)
 {
   g_return_if_fail (self);
+  relay_hub_remove_listener (self->parts->hub, on_hub_event, self);
   g_hash_table_unref (self->rates);
   g_free (self->list);
   g_free (self);
