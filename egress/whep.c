@@ -409,6 +409,7 @@ register_metrics (EgressWhep *self, BaseMetrics *metrics)
 
   if (!metrics)
     return;
+  egress_viewer_register_metrics (metrics);
   self->joins = base_metrics_add_counter (metrics, "media_tree_joins_total",
                                           NULL, "Viewers let in.");
   for (guint i = 0; i < REFUSED_N_REASONS; i++)
