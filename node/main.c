@@ -41,6 +41,7 @@ program_clear (Program *self)
     node_server_stop_listening (self->server);
   g_clear_pointer (&parts->whep, egress_whep_free);
   g_clear_pointer (&parts->whip, whip_endpoint_free);
+  g_clear_pointer (&parts->rtp_inputs, g_ptr_array_unref);
   g_clear_pointer (&parts->snapshot, egress_snapshot_free);
   g_clear_pointer (&self->server, node_server_free);
   for (guint i = 0; i < parts->n_workers; i++)
@@ -253,10 +254,34 @@ build_whep (NodeParts *parts)
 }
 
 static int
+build_rtp_inputs (NodeParts *parts)
+{
+  GPtrArray *configs = parts->options->rtp_inputs;
+
+  parts->rtp_inputs =
+      g_ptr_array_new_with_free_func ((GDestroyNotify)whip_rtp_input_free);
+  for (guint i = 0; i < configs->len; i++)
+    {
+      const WhipRtpConfig *config = configs->pdata[i];
+      g_autoptr (GError) error = NULL;
+      WhipRtpInput *input = whip_rtp_input_new (parts->hub, config, &error);
+
+      if (!input)
+        {
+          g_prefix_error (&error, "rtp-input %s: ", config->name);
+          return fail (EX_UNAVAILABLE, error);
+        }
+      g_ptr_array_add (parts->rtp_inputs, input);
+    }
+  return -1;
+}
+
+static int
 build_surfaces (Program *self)
 {
   NodeParts *parts = &self->parts;
   g_autoptr (GError) error = NULL;
+  int code;
 
   parts->hub = relay_hub_new (
       parts->workers, parts->n_workers,
@@ -267,6 +292,9 @@ build_surfaces (Program *self)
     build_whip (parts);
   if (parts->options->roles & NODE_ROLE_EGRESS)
     build_whep (parts);
+  code = build_rtp_inputs (parts);
+  if (code >= 0)
+    return code;
   self->server = node_server_new (parts, &error);
   if (!self->server)
     return fail (EX_CONFIG, error);

@@ -10,6 +10,7 @@
 #include "egress/whep.h"
 #include "node/settings.h"
 #include "whip/endpoint.h"
+#include "whip/rtp-input.h"
 
 typedef struct {
   BaseSettings *settings; /* all owned by main.c */
@@ -22,6 +23,7 @@ typedef struct {
   guint n_workers;
   RelayHub *hub;
   WhipEndpoint *whip; /* (nullable): role without injection */
+  GPtrArray *rtp_inputs; /* (element-type WhipRtpInput) */
   EgressWhep *whep;   /* (nullable): role without egress */
   EgressSnapshot *snapshot;
   gint64 started_us, started_wall_us;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "node/rtp-inputs.h"
 
 #define MAX_PLAYOUT_DELAY_MS 40950 /* 12 bits of 10 ms */
 #define NODE_ID_MAX_CHARS 64
@@ -87,6 +88,11 @@ static const BaseSettingSpec specs[] = {
     "Answer a PATCH that has no If-Match with 428, as RFC 9725 asks." },
   { "repair", BASE_SETTING_BOOL, 0, 0, "yes", NULL, "Streams",
     "Ask for lost packets and send them again (off only in trials)." },
+
+  { "rtp-input", BASE_SETTING_LIST, 0, 0, NULL, NULL, "Streams",
+    "Streams fed by plain RTP: NAME:video=H264/96@PORT,audio=opus/111@PORT "
+    "(codec, payload type, [ADDRESS:]PORT; 127.0.0.1 unless said), then the "
+    "next NAME:… ." },
 
   { "log-level", BASE_SETTING_STRING, 0, 0, "info", NULL, "Log",
     "error, warning, info, debug or log; then room:level pairs, as in "
@@ -312,6 +318,19 @@ check_ports (NodeOptions *self, BaseSettings *settings, GError **error)
   return FALSE;
 }
 
+static gboolean
+read_rtp_inputs (NodeOptions *self, const char *const *items, GError **error)
+{
+  self->rtp_inputs = node_rtp_inputs_parse (items, error);
+  if (!self->rtp_inputs)
+    return FALSE;
+  if (self->rtp_inputs->len == 0 || (self->roles & NODE_ROLE_INJECTION))
+    return TRUE;
+  g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+               "rtp-input: needs the role injection");
+  return FALSE;
+}
+
 NodeOptions *
 node_options_new (BaseSettings *settings, GError **error)
 {
@@ -332,7 +351,9 @@ node_options_new (BaseSettings *settings, GError **error)
           self, base_settings_get_string (settings, "public-url"), error)
       || !read_playout_delay (
           self, base_settings_get_string (settings, "playout-delay"), error)
-      || !check_tls (settings, error) || !check_ports (self, settings, error))
+      || !check_tls (settings, error) || !check_ports (self, settings, error)
+      || !read_rtp_inputs (self, base_settings_get_list (settings, "rtp-input"),
+                           error))
     return NULL;
   return g_steal_pointer (&self);
 }
@@ -344,5 +365,6 @@ node_options_free (NodeOptions *self)
   g_free (self->node_id);
   g_free (self->public_url);
   g_clear_pointer (&self->listen, g_ptr_array_unref);
+  g_clear_pointer (&self->rtp_inputs, g_ptr_array_unref);
   g_free (self);
 }

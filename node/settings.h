@@ -21,6 +21,7 @@ typedef struct {
   NodeRoles roles;
   char *node_id;
   GPtrArray *listen;      /* (element-type GSocketAddress), at least one */
+  GPtrArray *rtp_inputs;  /* (element-type WhipRtpConfig) */
   char *public_url;       /* (nullable): without a slash at its end */
   guint n_workers;
   int playout_delay_min_ms, playout_delay_max_ms; /* -1 = off */

@@ -99,6 +99,12 @@ node_state_describe (const NodeParts *parts, NodeStreams *streams)
       json_builder_set_member_name (json, "publishers");
       json_builder_add_value (json, whip_endpoint_describe (parts->whip));
     }
+  json_builder_set_member_name (json, "rtp_inputs");
+  json_builder_begin_array (json);
+  for (guint i = 0; parts->rtp_inputs && i < parts->rtp_inputs->len; i++)
+    json_builder_add_value (
+        json, whip_rtp_input_describe (parts->rtp_inputs->pdata[i]));
+  json_builder_end_array (json);
   if (parts->whep)
     {
       json_builder_set_member_name (json, "viewers");

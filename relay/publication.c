@@ -112,6 +112,21 @@ relay_publication_end (RelayPublication *self)
   relay_publication_unref (self);
 }
 
+void
+relay_publication_restart_track (RelayPublication *self, RtcMediaKind kind)
+{
+  RelayStream *stream = self->stream;
+
+  if (stream->current != self || !self->info.tracks[kind].is_present)
+    return;
+  relay_track_restart (&stream->tracks[kind],
+                       rtc_codec_clock_hz (self->info.tracks[kind].codec));
+  memset (&relay_stream_get_feed (stream, stream->home)->clocks[kind], 0,
+          sizeof (RelayClock));
+  if (kind == RTC_MEDIA_VIDEO)
+    self->is_video_open = FALSE;
+}
+
 gboolean
 relay_publication_is_current (RelayPublication *self)
 {

@@ -93,6 +93,11 @@ void relay_publication_set_clock (RelayPublication *self, RtcMediaKind kind,
 /* home: that many packets were given up */
 void relay_publication_add_lost (RelayPublication *self, RtcMediaKind kind,
                                  guint n_packets);
+/* home: @kind goes on from another source (a new SSRC): its numbers and
+ * timestamps are continued, its clock is forgotten, video waits for a
+ * keyframe */
+void relay_publication_restart_track (RelayPublication *self,
+                                      RtcMediaKind kind);
 /* home: %FALSE when another publication has taken over, or it has ended */
 gboolean relay_publication_is_current (RelayPublication *self);
 

@@ -40,39 +40,48 @@ set_int (int fd, int level, int option, int value)
 }
 
 static int
-open_bound (int family, int type, guint port)
+open_bound (const RtcAddr *a, int type)
 {
-  RtcAddr a;
+  int family = a->sa.sa_family;
   int fd = socket (family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  socklen_t len;
+  int error;
 
   if (fd < 0)
     return -1;
+  if (family == AF_INET6)
+    set_int (fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (type == SOCK_STREAM)
+    set_int (fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (bind (fd, &a->sa, family == AF_INET ? sizeof a->in : sizeof a->in6) == 0)
+    return fd;
+  error = errno;
+  close (fd);
+  errno = error;
+  return -1;
+}
+
+static RtcAddr
+any_address (int family, guint port)
+{
+  RtcAddr a;
+
   memset (&a, 0, sizeof a);
   a.sa.sa_family = (sa_family_t)family;
   if (family == AF_INET)
     a.in.sin_port = htons ((guint16)port);
   else
     a.in6.sin6_port = htons ((guint16)port);
-  len = family == AF_INET ? sizeof a.in : sizeof a.in6;
-  if (family == AF_INET6)
-    set_int (fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-  if (type == SOCK_STREAM)
-    set_int (fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (bind (fd, &a.sa, len) == 0)
-    return fd;
-  close (fd);
-  return -1;
+  return a;
 }
 
 int
-rtc_udp_open (int family, guint port)
+rtc_udp_open_at (const RtcAddr *address)
 {
-  int fd = open_bound (family, SOCK_DGRAM, port);
+  int fd = open_bound (address, SOCK_DGRAM);
 
   if (fd < 0)
     return -1;
-  if (family == AF_INET)
+  if (address->sa.sa_family == AF_INET)
     set_int (fd, IPPROTO_IP, IP_PKTINFO, 1);
   else
     set_int (fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
@@ -85,9 +94,18 @@ rtc_udp_open (int family, guint port)
 }
 
 int
+rtc_udp_open (int family, guint port)
+{
+  RtcAddr a = any_address (family, port);
+
+  return rtc_udp_open_at (&a);
+}
+
+int
 rtc_tcp_listen (int family, guint port)
 {
-  int fd = open_bound (family, SOCK_STREAM, port);
+  RtcAddr a = any_address (family, port);
+  int fd = open_bound (&a, SOCK_STREAM);
 
   if (fd >= 0 && listen (fd, LISTEN_BACKLOG) != 0)
     {

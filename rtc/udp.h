@@ -13,6 +13,7 @@
  * @family: AF_INET or AF_INET6 (v6 only); @port: 0 = any
  * Returns: the descriptor, or -1 with errno */
 int rtc_udp_open (int family, guint port);
+int rtc_udp_open_at (const RtcAddr *address);
 int rtc_tcp_listen (int family, guint port);
 guint rtc_socket_get_port (int fd);
 

@@ -23,6 +23,9 @@ void rtc_worker_count (RtcWorker *self, RtcCount which, guint64 n);
 guint64 rtc_worker_get_count (RtcWorker *self, RtcCount which);
 
 RtcCertificate *rtc_worker_get_certificate (RtcWorker *self);
+/* for who has descriptors of his own on this worker (rtc/input.c) */
+RtcPoll *rtc_worker_get_poll (RtcWorker *self);
+RtcUdpReader *rtc_worker_get_reader (RtcWorker *self);
 
 /* The tables through which packets find their transport. */
 void rtc_worker_add_ufrag (RtcWorker *self, RtcIceCredentials *credentials);

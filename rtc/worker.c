@@ -628,6 +628,18 @@ rtc_worker_get_certificate (RtcWorker *self)
   return self->certificate;
 }
 
+RtcPoll *
+rtc_worker_get_poll (RtcWorker *self)
+{
+  return self->poll;
+}
+
+RtcUdpReader *
+rtc_worker_get_reader (RtcWorker *self)
+{
+  return self->reader;
+}
+
 void
 rtc_worker_add_ufrag (RtcWorker *self, RtcIceCredentials *credentials)
 {
