@@ -213,7 +213,7 @@ load_file (BaseSettings *self, const char *path, GError **error)
                                      &reason))
     {
       g_set_error (error, BASE_SETTINGS_ERROR, BASE_SETTINGS_ERROR_FILE,
-                   "%s: %s", path, reason->message);
+                   "config file %s: %s", path, reason->message);
       return FALSE;
     }
   if (!check_groups (file, path, error))
@@ -267,16 +267,16 @@ is_service_link (const char *name)
 }
 
 static gboolean
-load_environment (BaseSettings *self, char **environ, GError **error)
+load_environment (BaseSettings *self, char **env, GError **error)
 {
-  for (; environ && *environ; environ++)
+  for (; env && *env; env++)
     {
-      const char *value = strchr (*environ, '=');
+      const char *value = strchr (*env, '=');
       g_autofree char *name = NULL, *key = NULL, *origin = NULL;
 
-      if (!value || !g_str_has_prefix (*environ, ENV_PREFIX))
+      if (!value || !g_str_has_prefix (*env, ENV_PREFIX))
         continue;
-      name = g_strndup (*environ, (gsize)(value - *environ));
+      name = g_strndup (*env, (gsize)(value - *env));
       key = g_ascii_strdown (name + strlen (ENV_PREFIX), -1);
       g_strdelimit (key, "_", '-');
       if (find (self, key) < 0 && is_service_link (name))
@@ -343,14 +343,14 @@ load_arguments (BaseSettings *self, char **argv, GError **error)
  * default may be missing, a file that was asked for may not.
  * Returns: (transfer full) (nullable) */
 static char *
-find_file (BaseSettings *self, char **argv, char **environ)
+find_file (BaseSettings *self, char **argv, char **env)
 {
   int index = find (self, CONFIG_KEY);
   const char *path;
 
   if (index < 0)
     return NULL;
-  path = g_environ_getenv (environ, ENV_PREFIX "CONFIG");
+  path = g_environ_getenv (env, ENV_PREFIX "CONFIG");
   for (guint i = 0; argv && argv[i];)
     {
       const char *value = NULL;
@@ -366,14 +366,11 @@ find_file (BaseSettings *self, char **argv, char **environ)
                                                         : NULL;
 }
 
-gboolean
-base_settings_load (BaseSettings *self, char **argv, char **environ,
-                    GError **error)
+static gboolean
+load_layers (BaseSettings *self, char **argv, char **env, GError **error)
 {
-  g_autofree char *path = NULL;
+  g_autofree char *path = find_file (self, argv, env);
 
-  g_return_val_if_fail (self, FALSE);
-  path = find_file (self, argv, environ);
   if (path)
     {
       g_autofree char *above = g_path_get_dirname (path);
@@ -383,8 +380,23 @@ base_settings_load (BaseSettings *self, char **argv, char **environ,
           || !load_directory (self, conf_d, error))
         return FALSE;
     }
-  return load_environment (self, environ, error)
+  return load_environment (self, env, error)
          && load_arguments (self, argv, error);
+}
+
+gboolean
+base_settings_load (BaseSettings *self, char **argv, char **env, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+  g_autofree char *text = NULL;
+
+  g_return_val_if_fail (self, FALSE);
+  if (load_layers (self, argv, env, &reason))
+    return TRUE;
+  /* arguments may be any bytes, what is said about them is text */
+  text = g_utf8_make_valid (reason->message, -1);
+  g_set_error_literal (error, reason->domain, reason->code, text);
+  return FALSE;
 }
 
 /* get: the value of @key, whose type must be in @types (bits) */
