@@ -57,9 +57,9 @@ void base_settings_free (BaseSettings *self);
 
 /* base_settings_load:
  * @argv: (array zero-terminated=1): command line without the program's name
- * @environ: (array zero-terminated=1): as from g_get_environ()
+ * @env: (array zero-terminated=1): as from g_get_environ()
  * Returns: %FALSE with @error (message names the source and line) */
-gboolean base_settings_load (BaseSettings *self, char **argv, char **environ,
+gboolean base_settings_load (BaseSettings *self, char **argv, char **env,
                              GError **error);
 
 /* Getters: a key that the table lacks, or of another type, is a caller's bug.

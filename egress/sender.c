@@ -74,22 +74,45 @@ put32 (guint8 *at, guint32 v)
   put16 (at + 2, v & 0xffff);
 }
 
+/* next_element: the next of @packet's extension elements that this viewer has
+ * negotiated. Stops at one that is not whole.
+ * Returns: its id for the viewer; 0 at the end */
+static inline guint8
+next_element (const EgressTrack *track, const RelayPacket *packet, guint *at,
+              const guint8 **ret_element)
+{
+  const guint8 *ext = relay_packet_get_ext (packet);
+
+  while (*at + 2 <= packet->ext_len
+         && *at + 2 + ext[*at + 1] <= packet->ext_len)
+    {
+      const guint8 *element = ext + *at;
+
+      *at += 2 + element[1];
+      if (element[0] < RTC_EXT_N && track->params.ext_ids[element[0]] != 0)
+        {
+          *ret_element = element;
+          return track->params.ext_ids[element[0]];
+        }
+    }
+  return 0;
+}
+
 /* RFC 8285: the one-byte form unless an element does not fit it. */
 static guint
 write_extensions (guint8 *at, const EgressSender *self,
                   const EgressTrack *track, const RelayPacket *packet)
 {
-  const guint8 *ext = relay_packet_get_ext (packet);
   guint8 delay_id = self->has_playout_delay && packet->kind == RTC_MEDIA_VIDEO
                         ? track->params.ext_ids[RTC_EXT_PLAYOUT_DELAY]
                         : 0;
   gboolean is_wide = delay_id > 14;
-  guint len = 4;
+  const guint8 *element;
+  guint len = 4, at_element = 0;
+  guint8 id;
 
-  for (guint i = 0; i + 1 < packet->ext_len; i += 2 + ext[i + 1])
-    if (track->params.ext_ids[ext[i]] != 0
-        && (ext[i + 1] > 16 || ext[i + 1] == 0
-            || track->params.ext_ids[ext[i]] > 14))
+  while ((id = next_element (track, packet, &at_element, &element)) != 0)
+    if (element[1] > 16 || element[1] == 0 || id > 14)
       is_wide = TRUE;
 #define PUT_ELEMENT(id, data, n)                                               \
   G_STMT_START                                                                 \
@@ -107,13 +130,9 @@ write_extensions (guint8 *at, const EgressSender *self,
   G_STMT_END
   if (delay_id != 0)
     PUT_ELEMENT (delay_id, self->playout_delay, 3);
-  for (guint i = 0; i + 1 < packet->ext_len; i += 2 + ext[i + 1])
-    {
-      guint8 id = track->params.ext_ids[ext[i]];
-
-      if (id != 0)
-        PUT_ELEMENT (id, ext + i + 2, ext[i + 1]);
-    }
+  at_element = 0;
+  while ((id = next_element (track, packet, &at_element, &element)) != 0)
+    PUT_ELEMENT (id, element + 2, element[1]);
 #undef PUT_ELEMENT
   if (len == 4)
     return 0;

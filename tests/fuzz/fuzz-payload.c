@@ -7,7 +7,7 @@
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t len)
 {
-  RtcH264Params params = { NULL };
+  RtcH264Params params = { 0 };
   RtcH264Sps sps;
   guint sum = 0;
 

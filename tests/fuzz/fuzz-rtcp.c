@@ -68,7 +68,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t len)
 {
   static const RtcRtcpSink sink = { on_sr,  on_report, on_nack, on_ssrc,
                                     on_fir, on_remb,   on_twcc, on_ssrc };
-  static const RtcRtcpSink deaf = { NULL };
+  static const RtcRtcpSink deaf = { 0 };
 
   if (rtc_rtcp_read (data, len, &sink, NULL)
       != rtc_rtcp_read (data, len, &deaf, NULL))

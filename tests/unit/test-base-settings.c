@@ -74,14 +74,14 @@ write_file (Fixture *f, const char *name, const char *text)
   return path;
 }
 
-/* load: @args and @env are split at '|' */
+/* load: @args and @variables are split at '|' */
 static gboolean
-load (Fixture *f, const char *args, const char *env)
+load (Fixture *f, const char *args, const char *variables)
 {
   g_auto (GStrv) argv = g_strsplit (args, "|", -1);
-  g_auto (GStrv) environ = g_strsplit (env, "|", -1);
+  g_auto (GStrv) env = g_strsplit (variables, "|", -1);
 
-  return base_settings_load (f->settings, argv, environ, &f->error);
+  return base_settings_load (f->settings, argv, env, &f->error);
 }
 
 static void
@@ -112,13 +112,11 @@ test_order (Fixture *f, gconstpointer data)
       write_file (f, "m.conf",
                   "[media-tree]\nname=file\ncount=4\nlinger=1 min\n"
                   "ring=64 KiB\n");
-  g_autofree char *b =
-      write_file (f, "conf.d/20.conf", "[media-tree]\ncount=6\nring=2\n");
-  g_autofree char *a =
-      write_file (f, "conf.d/10.conf", "[media-tree]\ncount=5\n");
-  g_autofree char *no = write_file (f, "conf.d/30.conf~", "rubbish");
   g_autofree char *args = g_strdup_printf ("--config|%s|--name=line", file);
 
+  g_free (write_file (f, "conf.d/20.conf", "[media-tree]\ncount=6\nring=2\n"));
+  g_free (write_file (f, "conf.d/10.conf", "[media-tree]\ncount=5\n"));
+  g_free (write_file (f, "conf.d/30.conf~", "rubbish"));
   g_assert_true (load (f, args, "MEDIA_TREE_RING=3|MEDIA_TREE_NAME=env"));
   g_assert_no_error (f->error);
   g_assert_cmpint (base_settings_get_int (f->settings, "count"), ==, 6);

@@ -7,10 +7,9 @@ load (const char *args, GError **error)
 {
   g_autoptr (BaseSettings) settings = node_settings_new ();
   g_auto (GStrv) argv = g_strsplit (args, " ", -1);
-  char *environ[] = { NULL };
+  char *env[] = { NULL };
 
-  g_assert_true (
-      base_settings_load (settings, *args ? argv : environ, environ, NULL));
+  g_assert_true (base_settings_load (settings, *args ? argv : env, env, NULL));
   return node_options_new (settings, error);
 }
 

@@ -92,7 +92,7 @@ on_bye (guint32 ssrc, gpointer data)
 
 static const RtcRtcpSink sink = { on_sr,  on_report, on_nack, on_pli,
                                   on_fir, on_remb,   on_twcc, on_bye };
-static const RtcRtcpSink deaf = { NULL };
+static const RtcRtcpSink deaf = { 0 };
 
 static gsize
 write_all (guint8 *buf, gsize cap)

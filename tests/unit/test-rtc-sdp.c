@@ -372,6 +372,7 @@ test_limits (void)
           g_autoptr (RtcSdp) a = parse (text->str, TRUE);
           g_autoptr (RtcSdp) b = parse (many_rids, TRUE);
           g_autoptr (RtcSdp) c = parse (many_formats, TRUE);
+          g_assert_nonnull (a);
           g_assert_cmpuint (media_at (b, 1)->n_rids, ==, RTC_SDP_MAX_RIDS);
           g_assert_cmpuint (media_at (c, 0)->codecs->len, ==, 1);
         }
