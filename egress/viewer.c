@@ -12,6 +12,9 @@
 
 /* a joiner's first packets leave at once, so that the picture is there */
 #define JOIN_BURST_BYTES (256 * 1024)
+/* older audio is not sent to a joiner: a player would keep what it gets before
+ * its time as a delay of seconds */
+#define JOIN_AUDIO_US (60 * BASE_US_PER_MS)
 #define KEYFRAME_RETRY_US (500 * BASE_US_PER_MS)
 
 typedef enum
@@ -236,6 +239,10 @@ viewer_on_packets (RelayReceiver *receiver, RelayFeed *feed, guint64 from,
   EgressViewer *self = (EgressViewer *)receiver;
   EgressSender *sender = &self->sender;
   gboolean is_live = self->video == VIDEO_LIVE;
+  gint64 audio_from_us =
+      sender->tracks[RTC_MEDIA_AUDIO].is_started
+          ? 0
+          : rtc_worker_get_turn_us (self->worker) - JOIN_AUDIO_US;
 
   egress_sender_set_path (sender, rtc_transport_get_path (self->transport));
   if (G_UNLIKELY (viewer_is_cut (self, to)))
@@ -244,7 +251,8 @@ viewer_on_packets (RelayReceiver *receiver, RelayFeed *feed, guint64 from,
     {
       const RelayPacket *packet = relay_feed_at (feed, pos);
 
-      if (is_live || packet->kind == RTC_MEDIA_AUDIO)
+      if (packet->kind == RTC_MEDIA_VIDEO ? is_live
+                                          : packet->recv_us >= audio_from_us)
         egress_sender_send (sender, packet);
     }
   if (G_UNLIKELY (self->video == VIDEO_WAITING))
