@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* BenchViewer: see viewer.h. STUN by libnice, DTLS by OpenSSL, SRTP (sampled
+ * viewers) by libsrtp2; nothing of the server's code. */
+#include "tests/bench/viewer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/udp.h>
+#include <openssl/err.h>
+#include <openssl/srtp.h>
+#include <openssl/ssl.h>
+#include <srtp2/srtp.h>
+#include <stun/usages/ice.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/bench/stamp.h"
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+#define MAX_TRACKS 6
+#define CONSENT_US (5 * G_USEC_PER_SEC)
+#define RESEND_US (G_USEC_PER_SEC / 10)
+#define PRIORITY 1845501695u
+#define SOCKET_BYTES (1 << 20)
+#define N_SLOTS 16
+#define GRO_SLOTS 4
+#define WHOLE_BYTES 2048
+#define HEAD_BYTES 24 /* enough for SSRC and number, STUN's transaction */
+#define CONTROL_BYTES 128
+
+typedef struct
+{
+  guint32 ssrc;
+  guint32 highest; /* extended by 16 bits */
+  guint32 base;    /* of the window */
+  guint64 n_received;
+} Track;
+
+typedef enum
+{
+  CHECKING,
+  NOMINATING,
+  READY
+} IceState;
+
+struct _BenchViewer
+{
+  int fd;
+  gboolean gro, is_sampled;
+  IceState ice;
+  gboolean has_keys, is_dtls_client, has_started_dtls;
+  char ufrag[9], pwd[33];
+  char *remote_name, *remote_pwd; /* owned; remote_name "theirs:ours" */
+  StunTransactionId transaction;
+  gint64 sent_us, first_us, connect_us;
+  SSL *ssl; /* owned; until the keys are there */
+  const guint8 *dtls_in;
+  gsize dtls_in_len;
+  srtp_t srtp; /* owned; sampled */
+  Track tracks[MAX_TRACKS];
+  guint n_tracks;
+  guint32 overrun, overrun_base;
+  BenchCounts counts;
+  GArray *latencies; /* borrowed, nullable */
+};
+
+/* --- the process -------------------------------------------------------- */
+
+static char fingerprint[96 + 1];
+static SSL_CTX *context;
+static StunAgent agent; /* each thread's calls are made under @agent_lock */
+static GMutex agent_lock;
+static BIO_METHOD *bio_method;
+
+static int
+accept_any (X509_STORE_CTX *store, void *data)
+{
+  return 1; /* whom we measure is known */
+}
+
+static int
+bio_write (BIO *bio, const char *buf, int len)
+{
+  BenchViewer *self = BIO_get_data (bio);
+
+  (void)!send (self->fd, buf, (gsize)len, 0);
+  return len;
+}
+
+static int
+bio_read (BIO *bio, char *buf, int cap)
+{
+  BenchViewer *self = BIO_get_data (bio);
+  gsize n = MIN ((gsize)cap, self->dtls_in_len);
+
+  BIO_clear_retry_flags (bio);
+  if (!self->dtls_in)
+    {
+      BIO_set_retry_read (bio);
+      return -1;
+    }
+  memcpy (buf, self->dtls_in, n);
+  self->dtls_in = NULL;
+  return (int)n;
+}
+
+static long
+bio_ctrl (BIO *bio, int cmd, long number, void *data)
+{
+  return cmd == BIO_CTRL_FLUSH;
+}
+
+static void
+make_certificate (void)
+{
+  EVP_PKEY *key = EVP_EC_gen ("P-256");
+  X509 *x = X509_new ();
+  guint8 digest[EVP_MAX_MD_SIZE];
+  unsigned int n = 0;
+  GString *text = g_string_new (NULL);
+
+  X509_set_version (x, 2);
+  ASN1_INTEGER_set (X509_get_serialNumber (x), 1);
+  X509_gmtime_adj (X509_getm_notBefore (x), -3600);
+  X509_gmtime_adj (X509_getm_notAfter (x), 86400);
+  X509_NAME_add_entry_by_txt (X509_get_subject_name (x), "CN", MBSTRING_ASC,
+                              (const guint8 *)"bench", -1, -1, 0);
+  X509_set_issuer_name (x, X509_get_subject_name (x));
+  X509_set_pubkey (x, key);
+  X509_sign (x, key, EVP_sha256 ());
+  X509_digest (x, EVP_sha256 (), digest, &n);
+  for (unsigned int i = 0; i < n; i++)
+    g_string_append_printf (text, i ? ":%02X" : "%02X", digest[i]);
+  g_strlcpy (fingerprint, text->str, sizeof fingerprint);
+  g_string_free (text, TRUE);
+  context = SSL_CTX_new (DTLS_method ());
+  SSL_CTX_use_certificate (context, x);
+  SSL_CTX_use_PrivateKey (context, key);
+  SSL_CTX_set_verify (context,
+                      SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+  SSL_CTX_set_cert_verify_callback (context, accept_any, NULL);
+  SSL_CTX_set_options (context, SSL_OP_NO_QUERY_MTU);
+  SSL_CTX_set_tlsext_use_srtp (context, "SRTP_AEAD_AES_128_GCM:"
+                                        "SRTP_AES128_CM_SHA1_80");
+  X509_free (x);
+  EVP_PKEY_free (key);
+}
+
+static void
+init_process (void)
+{
+  static gsize once = 0;
+
+  if (!g_once_init_enter (&once))
+    return;
+  srtp_init ();
+  make_certificate ();
+  stun_agent_init (&agent, STUN_ALL_KNOWN_ATTRIBUTES,
+                   STUN_COMPATIBILITY_RFC5389,
+                   STUN_AGENT_USAGE_SHORT_TERM_CREDENTIALS
+                       | STUN_AGENT_USAGE_USE_FINGERPRINT);
+  bio_method =
+      BIO_meth_new (BIO_get_new_index () | BIO_TYPE_SOURCE_SINK, "bench");
+  BIO_meth_set_write (bio_method, bio_write);
+  BIO_meth_set_read (bio_method, bio_read);
+  BIO_meth_set_ctrl (bio_method, bio_ctrl);
+  g_once_init_leave (&once, 1);
+}
+
+const char *
+bench_fingerprint (void)
+{
+  init_process ();
+  return fingerprint;
+}
+
+/* --- life --------------------------------------------------------------- */
+
+static void
+make_chars (char *text, gsize size)
+{
+  static const char alphabet[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+  for (gsize i = 0; i + 1 < size; i++)
+    text[i] = alphabet[g_random_int_range (0, sizeof alphabet - 1)];
+  text[size - 1] = '\0';
+}
+
+BenchViewer *
+bench_viewer_new (const BenchViewerOptions *options)
+{
+  BenchViewer *self = g_new0 (BenchViewer, 1);
+  struct sockaddr_in any = { .sin_family = AF_INET };
+  int big = SOCKET_BYTES, one = 1;
+
+  init_process ();
+  self->gro = options->gro;
+  self->is_sampled = options->is_sampled;
+  make_chars (self->ufrag, sizeof self->ufrag);
+  make_chars (self->pwd, sizeof self->pwd);
+  self->fd = socket (AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  any.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  if (self->fd < 0 || bind (self->fd, (struct sockaddr *)&any, sizeof any) != 0)
+    g_error ("socket: %s", g_strerror (errno));
+  setsockopt (self->fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof big);
+  setsockopt (self->fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof one);
+  if (self->is_sampled)
+    setsockopt (self->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
+  if (self->gro)
+    setsockopt (self->fd, SOL_UDP, UDP_GRO, &one, sizeof one);
+  return self;
+}
+
+void
+bench_viewer_free (BenchViewer *self)
+{
+  close (self->fd);
+  SSL_free (self->ssl);
+  if (self->srtp)
+    srtp_dealloc (self->srtp);
+  g_free (self->remote_name);
+  g_free (self->remote_pwd);
+  g_free (self);
+}
+
+int
+bench_viewer_get_fd (BenchViewer *self)
+{
+  return self->fd;
+}
+
+guint
+bench_viewer_get_port (BenchViewer *self)
+{
+  struct sockaddr_in a;
+  socklen_t len = sizeof a;
+
+  return getsockname (self->fd, (struct sockaddr *)&a, &len) == 0
+             ? ntohs (a.sin_port)
+             : 0;
+}
+
+const char *
+bench_viewer_get_ufrag (BenchViewer *self)
+{
+  return self->ufrag;
+}
+
+const char *
+bench_viewer_get_pwd (BenchViewer *self)
+{
+  return self->pwd;
+}
+
+void
+bench_viewer_set_remote (BenchViewer *self, const char *ip, guint port,
+                         const char *ufrag, const char *pwd,
+                         gboolean is_dtls_client)
+{
+  struct sockaddr_in a = { .sin_family = AF_INET,
+                           .sin_port = htons ((guint16)port) };
+  BIO *bio = BIO_new (bio_method);
+
+  if (inet_pton (AF_INET, ip, &a.sin_addr) != 1
+      || connect (self->fd, (struct sockaddr *)&a, sizeof a) != 0)
+    g_error ("connect to %s:%u: %s", ip, port, g_strerror (errno));
+  self->remote_name = g_strdup_printf ("%s:%s", ufrag, self->ufrag);
+  self->remote_pwd = g_strdup (pwd);
+  self->is_dtls_client = is_dtls_client;
+  self->ssl = SSL_new (context);
+  BIO_set_data (bio, self);
+  BIO_set_init (bio, 1);
+  SSL_set_bio (self->ssl, bio, bio);
+  SSL_set_mtu (self->ssl, 1200);
+  if (is_dtls_client)
+    SSL_set_connect_state (self->ssl);
+  else
+    SSL_set_accept_state (self->ssl);
+}
+
+/* --- ICE and DTLS ------------------------------------------------------- */
+
+static void
+send_check (BenchViewer *self, gint64 now_us)
+{
+  guint8 buf[512];
+  StunMessage m;
+  gsize len;
+
+  g_mutex_lock (&agent_lock);
+  len = stun_usage_ice_conncheck_create (
+      &agent, &m, buf, sizeof buf, (guint8 *)self->remote_name,
+      strlen (self->remote_name), (guint8 *)self->remote_pwd,
+      strlen (self->remote_pwd), self->ice == NOMINATING, TRUE, PRIORITY,
+      0x1234567890abcdefull, NULL, STUN_USAGE_ICE_COMPATIBILITY_RFC5245);
+  stun_message_id (&m, self->transaction);
+  stun_agent_forget_transaction (&agent, self->transaction);
+  g_mutex_unlock (&agent_lock);
+  (void)!send (self->fd, buf, len, 0);
+  self->sent_us = now_us;
+}
+
+static void
+take_keys (BenchViewer *self, gint64 now_us)
+{
+  static const char label[] = "EXTRACTOR-dtls_srtp";
+  SRTP_PROTECTION_PROFILE *p = SSL_get_selected_srtp_profile (self->ssl);
+  gboolean is_gcm = p && p->id == SRTP_AEAD_AES_128_GCM;
+  gsize salt_bytes = is_gcm ? 12 : 14;
+  srtp_profile_t profile =
+      is_gcm ? srtp_profile_aead_aes_128_gcm : srtp_profile_aes128_cm_sha1_80;
+  srtp_policy_t policy;
+  guint8 m[60], key[30];
+
+  self->has_keys = TRUE;
+  self->connect_us = now_us - self->first_us;
+  SSL_export_keying_material (self->ssl, m, 32 + 2 * salt_bytes, label,
+                              strlen (label), NULL, 0, 0);
+  if (self->is_sampled)
+    {
+      /* what the server writes: the other side's of the two */
+      memcpy (key, self->is_dtls_client ? m + 16 : m, 16);
+      memcpy (key + 16, m + 32 + (self->is_dtls_client ? salt_bytes : 0),
+              salt_bytes);
+      memset (&policy, 0, sizeof policy);
+      srtp_crypto_policy_set_from_profile_for_rtp (&policy.rtp, profile);
+      srtp_crypto_policy_set_from_profile_for_rtcp (&policy.rtcp, profile);
+      policy.ssrc.type = ssrc_any_inbound;
+      policy.key = key;
+      policy.window_size = 1024;
+      if (srtp_create (&self->srtp, &policy) != srtp_err_status_ok)
+        g_error ("srtp_create");
+    }
+  g_clear_pointer (&self->ssl, SSL_free);
+}
+
+static void
+step_dtls (BenchViewer *self, gint64 now_us)
+{
+  int n, error;
+
+  self->has_started_dtls = TRUE;
+  if (!self->ssl)
+    return;
+  ERR_clear_error ();
+  n = SSL_do_handshake (self->ssl);
+  if (n == 1)
+    {
+      take_keys (self, now_us);
+      return;
+    }
+  error = SSL_get_error (self->ssl, n);
+  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+    g_clear_pointer (&self->ssl, SSL_free);
+}
+
+static void
+on_stun (BenchViewer *self, const guint8 *data, gsize len, gint64 now_us)
+{
+  if (len < 20 || data[0] != 0x01 || data[1] != 0x01
+      || memcmp (data + 4, self->transaction, 16) != 0)
+    return;
+  if (self->ice == CHECKING)
+    {
+      self->ice = NOMINATING;
+      send_check (self, now_us);
+      if (self->is_dtls_client)
+        step_dtls (self, now_us);
+    }
+  else
+    self->ice = READY;
+}
+
+static void
+on_dtls (BenchViewer *self, const guint8 *data, gsize len, gint64 now_us)
+{
+  for (guint i = 0; i < 2 && self->ssl; i++)
+    {
+      if (i == 0)
+        {
+          self->dtls_in = data;
+          self->dtls_in_len = len;
+        }
+      step_dtls (self, now_us);
+    }
+  self->dtls_in = NULL;
+}
+
+void
+bench_viewer_tick (BenchViewer *self, gint64 now_us)
+{
+  struct timeval left;
+
+  if (self->first_us == 0)
+    self->first_us = now_us;
+  if (now_us - self->sent_us >= (self->ice == READY ? CONSENT_US : RESEND_US))
+    send_check (self, now_us);
+  if (self->ssl && self->has_started_dtls
+      && DTLSv1_get_timeout (self->ssl, &left) && left.tv_sec == 0
+      && left.tv_usec == 0)
+    DTLSv1_handle_timeout (self->ssl);
+}
+
+/* --- media -------------------------------------------------------------- */
+
+static Track *
+find_track (BenchViewer *self, guint32 ssrc, guint16 seq)
+{
+  Track *track;
+
+  for (guint i = 0; i < self->n_tracks; i++)
+    if (self->tracks[i].ssrc == ssrc)
+      return &self->tracks[i];
+  if (self->n_tracks == MAX_TRACKS)
+    return NULL;
+  track = &self->tracks[self->n_tracks++];
+  track->ssrc = ssrc;
+  track->highest = 65536u + seq - 1;
+  track->base = track->highest;
+  track->n_received = 0;
+  return track;
+}
+
+static void
+open_packet (BenchViewer *self, guint8 *data, gsize len, gint64 now_us)
+{
+  int n = (int)len;
+  BenchStamp stamp;
+  guint at;
+
+  if (srtp_unprotect (self->srtp, data, &n) != srtp_err_status_ok)
+    {
+      self->counts.n_bad++;
+      return;
+    }
+  self->counts.n_opened++;
+  at = 12 + 4 * (data[0] & 0xf);
+  if (data[0] & 0x10)
+    at += 4 + 4 * (guint)(data[at + 2] << 8 | data[at + 3]);
+  if (self->latencies && at < (guint)n
+      && bench_stamp_find (data + at, (gsize)n - at, &stamp))
+    {
+      guint32 age_us = (guint32)CLAMP (now_us - stamp.sent_us, 0, G_MAXUINT32);
+
+      g_array_append_val (self->latencies, age_us);
+    }
+}
+
+/* @data: at least HEAD_BYTES of the packet's @len, all for a sampled viewer */
+static void
+on_media (BenchViewer *self, guint8 *data, gsize len, gint64 now_us)
+{
+  guint16 seq = (guint16)(data[2] << 8 | data[3]);
+  guint32 ssrc = (guint32)data[8] << 24 | (guint32)data[9] << 16
+                 | (guint32)data[10] << 8 | data[11];
+  Track *track;
+  gint16 ahead;
+
+  if (data[1] >= 192 && data[1] <= 223)
+    {
+      self->counts.n_rtcp++;
+      return;
+    }
+  track = find_track (self, ssrc, seq);
+  if (!track)
+    return;
+  ahead = (gint16)(seq - (guint16)track->highest);
+  if (ahead > 0)
+    track->highest += (guint32)ahead;
+  track->n_received++;
+  self->counts.n_packets++;
+  self->counts.n_bytes += len;
+  if (self->srtp)
+    open_packet (self, data, len, now_us);
+}
+
+static void
+on_packet (BenchViewer *self, guint8 *data, gsize len, gint64 now_us)
+{
+  if (len < 12)
+    return;
+  if (data[0] >= 128 && data[0] < 192)
+    on_media (self, data, len, now_us);
+  else if (data[0] < 4)
+    on_stun (self, data, len, now_us);
+  else if (data[0] >= 20 && data[0] < 64)
+    on_dtls (self, data, len, now_us);
+}
+
+/* --- the socket ----------------------------------------------------------- */
+
+static struct mmsghdr headers[N_SLOTS];
+static struct iovec iov[N_SLOTS];
+static guint8 controls[N_SLOTS][CONTROL_BYTES] __attribute__ ((aligned (8)));
+static guint8 *slots; /* the media thread's only */
+
+static void
+prepare (guint n_slots, gsize slot_bytes, gsize read_bytes)
+{
+  if (!slots)
+    slots = g_malloc (MAX (N_SLOTS * WHOLE_BYTES, GRO_SLOTS * 65536));
+  for (guint i = 0; i < n_slots; i++)
+    {
+      iov[i].iov_base = slots + i * slot_bytes;
+      iov[i].iov_len = read_bytes;
+      headers[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i],
+                                            .msg_iovlen = 1,
+                                            .msg_control = controls[i],
+                                            .msg_controllen = CONTROL_BYTES };
+    }
+}
+
+/* the kernel's time of arrival, on the clock of the stamps: our own slowness
+ * is no latency of the server */
+static gint64
+read_time (const struct cmsghdr *c)
+{
+  gint64 offset_us = g_get_real_time () - g_get_monotonic_time ();
+  struct timespec t;
+
+  memcpy (&t, CMSG_DATA (c), sizeof t);
+  return (gint64)t.tv_sec * 1000000 + t.tv_nsec / 1000 - offset_us;
+}
+
+/* Returns: bytes a segment */
+static gsize
+read_control (BenchViewer *self, struct msghdr *h, gsize len, gint64 *now_us)
+{
+  gsize segment = len;
+
+  for (struct cmsghdr *c = CMSG_FIRSTHDR (h); c; c = CMSG_NXTHDR (h, c))
+    if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL)
+      memcpy (&self->overrun, CMSG_DATA (c), sizeof self->overrun);
+    else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS)
+      *now_us = read_time (c);
+    else if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO)
+      {
+        int n;
+
+        memcpy (&n, CMSG_DATA (c), sizeof n);
+        if (n > 0)
+          segment = (gsize)n;
+      }
+  return MAX (segment, 1);
+}
+
+void
+bench_viewer_receive (BenchViewer *self, gint64 now_us)
+{
+  gboolean is_whole = self->gro || self->is_sampled || !self->has_keys;
+  guint n_slots = self->gro ? GRO_SLOTS : N_SLOTS;
+  gsize slot_bytes = self->gro ? 65536 : WHOLE_BYTES;
+  int n;
+
+  do
+    {
+      prepare (n_slots, slot_bytes, is_whole ? slot_bytes : HEAD_BYTES);
+      /* MSG_TRUNC: the real length, though only the head is copied */
+      n = recvmmsg (self->fd, headers, n_slots, MSG_DONTWAIT | MSG_TRUNC, NULL);
+      for (int i = 0; i < n; i++)
+        {
+          gsize len = headers[i].msg_len;
+          gint64 at_us = now_us;
+          gsize segment = read_control (self, &headers[i].msg_hdr, len, &at_us);
+          guint8 *data = iov[i].iov_base;
+
+          if (is_whole && len > slot_bytes)
+            continue;
+          for (gsize at = 0; at < len; at += segment)
+            on_packet (self, data + at, MIN (segment, len - at), at_us);
+        }
+    }
+  while (n == (int)n_slots);
+}
+
+gboolean
+bench_viewer_is_connected (BenchViewer *self)
+{
+  return self->has_keys;
+}
+
+gboolean
+bench_viewer_is_seated (BenchViewer *self)
+{
+  return self->has_keys && self->n_tracks > 0;
+}
+
+gint64
+bench_viewer_get_connect_us (BenchViewer *self)
+{
+  return self->connect_us;
+}
+
+void
+bench_viewer_start_window (BenchViewer *self, GArray *latencies)
+{
+  memset (&self->counts, 0, sizeof self->counts);
+  self->overrun_base = self->overrun;
+  self->latencies = self->is_sampled ? latencies : NULL;
+  for (guint i = 0; i < self->n_tracks; i++)
+    {
+      self->tracks[i].base = self->tracks[i].highest;
+      self->tracks[i].n_received = 0;
+    }
+}
+
+void
+bench_viewer_add_counts (BenchViewer *self, BenchCounts *sum)
+{
+  sum->n_packets += self->counts.n_packets;
+  sum->n_bytes += self->counts.n_bytes;
+  sum->n_rtcp += self->counts.n_rtcp;
+  sum->n_opened += self->counts.n_opened;
+  sum->n_bad += self->counts.n_bad;
+  sum->n_overrun += self->overrun - self->overrun_base;
+  for (guint i = 0; i < self->n_tracks; i++)
+    {
+      const Track *track = &self->tracks[i];
+      gint64 n_lost =
+          (gint64)(track->highest - track->base) - (gint64)track->n_received;
+
+      sum->n_lost += (guint64)MAX (n_lost, 0);
+    }
+}
