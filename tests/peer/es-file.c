@@ -237,6 +237,19 @@ is_h265_key_type (guint8 type)
   return (type >= 16 && type <= 21) || (type >= 32 && type <= 33);
 }
 
+/* STAP-A: a length and a NAL unit, again and again */
+static gboolean
+has_key_in_stap_a (const guint8 *payload, gsize len)
+{
+  for (gsize at = 1; at + 3 <= len;)
+    {
+      if (is_h264_key_type (payload[at + 2] & 0x1f))
+        return TRUE;
+      at += 2 + ((gsize)payload[at] << 8 | payload[at + 1]);
+    }
+  return FALSE;
+}
+
 gboolean
 es_is_keyframe_start (const char *codec, const guint8 *payload, gsize len)
 {
@@ -247,7 +260,8 @@ es_is_keyframe_start (const char *codec, const guint8 *payload, gsize len)
       guint8 type = payload[0] & 0x1f;
       if (type == 28)
         return payload[1] & 0x80 && is_h264_key_type (payload[1] & 0x1f);
-      return is_h264_key_type (type == 24 ? payload[3] & 0x1f : type);
+      return type == 24 ? has_key_in_stap_a (payload, len)
+                        : is_h264_key_type (type);
     }
   if (g_str_equal (codec, "H265"))
     {

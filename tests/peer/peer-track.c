@@ -62,8 +62,6 @@ begin (PeerTrack *self, const PeerRtp *packet, guint16 seq, gint64 now_us)
   self->first_ext = self->last_ext = 65536 + seq;
   self->first_ts = self->last_ts = packet->rtp_ts;
   self->first_us = self->last_us = now_us;
-  self->is_first_key =
-      es_is_keyframe_start (self->codec, packet->payload, packet->payload_len);
 }
 
 /* A packet that is newer than all before it */
@@ -112,8 +110,12 @@ peer_track_add (PeerTrack *self, const PeerRtp *packet, guint16 seq,
       record->at_us = now_us;
     }
   if (packet->rtp_ts == self->first_ts)
-    self->first_crc =
-        es_crc32 (self->first_crc, packet->payload, packet->payload_len);
+    {
+      self->first_crc =
+          es_crc32 (self->first_crc, packet->payload, packet->payload_len);
+      self->is_first_key |= es_is_keyframe_start (self->codec, packet->payload,
+                                                  packet->payload_len);
+    }
   self->n_packets++;
   self->n_bytes += packet->payload_len;
   self->n_repaired += is_repair;
