@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import common  # noqa: E402
+import errors  # noqa: E402
 import format as format_lint  # noqa: E402
 import includes  # noqa: E402
 import readmes  # noqa: E402
@@ -15,7 +16,7 @@ import sizes  # noqa: E402
 import spdx  # noqa: E402
 
 LINTS = {"includes": includes, "spdx": spdx, "sizes": sizes,
-         "format": format_lint, "readmes": readmes}
+         "format": format_lint, "readmes": readmes, "errors": errors}
 
 
 def write(root, path, text):
@@ -110,6 +111,32 @@ def test_readmes_bites(tmp_path):
     write(tmp_path, "rtc/a.c", "")
     problems = list(readmes.check(tmp_path))
     assert len(problems) == 1 and problems[0].startswith("rtc/README.md:1: ")
+
+
+def test_errors_bites(tmp_path):
+    write(tmp_path, "docs/ERRORS.md", "| `a-known` | 404 | x | y |\n"
+                                      "| `a-gone` | 404 | x | y |\n")
+    write(tmp_path, "base/a.c",
+          '  base_http_problem (msg, 404, "a-known", "x");\n'
+          '  base_http_problem (msg, NOT_FOUND,\n'
+          '                     "a-new", "x");\n'
+          '    [ROOM_ERROR_X] = "a-row",\n'
+          '  code = "a-value";\n'
+          '  refuse_full (self, msg, "a-limit", "x");\n'
+          '  base_http_problem (msg, 404, ok ? "a" : "b", "x");\n')
+    problems = list(errors.check(tmp_path))
+    assert [p.split(": ")[0] for p in problems] == [
+        "base/a.c:7", "base/a.c:2", "base/a.c:6", "base/a.c:4", "base/a.c:5",
+        "docs/ERRORS.md:2"], problems
+
+
+def test_errors_lets_pass(tmp_path):
+    write(tmp_path, "docs/ERRORS.md", "| `a-known` | 404 | x | y |\n")
+    write(tmp_path, "base/a.c",
+          '  base_http_problem (msg, 404, "a-known", "x");\n'
+          '  base_http_problem (msg, status, code, "%s", text);\n'
+          '  base_http_problem (msg, 422, x_error_code (error), "x");\n')
+    assert not list(errors.check(tmp_path))
 
 
 def test_lint_exits_with_1(tmp_path):
