@@ -148,6 +148,10 @@ on_request_read (SoupServer *server, SoupServerMessage *msg, gpointer data)
 
   if (connection)
     connection->is_read = TRUE;
+  /* One request a connection: libsoup 3.2 never lets go of a connection that
+   * its client closes between two requests, nor is it seen here */
+  soup_message_headers_replace (soup_server_message_get_response_headers (msg),
+                                "Connection", "close");
 }
 
 static void
