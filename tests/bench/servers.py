@@ -94,7 +94,9 @@ class MediaTree(Server):
 
 
 class Janus(Server):
-    """Debian's janus: its Streaming plugin with an rtp mountpoint."""
+    """Debian's janus: its Streaming plugin with an rtp mountpoint. It has no
+    candidates on 127.0.0.1: the host's own address is used, which the kernel
+    takes by the loopback device all the same."""
 
     MAIN = """
 general: {{
@@ -106,7 +108,7 @@ general: {{
   {loops}
 }}
 media: {{ ipv6 = false  rtp_port_range = "{low}-{high}" }}
-nat: {{ ice_lite = true  ice_enforce_list = "127.0.0.1"  full_trickle = false }}
+nat: {{ ice_lite = true }}
 plugins: {{ disable = "{plugins}" }}
 transports: {{ disable = "{transports}" }}
 """

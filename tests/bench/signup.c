@@ -172,7 +172,7 @@ make_answer (BenchViewer *viewer, const char *offer)
   GString *answer = g_string_new ("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n"
                                   "t=0 0\r\n");
   g_auto (GStrv) lines = g_strsplit (offer, "\r\n", -1);
-  guint port = bench_viewer_get_port (viewer);
+  g_autofree char *candidate = bench_viewer_dup_candidate (viewer);
 
   for (guint i = 0; lines[i]; i++)
     {
@@ -189,10 +189,10 @@ make_answer (BenchViewer *viewer, const char *offer)
           "%s\r\nc=IN IP4 127.0.0.1\r\na=recvonly\r\na=rtcp-mux\r\n"
           "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=fingerprint:sha-256 %s\r\n"
           "a=setup:active\r\n"
-          "a=candidate:1 1 udp 2130706431 127.0.0.1 %u typ host\r\n"
+          "a=candidate:%s\r\n"
           "a=end-of-candidates\r\n",
           lines[i], bench_viewer_get_ufrag (viewer),
-          bench_viewer_get_pwd (viewer), bench_fingerprint (), port);
+          bench_viewer_get_pwd (viewer), bench_fingerprint (), candidate);
     }
   return g_string_free (answer, FALSE);
 }

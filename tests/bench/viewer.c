@@ -28,7 +28,7 @@
 #define N_SLOTS 16
 #define GRO_SLOTS 4
 #define WHOLE_BYTES 2048
-#define HEAD_BYTES 24 /* enough for SSRC and number, STUN's transaction */
+#define HEAD_BYTES 160 /* enough for RTP's fixed header, all of a check */
 #define CONTROL_BYTES 128
 
 typedef struct
@@ -203,7 +203,6 @@ bench_viewer_new (const BenchViewerOptions *options)
   make_chars (self->ufrag, sizeof self->ufrag);
   make_chars (self->pwd, sizeof self->pwd);
   self->fd = socket (AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  any.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
   if (self->fd < 0 || bind (self->fd, (struct sockaddr *)&any, sizeof any) != 0)
     g_error ("socket: %s", g_strerror (errno));
   setsockopt (self->fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof big);
@@ -233,15 +232,18 @@ bench_viewer_get_fd (BenchViewer *self)
   return self->fd;
 }
 
-guint
-bench_viewer_get_port (BenchViewer *self)
+char *
+bench_viewer_dup_candidate (BenchViewer *self)
 {
   struct sockaddr_in a;
   socklen_t len = sizeof a;
+  char ip[INET_ADDRSTRLEN];
 
-  return getsockname (self->fd, (struct sockaddr *)&a, &len) == 0
-             ? ntohs (a.sin_port)
-             : 0;
+  if (getsockname (self->fd, (struct sockaddr *)&a, &len) != 0
+      || !inet_ntop (AF_INET, &a.sin_addr, ip, sizeof ip))
+    g_error ("getsockname: %s", g_strerror (errno));
+  return g_strdup_printf ("1 1 udp 2130706431 %s %u typ host", ip,
+                          ntohs (a.sin_port));
 }
 
 const char *
@@ -358,9 +360,47 @@ step_dtls (BenchViewer *self, gint64 now_us)
     g_clear_pointer (&self->ssl, SSL_free);
 }
 
+/* A full agent (libnice in Janus, lite or not) checks back. */
+static void
+answer_check (BenchViewer *self, const guint8 *data, gsize len)
+{
+  g_autofree char *name = g_strdup (self->remote_name);
+  char *colon = strchr (name, ':');
+  g_autofree char *expected = NULL;
+  struct sockaddr_storage peer;
+  socklen_t peer_len = sizeof peer;
+  StunDefaultValidaterData users[2] = { { 0 } };
+  StunMessage request, reply;
+  guint8 buf[512];
+  gsize reply_len = sizeof buf;
+  bool is_controlling = true;
+
+  *colon = '\0';
+  expected = g_strdup_printf ("%s:%s", self->ufrag, name);
+  users[0].username = (guint8 *)expected;
+  users[0].username_len = strlen (expected);
+  users[0].password = (guint8 *)self->pwd;
+  users[0].password_len = strlen (self->pwd);
+  if (getpeername (self->fd, (struct sockaddr *)&peer, &peer_len) != 0)
+    return;
+  g_mutex_lock (&agent_lock);
+  if (stun_agent_validate (&agent, &request, data, len,
+                           stun_agent_default_validater, users)
+          == STUN_VALIDATION_SUCCESS
+      && stun_usage_ice_conncheck_create_reply (
+             &agent, &request, &reply, buf, &reply_len, &peer, peer_len,
+             &is_controlling, 0x1234567890abcdefull,
+             STUN_USAGE_ICE_COMPATIBILITY_RFC5245)
+             == STUN_USAGE_ICE_RETURN_SUCCESS)
+    (void)!send (self->fd, buf, reply_len, 0);
+  g_mutex_unlock (&agent_lock);
+}
+
 static void
 on_stun (BenchViewer *self, const guint8 *data, gsize len, gint64 now_us)
 {
+  if (len >= 20 && data[0] == 0x00 && data[1] == 0x01)
+    answer_check (self, data, len);
   if (len < 20 || data[0] != 0x01 || data[1] != 0x01
       || memcmp (data + 4, self->transaction, 16) != 0)
     return;

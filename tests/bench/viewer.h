@@ -31,7 +31,6 @@ const char *bench_fingerprint (void);
 BenchViewer *bench_viewer_new (const BenchViewerOptions *options);
 void bench_viewer_free (BenchViewer *self);
 int bench_viewer_get_fd (BenchViewer *self);
-guint bench_viewer_get_port (BenchViewer *self);
 const char *bench_viewer_get_ufrag (BenchViewer *self);
 const char *bench_viewer_get_pwd (BenchViewer *self);
 
@@ -40,6 +39,9 @@ const char *bench_viewer_get_pwd (BenchViewer *self);
 void bench_viewer_set_remote (BenchViewer *self, const char *ip, guint port,
                               const char *ufrag, const char *pwd,
                               gboolean is_dtls_client);
+
+/* (transfer full): what follows a=candidate:, once the remote is set */
+char *bench_viewer_dup_candidate (BenchViewer *self);
 
 /* media: what has come, what is due */
 void bench_viewer_receive (BenchViewer *self, gint64 now_us);
