@@ -11,6 +11,8 @@
 #include <strings.h>
 #include <sys/time.h>
 
+#include "rtc/dtls-tail.h"
+
 #define MTU_BYTES 1200
 #define FIRST_TIMEOUT_US 100000u /* a lost flight costs little */
 #define MAX_TIMEOUT_US 1600000u
@@ -19,7 +21,8 @@
 struct _RtcDtls
 {
   RtcCertificate *certificate; /* owned */
-  SSL *ssl;                    /* owned */
+  SSL *ssl;                    /* owned, NULL once shed */
+  RtcDtlsTail *tail;           /* owned, nullable: instead of ssl */
   const EVP_MD *hash;          /* nullable: unknown hash */
   char *fingerprint;           /* owned: of the peer */
   RtcDtlsSendFunc send;
@@ -185,9 +188,31 @@ void
 rtc_dtls_free (RtcDtls *self)
 {
   SSL_free (self->ssl);
-  rtc_certificate_unref (self->certificate);
+  g_clear_pointer (&self->tail, rtc_dtls_tail_free);
+  g_clear_pointer (&self->certificate, rtc_certificate_unref);
   g_free (self->fingerprint);
   g_free (self);
+}
+
+void
+rtc_dtls_shed (RtcDtls *self)
+{
+  if (!self->is_connected || self->is_closed || self->ssl == NULL)
+    return;
+  self->tail = rtc_dtls_tail_new (self->ssl);
+  ERR_clear_error ();
+  if (self->tail == NULL)
+    return;
+  SSL_free (self->ssl);
+  self->ssl = NULL;
+  g_clear_pointer (&self->certificate, rtc_certificate_unref);
+  g_clear_pointer (&self->fingerprint, g_free);
+}
+
+gboolean
+rtc_dtls_is_shed (RtcDtls *self)
+{
+  return self->ssl == NULL;
 }
 
 static RtcDtlsResult
@@ -247,6 +272,12 @@ rtc_dtls_receive (RtcDtls *self, const guint8 *data, gsize len)
 
   if (self->is_closed)
     return RTC_DTLS_CLOSED;
+  if (self->tail != NULL)
+    {
+      self->is_closed = rtc_dtls_tail_is_close (self->tail, data, len);
+      ERR_clear_error ();
+      return self->is_closed ? RTC_DTLS_CLOSED : RTC_DTLS_DATA;
+    }
   self->in = data;
   self->in_len = len;
   if (self->is_connected)
@@ -269,6 +300,8 @@ rtc_dtls_on_timer (RtcDtls *self, gint64 *ret_wait_us)
   *ret_wait_us = -1;
   if (self->is_closed)
     return RTC_DTLS_CLOSED;
+  if (self->ssl == NULL)
+    return RTC_DTLS_DATA;
   ERR_clear_error ();
   if (DTLSv1_handle_timeout (self->ssl) < 0)
     return fail (self);
@@ -281,13 +314,16 @@ RtcSrtpProfile
 rtc_dtls_get_keys (RtcDtls *self, RtcSrtpKey *ret_inbound,
                    RtcSrtpKey *ret_outbound)
 {
-  const SRTP_PROTECTION_PROFILE *p = SSL_get_selected_srtp_profile (self->ssl);
+  const SRTP_PROTECTION_PROFILE *p;
   RtcSrtpKey client, server;
   guint8 m[60];
   gsize salt_len;
   gboolean is_gcm;
 
-  if (p == NULL || !self->is_connected)
+  if (self->ssl == NULL || !self->is_connected)
+    return RTC_SRTP_NONE;
+  p = SSL_get_selected_srtp_profile (self->ssl);
+  if (p == NULL)
     return RTC_SRTP_NONE;
   is_gcm = p->id == SRTP_AEAD_AES_128_GCM;
   salt_len = is_gcm ? 12 : 14;
@@ -313,8 +349,14 @@ rtc_dtls_get_keys (RtcDtls *self, RtcSrtpKey *ret_inbound,
 void
 rtc_dtls_close (RtcDtls *self)
 {
-  if (self->is_connected && !self->is_closed)
+  guint8 record[RTC_DTLS_TAIL_MAX_BYTES];
+  gsize len;
+
+  if (self->is_connected && !self->is_closed && self->ssl != NULL)
     SSL_shutdown (self->ssl);
+  else if (self->tail != NULL && !self->is_closed
+           && (len = rtc_dtls_tail_write_close (self->tail, record)) > 0)
+    self->send (record, len, self->data);
   ERR_clear_error ();
   self->is_closed = TRUE;
 }

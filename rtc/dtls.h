@@ -38,6 +38,12 @@ RtcDtlsResult rtc_dtls_receive (RtcDtls *self, const guint8 *data, gsize len);
 RtcDtlsResult rtc_dtls_on_timer (RtcDtls *self, gint64 *ret_wait_us);
 RtcSrtpProfile rtc_dtls_get_keys (RtcDtls *self, RtcSrtpKey *ret_inbound,
                                   RtcSrtpKey *ret_outbound);
+/* rtc_dtls_shed: gives back OpenSSL's session and keeps what close_notify needs
+ * (rtc/dtls-tail.h). Only when the peer has shown that he has our last flight:
+ * a retransmission could not be answered any more. Keeps the session when the
+ * cipher suite is none the tail knows. */
+void rtc_dtls_shed (RtcDtls *self);
+gboolean rtc_dtls_is_shed (RtcDtls *self);
 void rtc_dtls_close (RtcDtls *self);                /* sends close_notify */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RtcDtls, rtc_dtls_free)

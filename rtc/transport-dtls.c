@@ -140,6 +140,15 @@ rtc_transport_on_dtls_timer (RtcTransport *self, gint64 now_us)
     on_dtls_result (self, result);
 }
 
+/* What the peer sealed with our keys says that he has our last flight; so does
+ * his silence for longer than any retransmission waits. */
+static gboolean
+has_last_flight (const RtcTransport *self, gint64 now_us)
+{
+  return self->stats.n_rtp_in + self->stats.n_rtcp_in > 0
+         || now_us - self->last_dtls_us >= RTC_TRANSPORT_DTLS_QUIET_US;
+}
+
 void
 rtc_transport_on_tick (RtcTransport *self, gint64 now_us)
 {
@@ -155,12 +164,16 @@ rtc_transport_on_tick (RtcTransport *self, gint64 now_us)
   else if (s->connected_us == 0
            && now_us - s->first_check_us >= RTC_TRANSPORT_DTLS_TIMEOUT_US)
     on_dtls_result (self, RTC_DTLS_FAILED);
+  else if (s->connected_us != 0 && !rtc_dtls_is_shed (self->dtls)
+           && has_last_flight (self, now_us))
+    rtc_dtls_shed (self->dtls);
 }
 
 void
 rtc_transport_on_dtls (RtcTransport *self, const RtcPath *path,
                        const guint8 *data, gsize len)
 {
+  self->last_dtls_us = rtc_worker_get_turn_us (self->worker);
   if (self->srtp != NULL)
     {
       on_dtls_result (self, rtc_dtls_receive (self->dtls, data, len));

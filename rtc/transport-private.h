@@ -8,6 +8,7 @@
 #define RTC_TRANSPORT_MAX_PENDING 8  /* handshake datagrams that wait */
 #define RTC_TRANSPORT_ICE_TIMEOUT_US (15 * G_USEC_PER_SEC)
 #define RTC_TRANSPORT_DTLS_TIMEOUT_US (15 * G_USEC_PER_SEC)
+#define RTC_TRANSPORT_DTLS_QUIET_US (8 * G_USEC_PER_SEC)
 #define RTC_TRANSPORT_CONSENT_US (30 * G_USEC_PER_SEC)
 /* an address in use is not given to another transport's check before */
 #define RTC_TRANSPORT_ADDRESS_HOLD_US (10 * G_USEC_PER_SEC)
@@ -36,7 +37,7 @@ struct _RtcTransport {
   gboolean dtls_client;
   char *fingerprint_hash, *fingerprint; /* owned */
   RtcDtls *dtls;                        /* owned, nullable */
-  gint64 dtls_timer_us;
+  gint64 dtls_timer_us, last_dtls_us;
   GBytes *pending[RTC_TRANSPORT_MAX_PENDING]; /* owned */
   guint n_pending;
   RtcSrtp *srtp;        /* owned, nullable until connected */

@@ -181,6 +181,81 @@ test_unknown_hash (Fixture *f, gconstpointer data)
   g_assert_cmpint (f->ends[0].result, ==, RTC_DTLS_BAD_FINGERPRINT);
 }
 
+/* --- what is left when OpenSSL's session is given back ------------------- */
+
+/* @data: %NULL = no wrong fingerprint; either end sheds, says and hears it */
+static void
+test_shed (Fixture *f, gconstpointer data)
+{
+  for (guint closer = 0; closer < 2; closer++)
+    for (guint shed = 1; shed < 4; shed++)
+      {
+        Fixture pair;
+        End *from, *to;
+
+        set_up (&pair, NULL);
+        rtc_dtls_start (pair.ends[0].dtls);
+        run (&pair);
+        for (guint i = 0; i < 2; i++)
+          if (shed & (1u << i))
+            {
+              rtc_dtls_shed (pair.ends[i].dtls);
+              g_assert_true (rtc_dtls_is_shed (pair.ends[i].dtls));
+            }
+        from = &pair.ends[closer];
+        to = from->other;
+        rtc_dtls_close (from->dtls);
+        g_assert_cmpuint (g_queue_get_length (&to->in), ==, 1);
+        to->result = RTC_DTLS_AGAIN;
+        deliver (to);
+        g_assert_cmpint (to->result, ==, RTC_DTLS_CLOSED);
+        /* said once: a second time would repeat the nonce */
+        rtc_dtls_close (from->dtls);
+        g_assert_true (g_queue_is_empty (&to->in));
+        tear_down (&pair, NULL);
+      }
+}
+
+/* Nobody without the keys can close a shed session. */
+static void
+test_shed_forged (Fixture *f, gconstpointer data)
+{
+  End *from = &f->ends[0], *to = &f->ends[1];
+  g_autoptr (GBytes) record = NULL;
+  const guint8 *bytes;
+  gsize len;
+
+  rtc_dtls_start (f->ends[0].dtls);
+  run (f);
+  rtc_dtls_shed (to->dtls);
+  rtc_dtls_close (from->dtls);
+  record = g_queue_pop_head (&to->in);
+  bytes = g_bytes_get_data (record, &len);
+  for (gsize n = 0; n < len; n++)
+    g_assert_cmpint (rtc_dtls_receive (to->dtls, bytes, n), ==, RTC_DTLS_DATA);
+  for (gsize i = 0; i < len; i++)
+    {
+      g_autofree guint8 *bad = g_memdup2 (bytes, len);
+
+      bad[i] ^= 0x40;
+      g_assert_cmpint (rtc_dtls_receive (to->dtls, bad, len), ==,
+                       RTC_DTLS_DATA);
+    }
+  g_assert_cmpint (rtc_dtls_receive (to->dtls, bytes, len), ==,
+                   RTC_DTLS_CLOSED);
+}
+
+/* A session that is still shaking hands is not shed. */
+static void
+test_shed_early (Fixture *f, gconstpointer data)
+{
+  rtc_dtls_shed (f->ends[0].dtls);
+  g_assert_false (rtc_dtls_is_shed (f->ends[0].dtls));
+  rtc_dtls_start (f->ends[0].dtls);
+  run (f);
+  check_connected (f);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -192,5 +267,10 @@ main (int argc, char **argv)
   ADD ("fingerprint", "wrong", test_fingerprint);
   ADD ("garbage", NULL, test_garbage);
   ADD ("unknown-hash", NULL, test_unknown_hash);
+  g_test_add ("/rtc/dtls/shed", Fixture, NULL, set_up, test_shed, tear_down);
+  g_test_add ("/rtc/dtls/shed-forged", Fixture, NULL, set_up, test_shed_forged,
+              tear_down);
+  g_test_add ("/rtc/dtls/shed-early", Fixture, NULL, set_up, test_shed_early,
+              tear_down);
   return g_test_run ();
 }
