@@ -222,22 +222,35 @@ may_be_empty (BaseSettingType type)
          || type == BASE_SETTING_PATH || type == BASE_SETTING_LIST;
 }
 
+static gboolean
+has_control (const char *text)
+{
+  for (const char *p = text; *p; p++)
+    if (g_ascii_iscntrl (*p))
+      return TRUE;
+  return FALSE;
+}
+
 gboolean
 base_setting_value_parse (BaseSettingValue *value, const BaseSettingSpec *spec,
-                          const char *text, GError **error)
+                          const char *given, GError **error)
 {
   BaseSettingValue parsed = { 0 };
+  /* spaces at its end are no part of a value: a file drops them too */
+  g_autofree char *text = given ? g_strchomp (g_strdup (given)) : NULL;
 
   /* "" turns an optional setting off again; where the default is a text, ""
    * stays a text. */
   if (text && *text == '\0' && may_be_empty (spec->type) && !spec->def)
-    text = NULL;
+    g_clear_pointer (&text, g_free);
   if (text && !g_utf8_validate (text, -1, NULL))
     return bad (error, "is not UTF-8");
+  if (text && has_control (text))
+    return bad (error, "holds a control character");
   if (text && !parse_set (&parsed, spec, text, error))
     return FALSE;
-  parsed.text = g_strdup (text);
   parsed.list = spec->type == BASE_SETTING_LIST ? split_list (text) : NULL;
+  parsed.text = g_steal_pointer (&text);
   base_setting_value_clear (value);
   *value = parsed;
   return TRUE;
