@@ -362,6 +362,8 @@ test_layers (Fixture *f, gconstpointer unused)
   Publisher p = publish_offer (f, "/whip/live", offer);
 
   g_assert_nonnull (strstr (f->http.text, "a=simulcast:recv h;l\r\n"));
+  /* the server's half of the handshake ends later than the client's */
+  AWAIT (metric_is (f, "media_tree_publishers 1\n"));
   send_layer (&p, 97, 3, 500, 3, 'h', 99, FALSE); /* nothing to repair yet */
   send_layer (&p, 96, 1, 100, 2, 'h', -1, FALSE);
   send_layer (&p, 96, 2, 900, 2, 'l', -1, FALSE);
