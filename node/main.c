@@ -45,6 +45,9 @@ program_clear (Program *self)
   g_clear_pointer (&parts->snapshot, egress_snapshot_free);
   g_clear_pointer (&self->server, node_server_free);
   for (guint i = 0; i < parts->n_workers; i++)
+    if (parts->workers[i])
+      rtc_worker_stop (parts->workers[i]);
+  for (guint i = 0; i < parts->n_workers; i++)
     g_clear_pointer (&parts->workers[i], rtc_worker_free);
   /* what the workers had to say at their end reaches the sessions and the
    * hub's streams before the hub goes */

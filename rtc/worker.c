@@ -253,10 +253,18 @@ rtc_worker_new (guint index, guint port, RtcCertificate *certificate,
 }
 
 void
+rtc_worker_stop (RtcWorker *self)
+{
+  if (self->thread == NULL)
+    return;
+  rtc_worker_post (self, end_thread, self, NULL);
+  g_thread_join (g_steal_pointer (&self->thread));
+}
+
+void
 rtc_worker_free (RtcWorker *self)
 {
-  rtc_worker_post (self, end_thread, self, NULL);
-  g_thread_join (self->thread);
+  rtc_worker_stop (self);
   base_mailbox_free (self->mailbox);
   update_counts (self);
   g_source_destroy (self->tick);

@@ -29,7 +29,10 @@ GQuark rtc_worker_error_quark (void);
 RtcWorker *rtc_worker_new (guint index, guint port,
                            RtcCertificate *certificate, BaseMetrics *metrics,
                            GError **error);
-/* stops the thread, closing what is left (each transport's on_closed is run) */
+/* rtc_worker_stop: ends the thread, closing what is left (each transport's
+ * on_closed is run). Workers write to each other: stop all of them before the
+ * first is freed. Mail that comes later is kept and discarded by free. */
+void rtc_worker_stop (RtcWorker *self);
 void rtc_worker_free (RtcWorker *self);
 guint rtc_worker_get_index (RtcWorker *self);
 guint rtc_worker_get_port (RtcWorker *self);

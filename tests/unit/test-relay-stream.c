@@ -56,6 +56,8 @@ static void
 tear_down (Fixture *f, gconstpointer data)
 {
   for (guint i = 0; i < N_WORKERS; i++)
+    rtc_worker_stop (f->workers[i]);
+  for (guint i = 0; i < N_WORKERS; i++)
     rtc_worker_free (f->workers[i]);
   relay_hub_free (f->hub);
   rtc_certificate_unref (f->certificate);
@@ -320,6 +322,33 @@ test_codec_change (Fixture *f, gconstpointer data)
 }
 
 static void
+receiver_leave_for_good (gpointer data)
+{
+  Receiver *self = data;
+
+  receiver_leave (self);
+  g_byte_array_unref (self->got);
+  relay_stream_unref (self->stream);
+  g_free (self);
+}
+
+/* Workers write to each other until the last has stopped. */
+static void
+test_end (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < N_WORKERS; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("s%u", i);
+      RelayStream *stream = relay_hub_ensure (f->hub, name, NULL);
+      Receiver *there = g_new (Receiver, 1);
+      guint home = rtc_worker_get_index (relay_stream_get_home (stream));
+
+      receiver_init (there, stream, f->workers[!home]);
+      rtc_worker_post (there->worker, receiver_leave_for_good, there, NULL);
+    }
+}
+
+static void
 test_limit (Fixture *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
@@ -348,6 +377,7 @@ main (int argc, char **argv)
   ADD ("/relay/stream/rejoin", test_rejoin);
   ADD ("/relay/stream/takeover", test_takeover);
   ADD ("/relay/stream/codec-change", test_codec_change);
+  ADD ("/relay/stream/end", test_end);
   ADD ("/relay/stream/limit", test_limit);
   return g_test_run ();
 }
