@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/bench/dtls.h"
+
 #define MAX_POLLS 8 /* until the offer comes */
 
 struct _BenchSignup

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* BenchViewer: see viewer.h. STUN by libnice, DTLS by OpenSSL, SRTP (sampled
- * viewers) by libsrtp2; nothing of the server's code. */
+/* BenchViewer: see viewer.h. */
 #include "tests/bench/viewer.h"
 
 #include <arpa/inet.h>
@@ -8,12 +7,12 @@
 #include <netinet/udp.h>
 #include <openssl/err.h>
 #include <openssl/srtp.h>
-#include <openssl/ssl.h>
 #include <srtp2/srtp.h>
 #include <stun/usages/ice.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/bench/dtls.h"
 #include "tests/bench/stamp.h"
 
 #ifndef UDP_GRO
@@ -48,7 +47,7 @@ typedef enum
 
 struct _BenchViewer
 {
-  int fd;
+  BenchWire wire; /* with the socket */
   gboolean gro, is_sampled;
   IceState ice;
   gboolean has_keys, is_dtls_client, has_started_dtls;
@@ -56,9 +55,7 @@ struct _BenchViewer
   char *remote_name, *remote_pwd; /* owned; remote_name "theirs:ours" */
   StunTransactionId transaction;
   gint64 sent_us, first_us, connect_us;
-  SSL *ssl; /* owned; until the keys are there */
-  const guint8 *dtls_in;
-  gsize dtls_in_len;
+  SSL *ssl;    /* owned; until the keys are there */
   srtp_t srtp; /* owned; sampled */
   Track tracks[MAX_TRACKS];
   guint n_tracks;
@@ -69,85 +66,8 @@ struct _BenchViewer
 
 /* --- the process -------------------------------------------------------- */
 
-static char fingerprint[96 + 1];
-static SSL_CTX *context;
 static StunAgent agent; /* each thread's calls are made under @agent_lock */
 static GMutex agent_lock;
-static BIO_METHOD *bio_method;
-
-static int
-accept_any (X509_STORE_CTX *store, void *data)
-{
-  return 1; /* whom we measure is known */
-}
-
-static int
-bio_write (BIO *bio, const char *buf, int len)
-{
-  BenchViewer *self = BIO_get_data (bio);
-
-  (void)!send (self->fd, buf, (gsize)len, 0);
-  return len;
-}
-
-static int
-bio_read (BIO *bio, char *buf, int cap)
-{
-  BenchViewer *self = BIO_get_data (bio);
-  gsize n = MIN ((gsize)cap, self->dtls_in_len);
-
-  BIO_clear_retry_flags (bio);
-  if (!self->dtls_in)
-    {
-      BIO_set_retry_read (bio);
-      return -1;
-    }
-  memcpy (buf, self->dtls_in, n);
-  self->dtls_in = NULL;
-  return (int)n;
-}
-
-static long
-bio_ctrl (BIO *bio, int cmd, long number, void *data)
-{
-  return cmd == BIO_CTRL_FLUSH;
-}
-
-static void
-make_certificate (void)
-{
-  EVP_PKEY *key = EVP_EC_gen ("P-256");
-  X509 *x = X509_new ();
-  guint8 digest[EVP_MAX_MD_SIZE];
-  unsigned int n = 0;
-  GString *text = g_string_new (NULL);
-
-  X509_set_version (x, 2);
-  ASN1_INTEGER_set (X509_get_serialNumber (x), 1);
-  X509_gmtime_adj (X509_getm_notBefore (x), -3600);
-  X509_gmtime_adj (X509_getm_notAfter (x), 86400);
-  X509_NAME_add_entry_by_txt (X509_get_subject_name (x), "CN", MBSTRING_ASC,
-                              (const guint8 *)"bench", -1, -1, 0);
-  X509_set_issuer_name (x, X509_get_subject_name (x));
-  X509_set_pubkey (x, key);
-  X509_sign (x, key, EVP_sha256 ());
-  X509_digest (x, EVP_sha256 (), digest, &n);
-  for (unsigned int i = 0; i < n; i++)
-    g_string_append_printf (text, i ? ":%02X" : "%02X", digest[i]);
-  g_strlcpy (fingerprint, text->str, sizeof fingerprint);
-  g_string_free (text, TRUE);
-  context = SSL_CTX_new (DTLS_method ());
-  SSL_CTX_use_certificate (context, x);
-  SSL_CTX_use_PrivateKey (context, key);
-  SSL_CTX_set_verify (context,
-                      SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-  SSL_CTX_set_cert_verify_callback (context, accept_any, NULL);
-  SSL_CTX_set_options (context, SSL_OP_NO_QUERY_MTU);
-  SSL_CTX_set_tlsext_use_srtp (context, "SRTP_AEAD_AES_128_GCM:"
-                                        "SRTP_AES128_CM_SHA1_80");
-  X509_free (x);
-  EVP_PKEY_free (key);
-}
 
 static void
 init_process (void)
@@ -157,24 +77,11 @@ init_process (void)
   if (!g_once_init_enter (&once))
     return;
   srtp_init ();
-  make_certificate ();
   stun_agent_init (&agent, STUN_ALL_KNOWN_ATTRIBUTES,
                    STUN_COMPATIBILITY_RFC5389,
                    STUN_AGENT_USAGE_SHORT_TERM_CREDENTIALS
                        | STUN_AGENT_USAGE_USE_FINGERPRINT);
-  bio_method =
-      BIO_meth_new (BIO_get_new_index () | BIO_TYPE_SOURCE_SINK, "bench");
-  BIO_meth_set_write (bio_method, bio_write);
-  BIO_meth_set_read (bio_method, bio_read);
-  BIO_meth_set_ctrl (bio_method, bio_ctrl);
   g_once_init_leave (&once, 1);
-}
-
-const char *
-bench_fingerprint (void)
-{
-  init_process ();
-  return fingerprint;
 }
 
 /* --- life --------------------------------------------------------------- */
@@ -202,22 +109,24 @@ bench_viewer_new (const BenchViewerOptions *options)
   self->is_sampled = options->is_sampled;
   make_chars (self->ufrag, sizeof self->ufrag);
   make_chars (self->pwd, sizeof self->pwd);
-  self->fd = socket (AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (self->fd < 0 || bind (self->fd, (struct sockaddr *)&any, sizeof any) != 0)
+  self->wire.fd =
+      socket (AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (self->wire.fd < 0
+      || bind (self->wire.fd, (struct sockaddr *)&any, sizeof any) != 0)
     g_error ("socket: %s", g_strerror (errno));
-  setsockopt (self->fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof big);
-  setsockopt (self->fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof one);
+  setsockopt (self->wire.fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof big);
+  setsockopt (self->wire.fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof one);
   if (self->is_sampled)
-    setsockopt (self->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
+    setsockopt (self->wire.fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
   if (self->gro)
-    setsockopt (self->fd, SOL_UDP, UDP_GRO, &one, sizeof one);
+    setsockopt (self->wire.fd, SOL_UDP, UDP_GRO, &one, sizeof one);
   return self;
 }
 
 void
 bench_viewer_free (BenchViewer *self)
 {
-  close (self->fd);
+  close (self->wire.fd);
   SSL_free (self->ssl);
   if (self->srtp)
     srtp_dealloc (self->srtp);
@@ -229,7 +138,7 @@ bench_viewer_free (BenchViewer *self)
 int
 bench_viewer_get_fd (BenchViewer *self)
 {
-  return self->fd;
+  return self->wire.fd;
 }
 
 char *
@@ -239,7 +148,7 @@ bench_viewer_dup_candidate (BenchViewer *self)
   socklen_t len = sizeof a;
   char ip[INET_ADDRSTRLEN];
 
-  if (getsockname (self->fd, (struct sockaddr *)&a, &len) != 0
+  if (getsockname (self->wire.fd, (struct sockaddr *)&a, &len) != 0
       || !inet_ntop (AF_INET, &a.sin_addr, ip, sizeof ip))
     g_error ("getsockname: %s", g_strerror (errno));
   return g_strdup_printf ("1 1 udp 2130706431 %s %u typ host", ip,
@@ -265,23 +174,14 @@ bench_viewer_set_remote (BenchViewer *self, const char *ip, guint port,
 {
   struct sockaddr_in a = { .sin_family = AF_INET,
                            .sin_port = htons ((guint16)port) };
-  BIO *bio = BIO_new (bio_method);
 
   if (inet_pton (AF_INET, ip, &a.sin_addr) != 1
-      || connect (self->fd, (struct sockaddr *)&a, sizeof a) != 0)
+      || connect (self->wire.fd, (struct sockaddr *)&a, sizeof a) != 0)
     g_error ("connect to %s:%u: %s", ip, port, g_strerror (errno));
   self->remote_name = g_strdup_printf ("%s:%s", ufrag, self->ufrag);
   self->remote_pwd = g_strdup (pwd);
   self->is_dtls_client = is_dtls_client;
-  self->ssl = SSL_new (context);
-  BIO_set_data (bio, self);
-  BIO_set_init (bio, 1);
-  SSL_set_bio (self->ssl, bio, bio);
-  SSL_set_mtu (self->ssl, 1200);
-  if (is_dtls_client)
-    SSL_set_connect_state (self->ssl);
-  else
-    SSL_set_accept_state (self->ssl);
+  self->ssl = bench_dtls_new (&self->wire, is_dtls_client);
 }
 
 /* --- ICE and DTLS ------------------------------------------------------- */
@@ -302,7 +202,7 @@ send_check (BenchViewer *self, gint64 now_us)
   stun_message_id (&m, self->transaction);
   stun_agent_forget_transaction (&agent, self->transaction);
   g_mutex_unlock (&agent_lock);
-  (void)!send (self->fd, buf, len, 0);
+  (void)!send (self->wire.fd, buf, len, 0);
   self->sent_us = now_us;
 }
 
@@ -381,7 +281,7 @@ answer_check (BenchViewer *self, const guint8 *data, gsize len)
   users[0].username_len = strlen (expected);
   users[0].password = (guint8 *)self->pwd;
   users[0].password_len = strlen (self->pwd);
-  if (getpeername (self->fd, (struct sockaddr *)&peer, &peer_len) != 0)
+  if (getpeername (self->wire.fd, (struct sockaddr *)&peer, &peer_len) != 0)
     return;
   g_mutex_lock (&agent_lock);
   if (stun_agent_validate (&agent, &request, data, len,
@@ -392,7 +292,7 @@ answer_check (BenchViewer *self, const guint8 *data, gsize len)
              &is_controlling, 0x1234567890abcdefull,
              STUN_USAGE_ICE_COMPATIBILITY_RFC5245)
              == STUN_USAGE_ICE_RETURN_SUCCESS)
-    (void)!send (self->fd, buf, reply_len, 0);
+    (void)!send (self->wire.fd, buf, reply_len, 0);
   g_mutex_unlock (&agent_lock);
 }
 
@@ -422,12 +322,12 @@ on_dtls (BenchViewer *self, const guint8 *data, gsize len, gint64 now_us)
     {
       if (i == 0)
         {
-          self->dtls_in = data;
-          self->dtls_in_len = len;
+          self->wire.in = data;
+          self->wire.in_len = len;
         }
       step_dtls (self, now_us);
     }
-  self->dtls_in = NULL;
+  self->wire.in = NULL;
 }
 
 void
@@ -600,7 +500,8 @@ bench_viewer_receive (BenchViewer *self, gint64 now_us)
     {
       prepare (n_slots, slot_bytes, is_whole ? slot_bytes : HEAD_BYTES);
       /* MSG_TRUNC: the real length, though only the head is copied */
-      n = recvmmsg (self->fd, headers, n_slots, MSG_DONTWAIT | MSG_TRUNC, NULL);
+      n = recvmmsg (self->wire.fd, headers, n_slots, MSG_DONTWAIT | MSG_TRUNC,
+                    NULL);
       for (int i = 0; i < n; i++)
         {
           gsize len = headers[i].msg_len;

@@ -25,9 +25,6 @@ typedef struct {
   gboolean gro, is_sampled;
 } BenchViewerOptions;
 
-/* sha-256 fingerprint of the certificate that all of this process share */
-const char *bench_fingerprint (void);
-
 BenchViewer *bench_viewer_new (const BenchViewerOptions *options);
 void bench_viewer_free (BenchViewer *self);
 int bench_viewer_get_fd (BenchViewer *self);
