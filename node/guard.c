@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "node/listener.h"
 #include "node/log.h"
 
 typedef struct
@@ -119,7 +120,7 @@ on_request_started (SoupServer *server, SoupServerMessage *msg, gpointer data)
 {
   NodeGuard *self = data;
   Connection *connection = g_new0 (Connection, 1);
-  GSocket *socket = soup_server_message_get_socket (msg);
+  GSocket *socket = node_listener_get_socket (msg);
 
   connection->guard = self;
   connection->socket = socket ? g_object_ref (socket) : NULL;
@@ -148,10 +149,6 @@ on_request_read (SoupServer *server, SoupServerMessage *msg, gpointer data)
 
   if (connection)
     connection->is_read = TRUE;
-  /* One request a connection: libsoup 3.2 never lets go of a connection that
-   * its client closes between two requests, nor is it seen here */
-  soup_message_headers_replace (soup_server_message_get_response_headers (msg),
-                                "Connection", "close");
 }
 
 static void

@@ -7,10 +7,9 @@
 #include "base/clock.h"
 #include "base/http.h"
 #include "node/guard.h"
+#include "node/listener.h"
 #include "node/log.h"
 #include "node/pages.h"
-
-#define LISTEN_BACKLOG 1024 /* a crowd that joins at once */
 
 G_DEFINE_QUARK (node - server - error - quark, node_server_error)
 
@@ -18,6 +17,8 @@ struct _NodeServer
 {
   const NodeParts *parts; /* borrowed */
   SoupServer *soup;       /* owned */
+  GPtrArray *listeners;   /* owned: of NodeListener */
+  BaseCounter *n_failed;  /* borrowed */
   NodeGuard *guard;       /* owned */
   NodePages *pages;       /* owned */
   NodeStreams *streams;   /* owned */
@@ -140,23 +141,6 @@ node_server_reload_tls (NodeServer *self, GError **error)
   return TRUE;
 }
 
-/* bind_socket: a socket of our own, for soup's has a backlog of 10 */
-static GSocket *
-bind_socket (GSocketAddress *address, GError **error)
-{
-  g_autoptr (GSocket) socket =
-      g_socket_new (g_socket_address_get_family (address), G_SOCKET_TYPE_STREAM,
-                    G_SOCKET_PROTOCOL_TCP, error);
-
-  if (!socket)
-    return NULL;
-  g_socket_set_listen_backlog (socket, LISTEN_BACKLOG);
-  if (!g_socket_bind (socket, address, TRUE, error)
-      || !g_socket_listen (socket, error))
-    return NULL;
-  return g_steal_pointer (&socket);
-}
-
 static void
 set_bind_error (GSocketAddress *address, const GError *reason, GError **error)
 {
@@ -178,14 +162,13 @@ set_bind_error (GSocketAddress *address, const GError *reason, GError **error)
 static gboolean
 listen_on (NodeServer *self, GSocketAddress *address, GError **error)
 {
-  SoupServerListenOptions options =
-      base_settings_get_string (self->parts->settings, "tls-cert")
-          ? SOUP_SERVER_LISTEN_HTTPS
-          : 0;
+  gboolean use_tls =
+      base_settings_get_string (self->parts->settings, "tls-cert") != NULL;
   g_autoptr (GError) reason = NULL;
-  g_autoptr (GSocket) socket = bind_socket (address, &reason);
+  NodeListener *listener =
+      node_listener_new (self->soup, address, use_tls, self->n_failed, &reason);
 
-  if (!socket
+  if (!listener
       && g_inet_address_get_is_any (
           g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (address)))
       && !g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE))
@@ -196,37 +179,16 @@ listen_on (NodeServer *self, GSocketAddress *address, GError **error)
           g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address)));
 
       g_clear_error (&reason);
-      socket = bind_socket (any, &reason);
+      listener =
+          node_listener_new (self->soup, any, use_tls, self->n_failed, &reason);
     }
-  if (socket
-      && soup_server_listen_socket (self->soup, socket, options, &reason))
-    return TRUE;
-  set_bind_error (address, reason, error);
-  return FALSE;
-}
-
-/* dup_local_url: (transfer full): of the first socket, as one on this machine
- * would call it */
-static char *
-dup_local_url (NodeServer *self)
-{
-  GSList *uris = soup_server_get_uris (self->soup);
-  GUri *uri = uris ? uris->data : NULL;
-  char *url = NULL;
-
-  if (uri)
+  if (!listener)
     {
-      const char *host = g_uri_get_host (uri);
-      gboolean is_any =
-          g_str_equal (host, "0.0.0.0") || g_str_equal (host, "::");
-
-      url = g_strdup_printf (strchr (host, ':') && !is_any ? "%s://[%s]:%d"
-                                                           : "%s://%s:%d",
-                             g_uri_get_scheme (uri),
-                             is_any ? "127.0.0.1" : host, g_uri_get_port (uri));
+      set_bind_error (address, reason, error);
+      return FALSE;
     }
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
-  return url;
+  g_ptr_array_add (self->listeners, listener);
+  return TRUE;
 }
 
 gboolean
@@ -239,14 +201,14 @@ node_server_listen (NodeServer *self, GError **error)
       return FALSE;
   self->url = self->parts->options->public_url
                   ? g_strdup (self->parts->options->public_url)
-                  : dup_local_url (self);
+                  : node_listener_dup_url (self->listeners->pdata[0]);
   return TRUE;
 }
 
 void
 node_server_stop_listening (NodeServer *self)
 {
-  soup_server_disconnect (self->soup);
+  g_ptr_array_set_size (self->listeners, 0);
 }
 
 const char *
@@ -283,6 +245,11 @@ node_server_new (const NodeParts *parts, GError **error)
   self->soup = soup_server_new ("server-header", "media-tree", NULL);
   if (!node_server_reload_tls (self, error))
     return NULL;
+  self->listeners =
+      g_ptr_array_new_with_free_func ((GDestroyNotify)node_listener_free);
+  self->n_failed = base_metrics_add_counter (
+      parts->metrics, "media_tree_http_accept_failures_total", NULL,
+      "HTTP connections that could not be accepted.");
   self->guard = node_guard_new (
       self->soup,
       (guint)base_settings_get_int (parts->settings, "max-connections"),
@@ -304,6 +271,7 @@ node_server_free (NodeServer *self)
   if (self->timer)
     g_source_destroy (self->timer);
   g_clear_pointer (&self->timer, g_source_unref);
+  g_clear_pointer (&self->listeners, g_ptr_array_unref);
   if (self->guard)
     node_guard_close_all (self->guard);
   g_clear_pointer (&self->guard, node_guard_free);

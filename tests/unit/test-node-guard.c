@@ -2,14 +2,17 @@
 /* node/guard: the bounds of connections, request time and body size. */
 #include "node/guard.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "node/listener.h"
 
 typedef struct
 {
   BaseMetrics *metrics;
   SoupServer *server;
+  NodeListener *listener;
   NodeGuard *guard;
   guint16 port;
   gboolean was_asked, was_too_large;
@@ -29,23 +32,26 @@ on_request (SoupServer *server, SoupServerMessage *msg, const char *path,
 static void
 set_up (Fixture *fixture, gconstpointer data)
 {
-  GSList *uris;
+  g_autoptr (GSocketAddress) any =
+      g_inet_socket_address_new_from_string ("127.0.0.1", 0);
+  g_autofree char *url = NULL;
 
   fixture->metrics = base_metrics_new ();
   fixture->server = soup_server_new (NULL, NULL);
   fixture->guard = node_guard_new (fixture->server, 2, fixture->metrics);
   soup_server_add_handler (fixture->server, NULL, on_request, fixture, NULL);
-  g_assert_true (soup_server_listen_local (fixture->server, 0,
-                                           SOUP_SERVER_LISTEN_IPV4_ONLY, NULL));
-  uris = soup_server_get_uris (fixture->server);
-  fixture->port = (guint16)g_uri_get_port (uris->data);
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  fixture->listener =
+      node_listener_new (fixture->server, any, FALSE, NULL, NULL);
+  g_assert_nonnull (fixture->listener);
+  url = node_listener_dup_url (fixture->listener);
+  fixture->port = (guint16)atoi (strrchr (url, ':') + 1);
 }
 
 static void
 tear_down (Fixture *fixture, gconstpointer data)
 {
   node_guard_free (fixture->guard);
+  node_listener_free (fixture->listener);
   soup_server_disconnect (fixture->server);
   g_object_unref (fixture->server);
   base_metrics_free (fixture->metrics);
