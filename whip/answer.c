@@ -16,6 +16,7 @@ whip_error_code (const GError *error)
     [WHIP_ERROR_DIRECTION] = "sdp-direction",
     [WHIP_ERROR_TWO_AUDIO] = "sdp-two-audio",
     [WHIP_ERROR_TWO_VIDEO] = "sdp-two-video",
+    [WHIP_ERROR_TWO_STREAMS] = "sdp-two-streams",
     [WHIP_ERROR_OTHER_MEDIA] = "sdp-other-media",
     [WHIP_ERROR_UNKNOWN_CODEC] = "sdp-unknown-codec",
     [WHIP_ERROR_EXTMAP] = "sdp-extmap",
@@ -254,6 +255,32 @@ mirror_rejected (RtcSdp *answer, const RtcSdpMedia *offered)
   media->raw_formats = g_strdup (offered->raw_formats);
 }
 
+/* check_one_stream: RFC 9725 4.4.2: all tracks are of one MediaStream */
+static gboolean
+check_one_stream (const RtcSdp *offer, GError **error)
+{
+  const char *first = NULL;
+
+  for (guint i = 0; i < offer->media->len; i++)
+    {
+      const RtcSdpMedia *media = g_ptr_array_index (offer->media, i);
+
+      if (media->is_rejected || media->is_other || !media->msid_stream
+          || g_str_equal (media->msid_stream, "-"))
+        continue;
+      if (first && !g_str_equal (first, media->msid_stream))
+        {
+          g_set_error (error, WHIP_ERROR, WHIP_ERROR_TWO_STREAMS,
+                       "Section %u is of another MediaStream than the first; "
+                       "give all tracks one a=msid stream.",
+                       i);
+          return FALSE;
+        }
+      first = media->msid_stream;
+    }
+  return TRUE;
+}
+
 RtcSdp *
 whip_answer_new (const RtcSdp *offer, const char *text, WhipPlan *ret_plan,
                  RelayStreamInfo *ret_info, GError **error)
@@ -262,6 +289,8 @@ whip_answer_new (const RtcSdp *offer, const char *text, WhipPlan *ret_plan,
   WhipPlan plan = { .rtcp_rsize = TRUE };
   RelayStreamInfo info = { 0 };
 
+  if (!check_one_stream (offer, error))
+    return NULL;
   answer->ice_lite = TRUE;
   answer->has_trickle = TRUE;
   /* Active, so that DTLS starts with the first check and OBS loses no second

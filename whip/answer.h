@@ -16,6 +16,7 @@ typedef enum {
   WHIP_ERROR_DIRECTION,     /* "sdp-direction": it would not send */
   WHIP_ERROR_TWO_AUDIO,     /* "sdp-two-audio" */
   WHIP_ERROR_TWO_VIDEO,     /* "sdp-two-video" */
+  WHIP_ERROR_TWO_STREAMS,   /* "sdp-two-streams": MediaStreams */
   WHIP_ERROR_OTHER_MEDIA,   /* "sdp-other-media": m=application */
   WHIP_ERROR_UNKNOWN_CODEC, /* "sdp-unknown-codec" */
   WHIP_ERROR_EXTMAP,        /* "sdp-extmap": one id, two meanings */

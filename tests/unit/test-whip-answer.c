@@ -281,6 +281,9 @@ test_refused (void)
                      VIDEO ("0", "a=rtpmap:96 VP8/90000\r\n")
                          VIDEO ("1", "a=rtpmap:96 VP8/90000\r\n"),
                  "sdp-two-video", NULL);
+  check_refused (HEAD ("0 1", "actpass") AUDIO ("0") "a=msid:one a\r\n" VIDEO (
+                     "1", "a=rtpmap:96 VP8/90000\r\na=msid:two v\r\n"),
+                 "sdp-two-streams", NULL);
   check_refused (HEAD ("0 1", "actpass") AUDIO ("0")
                      VIDEO ("1", "a=rtpmap:96 VP7/90000\r\n"
                                  "a=rtpmap:97 theora/90000\r\n"),
