@@ -20,9 +20,6 @@
 
 #define MAX_EVENTS 512
 #define TICK_US (G_USEC_PER_SEC / 20)
-/* Sockets are looked at so often, not waited for: waking this process at each
- * packet would be charged to the server that sends it. */
-#define LOOK_US 2000
 #define MAX_LATENCIES 4000000
 #define SEAT_US (20 * G_USEC_PER_SEC) /* after the last sign-in */
 
@@ -35,7 +32,7 @@ typedef enum
 
 static char *opt_whep, *opt_janus;
 static int opt_viewers = 50, opt_sample = 8, opt_mountpoint = 1;
-static int opt_streams = 1;
+static int opt_streams = 1, opt_look_us = 500;
 static double opt_seconds = 10, opt_settle = 3, opt_join_rate = 0;
 static gboolean opt_gro, opt_hold;
 
@@ -62,6 +59,8 @@ static GOptionEntry entries[] = {
   { "settle", 0, 0, G_OPTION_ARG_DOUBLE, &opt_settle, "before it", "S" },
   { "join-rate", 0, 0, G_OPTION_ARG_DOUBLE, &opt_join_rate,
     "sign-ins a second, 0: as fast as it goes", "N" },
+  { "look-us", 0, 0, G_OPTION_ARG_INT, &opt_look_us,
+    "look at the sockets so often; 0: be woken", "US" },
   { "gro", 0, 0, G_OPTION_ARG_NONE, &opt_gro, "receive with UDP_GRO", NULL },
   { "hold", 0, 0, G_OPTION_ARG_NONE, &opt_hold, "wait for a line", NULL },
   { NULL }
@@ -129,7 +128,8 @@ run_media (gpointer data)
 
   for (;;)
     {
-      int n = epoll_wait (epoll_fd, events, MAX_EVENTS, 0);
+      int n =
+          epoll_wait (epoll_fd, events, MAX_EVENTS, opt_look_us > 0 ? 0 : 20);
       gint64 now_us = g_get_monotonic_time ();
       Phase now = g_atomic_int_get (&phase);
 
@@ -150,8 +150,9 @@ run_media (gpointer data)
           tick_all (now_us);
           next_tick_us = now_us + TICK_US;
         }
-      if (n < MAX_EVENTS)
-        g_usleep (LOOK_US);
+      /* being woken at each packet would be charged to the server */
+      if (n < MAX_EVENTS && opt_look_us > 0)
+        g_usleep ((gulong)opt_look_us);
     }
 }
 
