@@ -200,7 +200,7 @@ def run_fanout(args):
     if not shutil.which("janus"):
         sys.exit("janus is missing: apt-get install janus")
     if args.quick:
-        args.rounds = 1
+        args.rounds, args.viewers = 1, args.viewers or [200]
     settings = fanout_settings(args)
     results = {}
     for _ in range(args.rounds):
@@ -213,7 +213,9 @@ def run_fanout(args):
     rows = [median_of(results[viewers, bitrate, name, gro])
             for viewers, bitrate, what in settings for name, gro in what
             if (viewers, bitrate, name, gro) in results]
-    report("Fan-out", "fanout", args, rows,
+    only = " ".join(str(n) for n in args.viewers or [])
+    report(f"Fan-out, {only} viewers" if only else "Fan-out",
+           f"fanout {only}".strip(), args, rows,
            "Janus in units of media-tree, same run:\n\n" + ratios(rows))
     return 0 if rows else 1
 
