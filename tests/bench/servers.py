@@ -46,10 +46,12 @@ class Server:
 
     name = ""
 
-    def __init__(self, cores):
+    def __init__(self, cores, n_streams=1):
         self.prefix = ["taskset", "-c", cores] if cores else []
         self.dir = tempfile.mkdtemp(prefix="bench-")
-        self.video, self.audio, self.http, self.media = free_ports(4)
+        # stream i is 8 * i above the first one's ports, which are the last
+        self.http, self.media, self.video, self.audio = free_ports(
+            2 + 2 * n_streams)[:4]
 
     def start(self, command):
         with open(os.path.join(self.dir, "log"), "wb") as log:
@@ -75,7 +77,7 @@ class MediaTree(Server):
     name = "media-tree"
 
     def __init__(self, cores, binary, workers=1, n_streams=1):
-        super().__init__(cores)
+        super().__init__(cores, n_streams)
         self.binary, self.workers, self.n_streams = binary, workers, n_streams
 
     def launch(self):
