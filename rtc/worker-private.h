@@ -46,3 +46,6 @@ void rtc_worker_add_n_transports (RtcWorker *self, int n); /* any thread */
 /* For tests, any thread: the worker's clock jumps ahead and its coarse timer
  * runs once. */
 void rtc_worker_advance_clock (RtcWorker *self, gint64 us);
+/* Media: what follows each wake-up: deferred work, then the flush. A replay
+ * runs many turns within one piece of mail with it. */
+void rtc_worker_end_turn (RtcWorker *self);

@@ -127,8 +127,8 @@ on_dtls_tick (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-static void
-end_turn (RtcWorker *self)
+void
+rtc_worker_end_turn (RtcWorker *self)
 {
   run_deferred (self);
   rtc_batch_flush (self->batch);
@@ -171,7 +171,7 @@ run_thread (gpointer data)
   while (!self->is_ending)
     {
       g_main_context_iteration (self->context, TRUE);
-      end_turn (self);
+      rtc_worker_end_turn (self);
     }
   close_all (self);
   g_main_context_pop_thread_default (self->context);
