@@ -6,6 +6,8 @@
 #include "relay/log.h"
 
 #define TICK_SLOTS 10 /* parts of a second */
+/* home asks its publisher once a second: more mail would only be work */
+#define KEYFRAME_MAIL_INTERVAL_US (20 * BASE_US_PER_MS)
 
 static RelayFeed *
 feed_new (RelayStream *stream, RtcWorker *worker)
@@ -403,11 +405,18 @@ keyframe_arrive (gpointer data)
 void
 relay_feed_request_keyframe (RelayFeed *self)
 {
+  gint64 now_us = rtc_worker_get_turn_us (self->worker);
+
   if (self->is_home)
-    relay_stream_want_keyframe (self->stream,
-                                rtc_worker_get_turn_us (self->worker));
-  else
-    rtc_worker_post (self->stream->home, keyframe_arrive,
-                     relay_stream_ref (self->stream),
-                     (GDestroyNotify)relay_stream_unref);
+    {
+      relay_stream_want_keyframe (self->stream, now_us);
+      return;
+    }
+  if (self->keyframe_asked_us != 0
+      && now_us - self->keyframe_asked_us < KEYFRAME_MAIL_INTERVAL_US)
+    return;
+  self->keyframe_asked_us = now_us;
+  rtc_worker_post (self->stream->home, keyframe_arrive,
+                   relay_stream_ref (self->stream),
+                   (GDestroyNotify)relay_stream_unref);
 }

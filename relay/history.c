@@ -118,6 +118,7 @@ relay_history_trim (RelayHistory *self, gint64 now_us)
 {
   while (self->tail < self->head
          && (self->n_bytes > RELAY_HISTORY_MAX_BYTES
+             || self->head - self->tail > RELAY_HISTORY_MAX_PACKETS
              || relay_history_at (self, self->tail)->recv_us
                     < now_us - RELAY_HISTORY_MAX_US))
     history_drop_tail (self);

@@ -2,8 +2,8 @@
 /*
  * RelayHistory: the log of one stream's packets, in order of arrival, with an
  * index by sequence number and the place where the newest GOP begins.
- * Positions are absolute and never reused. Capped in time and bytes: the
- * oldest packets fall off at the tail. Grows on demand, never shrinks.
+ * Positions are absolute and never reused. Capped in time, bytes and
+ * number: the oldest packets fall off at the tail. Grows on demand, never shrinks.
  * Owner:  RelayFeed. Thread: that feed's worker. No locks.
  */
 #pragma once
@@ -12,6 +12,7 @@
 
 #define RELAY_HISTORY_MAX_US (10 * G_USEC_PER_SEC)
 #define RELAY_HISTORY_MAX_BYTES (16 * 1024 * 1024)
+#define RELAY_HISTORY_MAX_PACKETS 65536 /* empty ones have no bytes */
 #define RELAY_POS_NONE G_MAXUINT64
 
 typedef struct _RelayHistory RelayHistory;

@@ -55,6 +55,7 @@ struct _RelayFeed
   GBytes *params;       /* nullable */
   gboolean is_subscribed; /* foreign: home knows of us */
   guint subscription;
+  gint64 keyframe_asked_us; /* foreign: home was last asked; 0 = never */
 };
 
 struct _RelayStream

@@ -95,6 +95,21 @@ test_caps (Fixture *f, gconstpointer data)
   g_assert_cmpuint (relay_history_get_bytes (f->history), ==, 0);
 }
 
+/* Empty packets have no bytes: their number is capped too. */
+static void
+test_cap_packets (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < RELAY_HISTORY_MAX_PACKETS + 10; i++)
+    {
+      g_assert_true (append_at (f, RTC_MEDIA_VIDEO, 1000 + i, i,
+                                RELAY_PACKET_KEYFRAME, 0, 0));
+      relay_history_trim (f->history, 0);
+    }
+  g_assert_cmpuint (relay_history_get_head (f->history)
+                        - relay_history_get_tail (f->history),
+                    ==, RELAY_HISTORY_MAX_PACKETS);
+}
+
 static void
 test_gop (Fixture *f, gconstpointer data)
 {
@@ -151,6 +166,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   ADD ("/relay/history/find", test_find);
   ADD ("/relay/history/caps", test_caps);
+  ADD ("/relay/history/cap-packets", test_cap_packets);
   ADD ("/relay/history/gop", test_gop);
   ADD ("/relay/history/gop-repaired", test_gop_repaired);
   ADD ("/relay/history/clear", test_clear);

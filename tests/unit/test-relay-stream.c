@@ -321,6 +321,55 @@ test_codec_change (Fixture *f, gconstpointer data)
   unpublish (stream, second);
 }
 
+typedef struct
+{
+  RelayFeed *feed;
+  RtcWorker *home, *other;
+  char *home_state; /* owned */
+} Flood;
+
+static void
+flood_run (gpointer data)
+{
+  Flood *flood = data;
+
+  for (guint i = 0; i < 1000; i++)
+    relay_feed_request_keyframe (flood->feed);
+}
+
+/* holds home's worker while the other one writes to it */
+static void
+flood_while_home_waits (gpointer data)
+{
+  Flood *flood = data;
+  Call call = { flood_run, flood, 0 };
+
+  rtc_worker_post (flood->other, call_run, &call, NULL);
+  while (!g_atomic_int_get (&call.done))
+    g_thread_yield ();
+  flood->home_state = rtc_worker_describe (flood->home);
+}
+
+/* A packet of RTCP has room for a hundred requests. */
+static void
+test_keyframe_flood (Fixture *f, gconstpointer data)
+{
+  RelayStream *stream = relay_hub_ensure (f->hub, "a", NULL);
+  RelayPublication *publication = publish (f, stream, RTC_CODEC_VP8);
+  Receiver there;
+  Flood flood = { 0 };
+
+  receiver_init (&there, stream, f->workers[1]);
+  flood.feed = relay_stream_get_feed (stream, f->workers[1]);
+  flood.home = f->workers[0];
+  flood.other = f->workers[1];
+  call_on (f->workers[0], flood_while_home_waits, &flood);
+  g_assert_nonnull (strstr (flood.home_state, "\"mail\":1,"));
+  g_free (flood.home_state);
+  receiver_clear (&there);
+  unpublish (stream, publication);
+}
+
 static void
 receiver_leave_for_good (gpointer data)
 {
@@ -377,6 +426,7 @@ main (int argc, char **argv)
   ADD ("/relay/stream/rejoin", test_rejoin);
   ADD ("/relay/stream/takeover", test_takeover);
   ADD ("/relay/stream/codec-change", test_codec_change);
+  ADD ("/relay/stream/keyframe-flood", test_keyframe_flood);
   ADD ("/relay/stream/end", test_end);
   ADD ("/relay/stream/limit", test_limit);
   return g_test_run ();
