@@ -207,6 +207,22 @@ split_part (const char *part, char **ret_name, GstDebugLevel *ret_level)
   return TRUE;
 }
 
+gboolean
+base_log_level_is_valid (const char *level)
+{
+  g_auto (GStrv) parts = g_strsplit (level, ",", -1);
+  gboolean is_valid = parts[0] != NULL;
+
+  for (char **part = parts; *part; part++)
+    {
+      g_autofree char *name = NULL;
+      GstDebugLevel found;
+
+      is_valid = is_valid && split_part (g_strstrip (*part), &name, &found);
+    }
+  return is_valid;
+}
+
 /* set_room_level: the room's own entry in the list, else the general level */
 static void
 set_room_level (GstDebugCategory *room)

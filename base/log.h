@@ -20,6 +20,9 @@ typedef enum { BASE_LOG_TEXT, BASE_LOG_JSON } BaseLogFormat;
  *   GStreamer's own stay at warning unless named. */
 void base_log_init (BaseLogFormat format, const char *level);
 
+/* base_log_level_is_valid: is @level what base_log_init takes? */
+gboolean base_log_level_is_valid (const char *level);
+
 /* base_log_new_room: (transfer none): for BASE_LOG_DEFINE alone; before or
  * after base_log_init */
 GstDebugCategory *base_log_new_room (const char *name);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "node/rtp-inputs.h"
 
 #define MAX_PLAYOUT_DELAY_MS 40950 /* 12 bits of 10 ms */
@@ -290,6 +291,58 @@ read_public_url (NodeOptions *self, const char *text, GError **error)
   return FALSE;
 }
 
+/* is_ice_server: "stun:host…" or "turn:user:password@host…": a page could make
+ * no connection at all with one that browsers do not take */
+static gboolean
+is_ice_server (const char *text)
+{
+  const char *at = strrchr (text, '@');
+  const char *host = at ? at + 1 : strchr (text, ':') + 1;
+  gsize n_host = strcspn (host, "?");
+
+  if (n_host == 0 || strspn (host, ":/") > 0 || strpbrk (host, " <>\"\\"))
+    return FALSE;
+  if (g_str_has_prefix (text, "stun"))
+    return at == NULL;
+  return at
+         && memchr (text + strcspn (text, ":") + 1, ':',
+                    (gsize)(at - text - strcspn (text, ":") - 1));
+}
+
+static gboolean
+check_ice_servers (const char *const *servers, GError **error)
+{
+  static const char *const schemes[] = { "stun:", "stuns:", "turn:", "turns:" };
+
+  for (; servers && *servers; servers++)
+    {
+      gboolean is_known = FALSE;
+
+      for (guint i = 0; i < G_N_ELEMENTS (schemes); i++)
+        is_known = is_known || g_str_has_prefix (*servers, schemes[i]);
+      if (is_known && is_ice_server (*servers))
+        continue;
+      /* not the value: it may hold a password */
+      g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+                   "ice-servers: each is stun:HOST[:PORT] or "
+                   "turn:USER:PASSWORD@HOST[:PORT] (stuns:, turns: with TLS)");
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+check_log_level (const char *level, GError **error)
+{
+  if (!level || base_log_level_is_valid (level))
+    return TRUE;
+  g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+               "log-level: \"%s\" is not one of error, warning, info, debug, "
+               "log, then room:level pairs, as in info,rtc:debug",
+               level);
+  return FALSE;
+}
+
 static gboolean
 check_tls (BaseSettings *settings, GError **error)
 {
@@ -351,6 +404,10 @@ node_options_new (BaseSettings *settings, GError **error)
           self, base_settings_get_string (settings, "public-url"), error)
       || !read_playout_delay (
           self, base_settings_get_string (settings, "playout-delay"), error)
+      || !check_ice_servers (base_settings_get_list (settings, "ice-servers"),
+                             error)
+      || !check_log_level (base_settings_get_string (settings, "log-level"),
+                           error)
       || !check_tls (settings, error) || !check_ports (self, settings, error)
       || !read_rtp_inputs (self, base_settings_get_list (settings, "rtp-input"),
                            error))

@@ -102,6 +102,37 @@ test_playout_delay (void)
 }
 
 static void
+test_ice_servers (void)
+{
+  g_autoptr (NodeOptions) good = load (
+      "--ice-servers stun:a.example:3478,turn:u:p@[::1]:3478?transport=udp,"
+      "turns:u:p@b.example,stuns:b.example",
+      NULL);
+
+  g_assert_nonnull (good);
+  assert_refused ("--ice-servers foo", "ice-servers:");
+  assert_refused ("--ice-servers stun:", "ice-servers:");
+  assert_refused ("--ice-servers stun://a.example", "ice-servers:");
+  assert_refused ("--ice-servers http://a.example", "ice-servers:");
+  /* browsers take no TURN server without a login */
+  assert_refused ("--ice-servers turn:a.example", "ice-servers:");
+  assert_refused ("--ice-servers turn:user@a.example", "ice-servers:");
+  assert_refused ("--ice-servers turn:u:p@", "ice-servers:");
+  assert_refused ("--ice-servers stun:a>b", "ice-servers:");
+}
+
+static void
+test_log_level (void)
+{
+  g_autoptr (NodeOptions) good =
+      load ("--log-level info,rtc:debug,rtp*:log", NULL);
+
+  g_assert_nonnull (good);
+  assert_refused ("--log-level loud", "log-level:");
+  assert_refused ("--log-level info,rtc:loud", "log-level:");
+}
+
+static void
 test_across (void)
 {
   g_autoptr (NodeOptions) url =
@@ -127,6 +158,8 @@ main (int argc, char **argv)
   g_test_add_func ("/node/settings/roles", test_roles);
   g_test_add_func ("/node/settings/listen", test_listen);
   g_test_add_func ("/node/settings/playout-delay", test_playout_delay);
+  g_test_add_func ("/node/settings/ice-servers", test_ice_servers);
+  g_test_add_func ("/node/settings/log-level", test_log_level);
   g_test_add_func ("/node/settings/across", test_across);
   return g_test_run ();
 }
