@@ -94,10 +94,10 @@ function setStatus(text) {
 function showProblem(problem) {
   $('token-form').hidden = problem.status !== 401;
   if (problem.status === 401) {
-    $('banner').hidden = problem.code === 'token-missing';
-    $('banner').textContent = problem.message;
     if (cards.size)
       show([]);
+    $('banner').hidden = problem.code === 'token-missing';
+    $('banner').textContent = problem.message;
     $('empty').hidden = true;
     $('token-form').hidden = false;
     setStatus('');

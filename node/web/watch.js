@@ -21,15 +21,18 @@ video.muted = query.get('muted') !== '0';
 
 // --- state -----------------------------------------------------------------
 
+// nothing goes on: the button says "Play" and tries again
+const isIdle = () =>
+  ['idle', 'stopped', 'failed', 'unauthorized'].includes(player.state);
+
 function showState() {
   const {state, text} = player;
-  const isIdle = state === 'stopped' || state === 'idle';
   $('status').textContent = text;
   $('status').dataset.state = state;
   $('note').textContent = text;
   $('note').hidden = state === 'playing' || state === 'idle';
-  $('play').setAttribute('aria-label', isIdle ? 'Play' : 'Stop');
-  $('play-shape').setAttribute('d', isIdle ? 'M7 4l13 8-13 8z'
+  $('play').setAttribute('aria-label', isIdle() ? 'Play' : 'Stop');
+  $('play-shape').setAttribute('d', isIdle() ? 'M7 4l13 8-13 8z'
     : 'M7 5v14M17 5v14');
   const needsToken = state === 'unauthorized';
   if (needsToken && $('token-form').hidden) {
@@ -85,7 +88,7 @@ $('volume').addEventListener('input', () => {
 // --- buttons and keys --------------------------------------------------------
 
 function togglePlay() {
-  if (player.state === 'stopped' || player.state === 'idle')
+  if (isIdle())
     player.play();
   else
     player.stop();
