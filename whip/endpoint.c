@@ -90,7 +90,7 @@ on_connected (WhipSession *session, gpointer data)
     return;
   base_counter_set (self->publishers, ++self->n_connected);
   GST_DEBUG ("session=%s stream=%s connected after %" G_GINT64_FORMAT " ms",
-             whip_session_get_id (session),
+             whip_session_get_log_id (session),
              whip_session_get_stream_name (session),
              (base_clock_now_us () - whip_session_get_created_us (session))
                  / BASE_US_PER_MS);
@@ -122,7 +122,7 @@ log_end (WhipSession *session, const char *cause)
             " s; audio %" G_GUINT64_FORMAT " packets, %" G_GUINT64_FORMAT
             " lost; video %" G_GUINT64_FORMAT " packets, %" G_GUINT64_FORMAT
             " lost, %" G_GUINT64_FORMAT " repaired",
-            whip_session_get_id (session),
+            whip_session_get_log_id (session),
             whip_session_get_stream_name (session), cause,
             (base_clock_now_us () - whip_session_get_created_us (session))
                 / BASE_US_PER_S,
@@ -266,7 +266,8 @@ create (const char *name, const char *id, const char *text,
   g_hash_table_insert (self->entries, g_strdup (id), entry);
   *ret_answer = whip_session_dup_answer (entry->session);
   whip_session_start (entry->session);
-  GST_DEBUG ("session=%s stream=%s begins", id, name);
+  GST_DEBUG ("session=%s stream=%s begins",
+             whip_session_get_log_id (entry->session), name);
   return entry->session;
 }
 

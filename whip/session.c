@@ -5,10 +5,13 @@
 #include "base/clock.h"
 #include "whip/log.h"
 
+/* Enough to find a session in the log; the whole id would open it. */
+#define LOG_ID_CHARS 8
+
 struct _WhipSession
 {
   gatomicrefcount ref;
-  char *id;            /* owned */
+  char *id, *log_id;   /* owned */
   RelayStream *stream; /* one reference */
   BaseMailbox *mail;   /* borrowed */
   WhipSessionCallbacks callbacks;
@@ -46,6 +49,7 @@ whip_session_unref (WhipSession *self)
   rtc_sdp_free (self->answer);
   g_free (self->remote_ufrag);
   g_free (self->id);
+  g_free (self->log_id);
   if (self->data_unref)
     self->data_unref (self->data);
   g_free (self);
@@ -183,7 +187,7 @@ make_transport (WhipSession *self, const RtcSdp *offer)
     .data_free = (GDestroyNotify)whip_session_unref
   };
   const RtcTransportParams params = {
-    .id = self->id,
+    .id = self->log_id,
     .local_ufrag = self->answer->ice_ufrag,
     .local_pwd = self->answer->ice_pwd,
     .remote_ufrag = offer->ice_ufrag,
@@ -212,6 +216,7 @@ whip_session_new (const WhipSessionConfig *config, const RtcSdp *offer,
 
   g_atomic_ref_count_init (&self->ref);
   self->id = g_strdup (config->id);
+  self->log_id = g_strndup (config->id, LOG_ID_CHARS);
   self->stream = relay_stream_ref (config->stream);
   self->mail = config->mail;
   self->callbacks = *callbacks;
@@ -224,7 +229,7 @@ whip_session_new (const WhipSessionConfig *config, const RtcSdp *offer,
   complete_answer (self, config);
   make_transport (self, offer);
   self->publisher =
-      whip_publisher_new (self->id, plan, config->repair, config->counters);
+      whip_publisher_new (self->log_id, plan, config->repair, config->counters);
   self->publication = relay_stream_add_publication (
       self->stream, info, &publication_callbacks, whip_session_ref (self),
       (GDestroyNotify)whip_session_unref);
@@ -265,7 +270,7 @@ restart_ice (WhipSession *self, const RtcSdpFrag *fragment)
   rtc_transport_restart_ice (self->transport, self->answer->ice_ufrag,
                              self->answer->ice_pwd, fragment->ice_ufrag,
                              fragment->ice_pwd);
-  GST_DEBUG ("session=%s ICE restarts", self->id);
+  GST_DEBUG ("session=%s ICE restarts", self->log_id);
   return rtc_sdp_frag_to_string (self->answer);
 }
 
@@ -291,7 +296,7 @@ whip_session_take_fragment (WhipSession *self, const char *text,
   else if (is_new)
     result = BASE_PATCH_STALE;
   else /* ICE-lite: a peer's candidates show themselves by its checks */
-    GST_DEBUG ("session=%s trickled: %u candidates, %u unusable", self->id,
+    GST_DEBUG ("session=%s trickled: %u candidates, %u unusable", self->log_id,
                fragment.n_candidates, fragment.n_skipped);
   rtc_sdp_frag_clear (&fragment);
   return result;
@@ -301,6 +306,12 @@ const char *
 whip_session_get_id (WhipSession *self)
 {
   return self->id;
+}
+
+const char *
+whip_session_get_log_id (WhipSession *self)
+{
+  return self->log_id;
 }
 
 const char *
@@ -356,7 +367,7 @@ whip_session_describe (WhipSession *self)
   whip_session_get_stats (self, &stats);
   json_builder_begin_object (builder);
   json_builder_set_member_name (builder, "session");
-  json_builder_add_string_value (builder, self->id);
+  json_builder_add_string_value (builder, self->log_id);
   json_builder_set_member_name (builder, "stream");
   json_builder_add_string_value (builder, whip_session_get_stream_name (self));
   json_builder_set_member_name (builder, "state");

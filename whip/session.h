@@ -66,6 +66,8 @@ BasePatchResult whip_session_take_fragment (WhipSession *self,
                                             char **ret_answer);
 
 const char *whip_session_get_id (WhipSession *self);
+/* for what others may read: the id itself is the way into the session */
+const char *whip_session_get_log_id (WhipSession *self);
 const char *whip_session_get_stream_name (WhipSession *self);
 /* at any time: also %TRUE after it has closed */
 gboolean whip_session_was_connected (WhipSession *self);

@@ -284,6 +284,10 @@ test_publish (Fixture *f, gconstpointer unused)
     g_assert_cmpstr (json_object_get_string_member (
                          json_array_get_object_element (array, 0), "state"),
                      ==, "connected");
+    /* whoever reads the state (or the log) must not be able to end it */
+    g_assert_cmpuint (strlen (json_object_get_string_member (
+                          json_array_get_object_element (array, 0), "session")),
+                      ==, 8);
   }
 
   /* W16, W17 */
