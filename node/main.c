@@ -190,6 +190,7 @@ build_workers (Program *self)
   guint port = (guint)base_settings_get_int (parts->settings, "rtc-port");
   g_autoptr (GError) error = NULL;
 
+  GST_INFO ("SRTP: AES-GCM by %s", rtc_srtp_out_get_sealer_name ());
   for (guint i = 0; i < parts->options->n_workers; i++)
     {
       RtcWorker *worker = rtc_worker_new (

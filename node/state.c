@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/http.h"
 #include "node/process.h"
+#include "rtc/srtp.h"
 
 static const char *const surface_names[BASE_AUTH_N_SURFACES] = {
   [BASE_AUTH_PUBLISH] = "publish",
@@ -64,6 +65,8 @@ add_node (JsonBuilder *json, const NodeParts *parts)
                                         / BASE_US_PER_S);
   json_builder_set_member_name (json, "ready");
   json_builder_add_boolean_value (json, parts->is_ready);
+  json_builder_set_member_name (json, "srtp_sealer");
+  json_builder_add_string_value (json, rtc_srtp_out_get_sealer_name ());
   json_builder_set_member_name (json, "open_fds");
   json_builder_add_int_value (json, node_process_count_fds ());
 }

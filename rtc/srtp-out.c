@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RtcSrtpOut: sealing of outgoing RTP with OpenSSL. Key schedules are made
- * once; a packet only sets the nonce (RFC 3711 4.1.1, RFC 7714 8.1).
+ * RtcSrtpOut: sealing of outgoing RTP with OpenSSL, or ipsec-mb (srtp-mb). Key
+ * schedules are made once; a packet only sets the nonce (RFC 3711 4.1.1,
+ * RFC 7714 8.1).
  */
 #include "rtc/srtp-private.h"
 
@@ -10,6 +11,8 @@
 #include <openssl/params.h>
 #include <string.h>
 
+#include "rtc/srtp-mb.h"
+
 #define CM_TAG_BYTES 10
 #define GCM_TAG_BYTES 16
 
@@ -17,7 +20,8 @@ struct _RtcSrtpOut
 {
   RtcSrtpProfile profile;
   guint8 salt[14];        /* session salt; GCM uses 12 of it */
-  EVP_CIPHER_CTX *cipher; /* owned */
+  RtcSrtpMb *mb;          /* owned, nullable; GCM only, then without cipher */
+  EVP_CIPHER_CTX *cipher; /* owned, nullable */
   EVP_MAC_CTX *mac;       /* owned; CM only */
 };
 
@@ -67,14 +71,20 @@ make_mac (const guint8 *auth)
 }
 
 RtcSrtpOut *
-rtc_srtp_out_new_session (RtcSrtpProfile profile, const guint8 *key,
-                          const guint8 *salt, const guint8 *auth)
+rtc_srtp_out_new_session (RtcSrtpSealer sealer, RtcSrtpProfile profile,
+                          const guint8 *key, const guint8 *salt,
+                          const guint8 *auth)
 {
   RtcSrtpOut *self = g_new0 (RtcSrtpOut, 1);
   gboolean is_gcm = profile == RTC_SRTP_AEAD_AES_128_GCM;
 
   self->profile = profile;
   memcpy (self->salt, salt, is_gcm ? 12 : 14);
+  if (is_gcm && sealer == RTC_SRTP_SEALER_IPSEC_MB)
+    {
+      self->mb = rtc_srtp_mb_new (key);
+      return self;
+    }
   self->cipher = EVP_CIPHER_CTX_new ();
   if (EVP_EncryptInit_ex (self->cipher,
                           is_gcm ? EVP_aes_128_gcm () : EVP_aes_128_ctr (),
@@ -87,7 +97,8 @@ rtc_srtp_out_new_session (RtcSrtpProfile profile, const guint8 *key,
 }
 
 RtcSrtpOut *
-rtc_srtp_out_new (RtcSrtpProfile profile, const RtcSrtpKey *key)
+rtc_srtp_out_new_with (RtcSrtpSealer sealer, RtcSrtpProfile profile,
+                       const RtcSrtpKey *key)
 {
   RtcSrtpOut *self;
   RtcSrtpKey k = normalised_key (profile, key);
@@ -98,7 +109,7 @@ rtc_srtp_out_new (RtcSrtpProfile profile, const RtcSrtpKey *key)
       || !rtc_srtp_kdf (&k, RTC_SRTP_LABEL_SALT, salt, sizeof salt)
       || !rtc_srtp_kdf (&k, RTC_SRTP_LABEL_AUTH, auth, sizeof auth))
     g_error ("rtc: OpenSSL has no AES-128");
-  self = rtc_srtp_out_new_session (profile, session, salt, auth);
+  self = rtc_srtp_out_new_session (sealer, profile, session, salt, auth);
   OPENSSL_cleanse (session, sizeof session);
   OPENSSL_cleanse (salt, sizeof salt);
   OPENSSL_cleanse (auth, sizeof auth);
@@ -106,9 +117,27 @@ rtc_srtp_out_new (RtcSrtpProfile profile, const RtcSrtpKey *key)
   return self;
 }
 
+RtcSrtpOut *
+rtc_srtp_out_new (RtcSrtpProfile profile, const RtcSrtpKey *key)
+{
+  return rtc_srtp_out_new_with (rtc_srtp_mb_get_name () != NULL
+                                    ? RTC_SRTP_SEALER_IPSEC_MB
+                                    : RTC_SRTP_SEALER_OPENSSL,
+                                profile, key);
+}
+
+const char *
+rtc_srtp_out_get_sealer_name (void)
+{
+  const char *name = rtc_srtp_mb_get_name ();
+
+  return name != NULL ? name : "OpenSSL";
+}
+
 void
 rtc_srtp_out_free (RtcSrtpOut *self)
 {
+  g_clear_pointer (&self->mb, rtc_srtp_mb_free);
   EVP_CIPHER_CTX_free (self->cipher);
   EVP_MAC_CTX_free (self->mac);
   OPENSSL_cleanse (self->salt, sizeof self->salt);
@@ -170,6 +199,10 @@ seal_gcm (RtcSrtpOut *self, guint8 *dst, gsize header_len, const guint8 *prefix,
   int n = 0;
 
   make_iv (self, dst, roc, iv, 2, 12);
+  if (self->mb != NULL)
+    return rtc_srtp_mb_seal (self->mb, iv, dst, header_len, prefix, prefix_len,
+                             payload, payload_len)
+           + GCM_TAG_BYTES;
   if (G_UNLIKELY (
           EVP_EncryptInit_ex (self->cipher, NULL, NULL, NULL, iv) != 1
           || EVP_EncryptUpdate (self->cipher, NULL, &n, dst, (int)header_len)

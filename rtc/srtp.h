@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rtc/srtp: SRTP keys and crypto (RFC 3711, 5764, 7714).
- * RtcSrtpOut seals outgoing RTP with OpenSSL's EVP and kept key schedules
- * (the fan-out path: payload goes from the ring straight into the send
- * buffer). RtcSrtp wraps libsrtp2 for what is few: incoming RTP, RTCP both
+ * RtcSrtpOut seals outgoing RTP with kept key schedules: GCM with ipsec-mb where
+ * that is there, all else with OpenSSL's EVP (the fan-out path: payload goes
+ * from the ring straight into the send buffer). RtcSrtp wraps libsrtp2 for what is few: incoming RTP, RTCP both
  * ways. Profiles: AEAD_AES_128_GCM first, AES128_CM_HMAC_SHA1_80 second.
  * Owner:  a transport. Thread: media. No allocation after new().
  */
@@ -38,6 +38,9 @@ gsize rtc_srtp_out_seal (RtcSrtpOut *self, guint8 *dst, gsize header_len,
                          const guint8 *payload, gsize payload_len,
                          guint32 roc);
 guint rtc_srtp_out_get_trailer (const RtcSrtpOut *self); /* 16 or 10 */
+/* any thread; its first call is slow (some ms).
+ * Returns: (transfer none): the library that does GCM in this process */
+const char *rtc_srtp_out_get_sealer_name (void);
 
 typedef enum {
   RTC_SRTP_OK,

@@ -179,6 +179,7 @@ def test_debug_state(live):
     text = live.request("/debug/state").text
     state = json.loads(text)
     assert len(state["workers"]) == 2
+    assert state["srtp_sealer"].startswith(("OpenSSL", "ipsec-mb"))
     for kind in ("publishers", "viewers"):  # half-open ones may be there too
         connected = [s for s in state[kind] if s["state"] == "connected"]
         assert len(connected) == 1, state[kind]
