@@ -203,11 +203,12 @@ build_workers (Program *self)
 
           if (is_port)
             g_prefix_error (&error, "cannot open media port %u: ", port + i);
+          fail (is_port ? EX_UNAVAILABLE : EX_OSERR, error);
           if (is_port)
             fputs ("media-tree: choose other ports with --rtc-port (UDP and "
                    "TCP; one for each of --workers)\n",
                    stderr);
-          return fail (is_port ? EX_UNAVAILABLE : EX_OSERR, error);
+          return is_port ? EX_UNAVAILABLE : EX_OSERR;
         }
       parts->workers[parts->n_workers++] = worker;
     }
