@@ -1,21 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RtcSrtp: incoming RTP and RTCP both ways, by libsrtp2. */
+/* RtcSrtp: incoming RTP by libsrtp2, RTCP both ways by RtcSrtcp. */
 #include "rtc/srtp.h"
 
 #include <openssl/crypto.h>
 #include <srtp2/srtp.h>
 #include <string.h>
 
+#include "rtc/srtp-private.h"
+
 #define WINDOW_PACKETS 1024
 #define MIN_RTP_BYTES 12
 #define MIN_RTCP_BYTES 8
+#define RTCP_WINDOW_PACKETS 64
+
+typedef struct
+{
+  guint32 ssrc, highest; /* highest: index */
+  guint64 seen;          /* bit n: highest - n */
+} RtcpWindow;
 
 struct _RtcSrtp
 {
-  srtp_t in;                         /* owned */
-  srtp_t out;                        /* owned; RTCP only */
+  RtcSrtpProfile profile;
+  RtcSrtpKey inbound; /* until in is made */
+  srtp_t in; /* owned, nullable: a viewer sends no RTP and needs none */
   guint32 ssrcs[RTC_SRTP_MAX_SSRCS]; /* that passed authentication */
   guint n_ssrcs;
+  RtcSrtcp rtcp_in, rtcp_out;
+  guint32 rtcp_index; /* of the next packet; SSRCs share it */
+  RtcpWindow windows[RTC_SRTP_MAX_SSRCS]; /* that passed authentication */
+  guint n_windows;
 };
 
 static void
@@ -32,30 +46,29 @@ init_library (void)
     }
 }
 
-static srtp_t
-make_session (RtcSrtpProfile profile, const RtcSrtpKey *key,
-              srtp_ssrc_type_t type)
+static void
+make_session (RtcSrtp *self)
 {
   guint8 buf[30];
   srtp_policy_t policy;
-  srtp_t session = NULL;
-  srtp_profile_t p = profile == RTC_SRTP_AEAD_AES_128_GCM
+  srtp_profile_t p = self->profile == RTC_SRTP_AEAD_AES_128_GCM
                          ? srtp_profile_aead_aes_128_gcm
                          : srtp_profile_aes128_cm_sha1_80;
 
+  init_library ();
   memset (&policy, 0, sizeof policy);
-  memcpy (buf, key->key, 16);
-  memcpy (buf + 16, key->salt, 14);
+  memcpy (buf, self->inbound.key, 16);
+  memcpy (buf + 16, self->inbound.salt, 14);
   srtp_crypto_policy_set_from_profile_for_rtp (&policy.rtp, p);
   srtp_crypto_policy_set_from_profile_for_rtcp (&policy.rtcp, p);
-  policy.ssrc.type = type;
+  policy.ssrc.type = ssrc_any_inbound;
   policy.key = buf;
   policy.window_size = WINDOW_PACKETS;
   policy.allow_repeat_tx = 0;
-  if (srtp_create (&session, &policy) != srtp_err_status_ok)
-    session = NULL;
+  if (srtp_create (&self->in, &policy) != srtp_err_status_ok)
+    g_error ("rtc: libsrtp2 refuses its own profile");
   OPENSSL_cleanse (buf, sizeof buf);
-  return session;
+  OPENSSL_cleanse (&self->inbound, sizeof self->inbound);
 }
 
 RtcSrtp *
@@ -65,22 +78,24 @@ rtc_srtp_new (RtcSrtpProfile profile, const RtcSrtpKey *inbound,
   RtcSrtp *self;
 
   g_return_val_if_fail (profile != RTC_SRTP_NONE, NULL);
-  init_library ();
   self = g_new0 (RtcSrtp, 1);
-  self->in = make_session (profile, inbound, ssrc_any_inbound);
-  self->out = make_session (profile, outbound, ssrc_any_outbound);
-  if (self->in == NULL || self->out == NULL)
-    g_error ("rtc: libsrtp2 refuses its own profile");
+  self->profile = profile;
+  self->inbound = *inbound;
+  rtc_srtcp_init (&self->rtcp_in, profile, inbound);
+  rtc_srtcp_init (&self->rtcp_out, profile, outbound);
   return self;
 }
 
 void
 rtc_srtp_free (RtcSrtp *self)
 {
-  srtp_dealloc (self->in);
-  srtp_dealloc (self->out);
+  if (self->in != NULL)
+    srtp_dealloc (self->in);
+  OPENSSL_cleanse (self, sizeof *self);
   g_free (self);
 }
+
+/* --- RTP ----------------------------------------------------------------- */
 
 static gboolean
 is_known (const RtcSrtp *self, guint32 ssrc)
@@ -104,23 +119,23 @@ result_from_status (srtp_err_status_t status)
   return RTC_SRTP_MALFORMED;
 }
 
-static RtcSrtpResult
-open_packet (RtcSrtp *self, guint8 *data, gsize *len, gsize min_len,
-             guint ssrc_at,
-             srtp_err_status_t (*unprotect) (srtp_t, void *, int *))
+RtcSrtpResult
+rtc_srtp_open_rtp (RtcSrtp *self, guint8 *data, gsize *len)
 {
   guint32 ssrc;
   gboolean known;
   int n = (int)*len;
   RtcSrtpResult result;
 
-  if (*len < min_len || *len > G_MAXINT16)
+  if (*len < MIN_RTP_BYTES || *len > G_MAXINT16)
     return RTC_SRTP_MALFORMED;
-  memcpy (&ssrc, data + ssrc_at, 4);
+  memcpy (&ssrc, data + 8, 4);
   known = is_known (self, ssrc);
   if (!known && self->n_ssrcs == RTC_SRTP_MAX_SSRCS)
     return RTC_SRTP_LIMIT;
-  result = result_from_status (unprotect (self->in, data, &n));
+  if (self->in == NULL)
+    make_session (self);
+  result = result_from_status (srtp_unprotect (self->in, data, &n));
   if (result != RTC_SRTP_OK)
     return result;
   if (!known)
@@ -129,28 +144,73 @@ open_packet (RtcSrtp *self, guint8 *data, gsize *len, gsize min_len,
   return RTC_SRTP_OK;
 }
 
-RtcSrtpResult
-rtc_srtp_open_rtp (RtcSrtp *self, guint8 *data, gsize *len)
+/* --- RTCP ---------------------------------------------------------------- */
+
+static RtcpWindow *
+find_window (RtcSrtp *self, guint32 ssrc)
 {
-  return open_packet (self, data, len, MIN_RTP_BYTES, 8, srtp_unprotect);
+  for (guint i = 0; i < self->n_windows; i++)
+    if (self->windows[i].ssrc == ssrc)
+      return &self->windows[i];
+  return NULL;
+}
+
+static gboolean
+is_replay (const RtcpWindow *window, guint32 index)
+{
+  if (index > window->highest)
+    return FALSE;
+  return window->highest - index >= RTCP_WINDOW_PACKETS
+         || (window->seen >> (window->highest - index) & 1);
+}
+
+static void
+mark_seen (RtcpWindow *window, guint32 index)
+{
+  if (index > window->highest)
+    {
+      guint32 by = index - window->highest;
+
+      window->seen = by < RTCP_WINDOW_PACKETS ? window->seen << by : 0;
+      window->highest = index;
+    }
+  window->seen |= G_GUINT64_CONSTANT (1) << (window->highest - index);
 }
 
 RtcSrtpResult
 rtc_srtp_open_rtcp (RtcSrtp *self, guint8 *data, gsize *len)
 {
-  return open_packet (self, data, len, MIN_RTCP_BYTES, 4, srtp_unprotect_rtcp);
+  guint32 ssrc, index;
+  RtcpWindow *window;
+
+  if (*len > G_MAXINT16
+      || !rtc_srtcp_read_index (&self->rtcp_in, data, *len, &index))
+    return RTC_SRTP_MALFORMED;
+  memcpy (&ssrc, data + 4, 4);
+  window = find_window (self, ssrc);
+  if (window == NULL && self->n_windows == RTC_SRTP_MAX_SSRCS)
+    return RTC_SRTP_LIMIT;
+  if (window != NULL && is_replay (window, index))
+    return RTC_SRTP_REPLAY;
+  if (!rtc_srtcp_open (&self->rtcp_in, data, len, index))
+    return RTC_SRTP_BAD_AUTH;
+  if (window == NULL)
+    {
+      window = &self->windows[self->n_windows++];
+      window->ssrc = ssrc;
+      window->highest = index;
+    }
+  mark_seen (window, index);
+  return RTC_SRTP_OK;
 }
 
 RtcSrtpResult
 rtc_srtp_seal_rtcp (RtcSrtp *self, guint8 *data, gsize *len)
 {
-  int n = (int)*len;
-  RtcSrtpResult result;
-
   if (*len < MIN_RTCP_BYTES || *len > G_MAXINT16)
     return RTC_SRTP_MALFORMED;
-  result = result_from_status (srtp_protect_rtcp (self->out, data, &n));
-  if (result == RTC_SRTP_OK)
-    *len = (gsize)n;
-  return result;
+  if (self->rtcp_index > RTC_SRTCP_MAX_INDEX)
+    return RTC_SRTP_LIMIT; /* RFC 3711 9.2: the key is used up */
+  *len = rtc_srtcp_seal (&self->rtcp_out, data, *len, self->rtcp_index++);
+  return RTC_SRTP_OK;
 }

@@ -3,9 +3,11 @@
  * rtc/srtp: SRTP keys and crypto (RFC 3711, 5764, 7714).
  * RtcSrtpOut seals outgoing RTP with kept key schedules: GCM with ipsec-mb where
  * that is there, all else with OpenSSL's EVP (the fan-out path: payload goes
- * from the ring straight into the send buffer). RtcSrtp wraps libsrtp2 for what is few: incoming RTP, RTCP both
- * ways. Profiles: AEAD_AES_128_GCM first, AES128_CM_HMAC_SHA1_80 second.
- * Owner:  a transport. Thread: media. No allocation after new().
+ * from the ring straight into the send buffer). RtcSrtp is for what is few:
+ * incoming RTP by libsrtp2, whose session (17 KB) is made when the first packet
+ * comes; RTCP both ways by OpenSSL.
+ * Profiles: AEAD_AES_128_GCM first, AES128_CM_HMAC_SHA1_80 second.
+ * Owner:  a transport. Thread: media.
  */
 #pragma once
 
@@ -56,7 +58,7 @@ typedef struct _RtcSrtp RtcSrtp;
 RtcSrtp *rtc_srtp_new (RtcSrtpProfile profile, const RtcSrtpKey *inbound,
                        const RtcSrtpKey *outbound);
 void rtc_srtp_free (RtcSrtp *self);
-/* in place; *@len shrinks. RTP of a retransmission with the same seq is a
+/* in place; *@len shrinks, or the bytes are lost. RTP of a retransmission with the same seq is a
  * REPLAY, which is an expected outcome. */
 RtcSrtpResult rtc_srtp_open_rtp (RtcSrtp *self, guint8 *data, gsize *len);
 RtcSrtpResult rtc_srtp_open_rtcp (RtcSrtp *self, guint8 *data, gsize *len);

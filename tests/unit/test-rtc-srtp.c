@@ -117,7 +117,8 @@ test_gcm (gconstpointer data)
 }
 
 static srtp_t
-make_sender (RtcSrtpProfile profile, const RtcSrtpKey *key)
+make_session (RtcSrtpProfile profile, const RtcSrtpKey *key,
+              srtp_ssrc_type_t type)
 {
   guint8 buf[30];
   srtp_policy_t policy;
@@ -131,7 +132,7 @@ make_sender (RtcSrtpProfile profile, const RtcSrtpKey *key)
   memcpy (buf + 16, key->salt, 14);
   srtp_crypto_policy_set_from_profile_for_rtp (&policy.rtp, p);
   srtp_crypto_policy_set_from_profile_for_rtcp (&policy.rtcp, p);
-  policy.ssrc.type = ssrc_any_outbound;
+  policy.ssrc.type = type;
   policy.key = buf;
   policy.window_size = 1024;
   g_assert_cmpint (srtp_create (&session, &policy), ==, srtp_err_status_ok);
@@ -176,7 +177,7 @@ test_differential (gconstpointer data)
   make_key (&key, 7);
   in = rtc_srtp_new (profile, &key, &key);
   out = rtc_srtp_out_new_with (c->sealer, profile, &key);
-  sender = make_sender (profile, &key);
+  sender = make_session (profile, &key, ssrc_any_outbound);
   for (guint i = 0; i < 1500; i++)
     {
       gsize payload = 4 + (i * 37) % 1300;
@@ -371,6 +372,137 @@ test_rtcp (gconstpointer data)
   g_assert_cmpint (rtc_srtp_open_rtcp (right, p, &len), ==, RTC_SRTP_MALFORMED);
 }
 
+/* What we seal libsrtp2 opens, and the other way; no length is special. */
+static void
+test_rtcp_differential (gconstpointer data)
+{
+  RtcSrtpProfile profile = (RtcSrtpProfile)GPOINTER_TO_INT (data);
+  RtcSrtpKey key;
+  g_autoptr (RtcSrtp) ours = NULL;
+  srtp_t sender, receiver;
+
+  make_key (&key, 3);
+  ours = rtc_srtp_new (profile, &key, &key);
+  sender = make_session (profile, &key, ssrc_any_outbound);
+  receiver = make_session (profile, &key, ssrc_any_inbound);
+  for (guint i = 0; i < 300; i++)
+    {
+      gsize plain_len = 8 + 4 * (i % 60), len = plain_len;
+      guint8 plain[300], p[340];
+      int n = (int)len;
+
+      for (gsize k = 0; k < len; k++)
+        plain[k] = (guint8)(k * i + 1);
+      memcpy (plain, "\x80\xc9\0\1\0\0\0", 7);
+      plain[7] = (guint8)(i % 3);
+      memcpy (p, plain, len);
+      g_assert_cmpint (srtp_protect_rtcp (sender, p, &n), ==,
+                       srtp_err_status_ok);
+      len = (gsize)n;
+      g_assert_cmpint (rtc_srtp_open_rtcp (ours, p, &len), ==, RTC_SRTP_OK);
+      g_assert_cmpmem (p, len, plain, plain_len);
+      g_assert_cmpint (rtc_srtp_seal_rtcp (ours, p, &len), ==, RTC_SRTP_OK);
+      n = (int)len;
+      g_assert_cmpint (srtp_unprotect_rtcp (receiver, p, &n), ==,
+                       srtp_err_status_ok);
+      g_assert_cmpmem (p, n, plain, plain_len);
+    }
+  srtp_dealloc (sender);
+  srtp_dealloc (receiver);
+}
+
+static void
+test_rtcp_refused (gconstpointer data)
+{
+  RtcSrtpProfile profile = (RtcSrtpProfile)GPOINTER_TO_INT (data);
+  RtcSrtpKey key;
+  g_autoptr (RtcSrtp) left = NULL;
+  g_autoptr (RtcSrtp) right = NULL;
+  guint8 sealed[64] = "\x80\xc9\0\2\0\0\0\1abc", p[64];
+  gsize n = 12, len;
+
+  make_key (&key, 4);
+  left = rtc_srtp_new (profile, &key, &key);
+  right = rtc_srtp_new (profile, &key, &key);
+  g_assert_cmpint (rtc_srtp_seal_rtcp (left, sealed, &n), ==, RTC_SRTP_OK);
+  for (gsize bit = 0; bit < 8 * n; bit++)
+    {
+      memcpy (p, sealed, n);
+      p[bit / 8] ^= (guint8)(1 << bit % 8);
+      len = n;
+      g_assert_cmpint (rtc_srtp_open_rtcp (right, p, &len), !=, RTC_SRTP_OK);
+      g_assert_cmpuint (len, ==, n);
+    }
+  for (len = 0; len < n; len++)
+    {
+      gsize l = len;
+
+      memcpy (p, sealed, n);
+      g_assert_cmpint (rtc_srtp_open_rtcp (right, p, &l), !=, RTC_SRTP_OK);
+    }
+  len = n;
+  memcpy (p, sealed, n);
+  g_assert_cmpint (rtc_srtp_open_rtcp (right, p, &len), ==, RTC_SRTP_OK);
+  len = n;
+  memcpy (p, sealed, n);
+  g_assert_cmpint (rtc_srtp_open_rtcp (right, p, &len), ==, RTC_SRTP_REPLAY);
+}
+
+/* Reordered within 64: taken once. Older: refused. */
+static void
+test_rtcp_window (void)
+{
+  RtcSrtpKey key;
+  g_autoptr (RtcSrtp) left = NULL;
+  g_autoptr (RtcSrtp) right = NULL;
+  guint8 sealed[130][64];
+  gsize n = 0;
+
+  make_key (&key, 5);
+  left = rtc_srtp_new (RTC_SRTP_AEAD_AES_128_GCM, &key, &key);
+  right = rtc_srtp_new (RTC_SRTP_AEAD_AES_128_GCM, &key, &key);
+  for (guint i = 0; i < 130; i++)
+    {
+      memcpy (sealed[i], "\x80\xc9\0\1\0\0\0\1", 8);
+      n = 8;
+      g_assert_cmpint (rtc_srtp_seal_rtcp (left, sealed[i], &n), ==,
+                       RTC_SRTP_OK);
+    }
+  for (guint turn = 0; turn < 2; turn++)
+    for (guint i = 0; i < 130; i++)
+      {
+        /* 64..1, then 129..65, then 0 */
+        guint at = i < 64 ? 64 - i : i < 129 ? 193 - i : 0;
+        guint8 p[64];
+        gsize len = n;
+
+        memcpy (p, sealed[at], n);
+        g_assert_cmpint (rtc_srtp_open_rtcp (right, p, &len), ==,
+                         turn > 0 || at == 0 || at == 65 ? RTC_SRTP_REPLAY
+                                                         : RTC_SRTP_OK);
+      }
+}
+
+static void
+test_rtcp_limit (void)
+{
+  RtcSrtpKey key;
+  g_autoptr (RtcSrtp) srtp = NULL;
+
+  make_key (&key, 12);
+  srtp = rtc_srtp_new (RTC_SRTP_AEAD_AES_128_GCM, &key, &key);
+  for (guint8 i = 0; i <= RTC_SRTP_MAX_SSRCS; i++)
+    {
+      guint8 p[64] = "\x80\xc9\0\1";
+      gsize len = 8;
+
+      p[7] = i;
+      g_assert_cmpint (rtc_srtp_seal_rtcp (srtp, p, &len), ==, RTC_SRTP_OK);
+      g_assert_cmpint (rtc_srtp_open_rtcp (srtp, p, &len), ==,
+                       i < RTC_SRTP_MAX_SSRCS ? RTC_SRTP_OK : RTC_SRTP_LIMIT);
+    }
+}
+
 static void
 add_case (const char *name, const Case *c, GTestDataFunc func)
 {
@@ -400,5 +532,19 @@ main (int argc, char **argv)
   g_test_add_func ("/rtc/srtp/limit", test_limit);
   g_test_add_data_func ("/rtc/srtp/rtcp/gcm", gcm, test_rtcp);
   g_test_add_data_func ("/rtc/srtp/rtcp/cm", cm, test_rtcp);
+  g_test_add_data_func ("/rtc/srtp/rtcp-differential/gcm",
+                        GINT_TO_POINTER (RTC_SRTP_AEAD_AES_128_GCM),
+                        test_rtcp_differential);
+  g_test_add_data_func ("/rtc/srtp/rtcp-differential/cm",
+                        GINT_TO_POINTER (RTC_SRTP_AES128_CM_SHA1_80),
+                        test_rtcp_differential);
+  g_test_add_data_func ("/rtc/srtp/rtcp-refused/gcm",
+                        GINT_TO_POINTER (RTC_SRTP_AEAD_AES_128_GCM),
+                        test_rtcp_refused);
+  g_test_add_data_func ("/rtc/srtp/rtcp-refused/cm",
+                        GINT_TO_POINTER (RTC_SRTP_AES128_CM_SHA1_80),
+                        test_rtcp_refused);
+  g_test_add_func ("/rtc/srtp/rtcp-window", test_rtcp_window);
+  g_test_add_func ("/rtc/srtp/rtcp-limit", test_rtcp_limit);
   return g_test_run ();
 }
