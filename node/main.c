@@ -12,6 +12,7 @@
  * 71 the system refuses; 78 settings are wrong.
  */
 #include <glib-unix.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -21,6 +22,10 @@
 #include "node/log.h"
 #include "node/process.h"
 #include "node/server.h"
+
+/* A handshake's three buffers have 16 KiB and more each, mostly unused. From
+ * mmap() only touched pages count, and all go back when it is over. */
+#define MMAP_THRESHOLD_BYTES (16 * 1024)
 
 typedef struct
 {
@@ -440,6 +445,7 @@ main (int argc, char **argv)
   int code;
 
   g_set_prgname ("media-tree");
+  mallopt (M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES);
   code = read_settings (&self, argv + (argc > 0 ? 1 : 0));
   if (code >= 0)
     return code;
