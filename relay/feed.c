@@ -317,12 +317,6 @@ relay_feed_remove_receiver (RelayFeed *self, RelayReceiver *receiver)
   feed_subscribe (self, FALSE);
 }
 
-guint
-relay_feed_get_n_receivers (RelayFeed *self)
-{
-  return self->receivers->len;
-}
-
 /* --- looking ----------------------------------------------------------- */
 
 guint64
@@ -385,12 +379,6 @@ relay_feed_get_clock (RelayFeed *self, RtcMediaKind kind, gint64 now_us,
       + (guint32)(elapsed_us * (kind == RTC_MEDIA_AUDIO ? 48000 : 90000)
                   / G_USEC_PER_SEC);
   return TRUE;
-}
-
-RelayStream *
-relay_feed_get_stream (RelayFeed *self)
-{
-  return self->stream;
 }
 
 static void

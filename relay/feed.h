@@ -41,7 +41,6 @@ RelayFeed *relay_stream_get_feed (RelayStream *self, RtcWorker *worker);
 /* %FALSE: full. A feed without receivers on a foreign worker is let go. */
 gboolean relay_feed_add_receiver (RelayFeed *self, RelayReceiver *receiver);
 void relay_feed_remove_receiver (RelayFeed *self, RelayReceiver *receiver);
-guint relay_feed_get_n_receivers (RelayFeed *self);
 /* turn on_pace on or off; may be called inside on_packets and on_pace */
 void relay_feed_set_pacing (RelayFeed *self, RelayReceiver *receiver,
                             gboolean is_on);
@@ -65,4 +64,3 @@ gboolean relay_feed_get_clock (RelayFeed *self, RtcMediaKind kind,
                                guint32 *ret_rtp_ts);
 /* merged with others' and sent up at most once a second */
 void relay_feed_request_keyframe (RelayFeed *self);
-RelayStream *relay_feed_get_stream (RelayFeed *self);

@@ -228,15 +228,3 @@ relay_hub_pick_worker (RelayHub *self)
       best = self->workers->pdata[i];
   return best;
 }
-
-guint
-relay_hub_get_n_workers (RelayHub *self)
-{
-  return self->workers->len;
-}
-
-RtcWorker *
-relay_hub_get_worker (RelayHub *self, guint index)
-{
-  return self->workers->pdata[index];
-}

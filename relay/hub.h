@@ -45,6 +45,4 @@ RelayStream *relay_hub_ensure (RelayHub *self, const char *name,
 GPtrArray *relay_hub_list (RelayHub *self);
 /* least loaded worker, for a new viewer */
 RtcWorker *relay_hub_pick_worker (RelayHub *self);
-guint relay_hub_get_n_workers (RelayHub *self);
-RtcWorker *relay_hub_get_worker (RelayHub *self, guint index);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RelayHub, relay_hub_free)

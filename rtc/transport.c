@@ -406,18 +406,6 @@ rtc_transport_get_worker (RtcTransport *self)
   return self->worker;
 }
 
-const char *
-rtc_transport_get_id (RtcTransport *self)
-{
-  return self->id;
-}
-
-gboolean
-rtc_transport_is_connected (RtcTransport *self)
-{
-  return self->srtp != NULL;
-}
-
 const RtcPath *
 rtc_transport_get_path (RtcTransport *self)
 {

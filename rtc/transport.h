@@ -71,8 +71,6 @@ void rtc_transport_restart_ice (RtcTransport *self, const char *local_ufrag,
 
 /* media */
 RtcWorker *rtc_transport_get_worker (RtcTransport *self); /* any thread */
-const char *rtc_transport_get_id (RtcTransport *self);    /* any thread */
-gboolean rtc_transport_is_connected (RtcTransport *self);
 const RtcPath *rtc_transport_get_path (RtcTransport *self);
 RtcSrtpOut *rtc_transport_get_srtp_out (RtcTransport *self); /* NULL until
                                                                connected */

@@ -475,12 +475,6 @@ whip_rtp_input_free (WhipRtpInput *self)
   rtc_worker_post (self->home, disarm, self, input_unref);
 }
 
-const char *
-whip_rtp_input_get_name (WhipRtpInput *self)
-{
-  return self->name;
-}
-
 guint
 whip_rtp_input_get_port (WhipRtpInput *self, RtcMediaKind kind)
 {

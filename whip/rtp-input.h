@@ -65,7 +65,6 @@ WhipRtpInput *whip_rtp_input_new (RelayHub *hub, const WhipRtpConfig *config,
  * are closed, soon */
 void whip_rtp_input_free (WhipRtpInput *self);
 
-const char *whip_rtp_input_get_name (WhipRtpInput *self);
 guint whip_rtp_input_get_port (WhipRtpInput *self, RtcMediaKind kind);
 /* any thread, until free: a relaxed copy */
 void whip_rtp_input_get_stats (WhipRtpInput *self, WhipRtpInputStats *ret);
