@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ClusterStore: where nodes meet. One interface, two implementations: memory
+ * (one process; the default) and Redis (redis://, rediss://, sentinel://).
+ * Every call is asynchronous and never blocks; its callback is run once, on
+ * main, from the main loop (never from within the call), with an error when
+ * the store could not be asked or answered nonsense. Freeing the store drops
+ * what is under way without running callbacks.
+ *   Writes that several nodes may make at once are atomic in the store: Redis
+ * Functions (library "mtctl"), EVAL where the server lacks them.
+ * Owner:  ClusterMember. Thread: main.
+ */
+#pragma once
+
+#include "cluster/types.h"
+
+typedef struct _ClusterStore ClusterStore;
+
+typedef enum {
+  CLUSTER_ERROR_URL,      /* --redis-url is not understood: message says why */
+  CLUSTER_ERROR_AWAY,     /* not connected, or the connection broke */
+  CLUSTER_ERROR_TIMEOUT,  /* no reply in 2 s; the connection is given up */
+  CLUSTER_ERROR_PROTOCOL, /* the reply is not what the protocol says */
+  CLUSTER_ERROR_REPLY,    /* the server's own error, in the message */
+  CLUSTER_ERROR_TAKEN,    /* another living boot has this node id */
+  CLUSTER_ERROR_LOOP,     /* the parent hangs below the node, or rank */
+  CLUSTER_ERROR_FULL,     /* the parent has its maximum of children */
+  CLUSTER_ERROR_DEAD,     /* the parent has no heartbeat */
+  CLUSTER_ERROR_CONFLICT, /* the stream's epoch is another's already */
+} ClusterError;
+#define CLUSTER_ERROR (cluster_error_quark ())
+GQuark cluster_error_quark (void);
+
+typedef enum {
+  CLUSTER_STORE_AWAY,
+  CLUSTER_STORE_CONNECTED,
+} ClusterStoreState;
+
+typedef enum {
+  CLUSTER_HINT_STATE,    /* state changed; after CONNECTED re-read all */
+  CLUSTER_HINT_TOPOLOGY, /* topology:{node} of ours was published */
+  CLUSTER_HINT_STREAMS,  /* a stream of the tree began, ended or moved */
+} ClusterHint;
+typedef void (*ClusterHintFunc) (ClusterHint hint, gpointer data);
+
+typedef void (*ClusterDoneFunc) (const GError *error, gpointer data);
+/* @peers: (element-type ClusterPeer) (nullable): borrowed */
+typedef void (*ClusterPeersFunc) (GPtrArray *peers, const GError *error,
+                                  gpointer data);
+/* @streams: (element-type ClusterStream) (nullable): borrowed */
+typedef void (*ClusterStreamsFunc) (GPtrArray *streams, const GError *error,
+                                    gpointer data);
+/* @current: (nullable): what the store holds now, on CONFLICT too */
+typedef void (*ClusterClaimFunc) (const ClusterStream *current,
+                                  const GError *error, gpointer data);
+
+ClusterStore *cluster_store_new_memory (const char *tree_id);
+/* @url: see DESIGN.md; @prefix: (nullable): before every key and channel.
+ * Connecting goes on in the background for ever, 100 ms to 5 s apart with
+ * jitter. Returns: NULL with CLUSTER_ERROR_URL only */
+ClusterStore *cluster_store_new_redis (const char *url, const char *prefix,
+                                       const char *tree_id, GError **error);
+void cluster_store_free (ClusterStore *self);
+void cluster_store_set_hint_func (ClusterStore *self, ClusterHintFunc func,
+                                  gpointer data);
+ClusterStoreState cluster_store_get_state (ClusterStore *self);
+/* "redis 127.0.0.1:6379", "memory": for logs and /debug/state */
+char *cluster_store_describe (ClusterStore *self); /* (transfer full) */
+
+/* heartbeat: writes hb: and, when it is missing, node:; nodes:{tree}:egress,
+ * trees:active. TAKEN when another boot lives under the id. */
+void cluster_store_beat (ClusterStore *self, const ClusterNode *node,
+                         const ClusterLoad *load, ClusterDoneFunc func,
+                         gpointer data);
+/* removes all that the node wrote, its streams' too when it is their origin */
+void cluster_store_leave (ClusterStore *self, const ClusterNode *node,
+                          ClusterDoneFunc func, gpointer data);
+/* place: sets parent, backup, rank, children atomically; LOOP, FULL, DEAD.
+ * Publishes topology:{node} to the node and to both parents. Idempotent: a
+ * node repeats it when the store came back empty.
+ * @max_children: primary children of one parent */
+void cluster_store_place (ClusterStore *self, const char *node_id,
+                          const ClusterPlace *place, guint max_children,
+                          ClusterDoneFunc func, gpointer data);
+/* every node of the tree that beats, with load and place */
+void cluster_store_read_peers (ClusterStore *self, ClusterPeersFunc func,
+                               gpointer data);
+void cluster_store_read_streams (ClusterStore *self, ClusterStreamsFunc func,
+                                 gpointer data);
+/* claim: writes @stream when its epoch is above the store's, or equal with
+ * the same publication (a refresh); else CONFLICT with the current one */
+void cluster_store_claim_stream (ClusterStore *self,
+                                 const ClusterStream *stream,
+                                 ClusterClaimFunc func, gpointer data);
+/* ends it when the publication is still @publication; its epoch and numbers
+ * stay for an hour, so that the next publication goes on from them */
+void cluster_store_end_stream (ClusterStore *self, const char *name,
+                               const char *publication, ClusterDoneFunc func,
+                               gpointer data);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClusterStore, cluster_store_free)

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cluster/types: what nodes tell each other through the store: who they are,
+ * how loaded they are, where they hang in the tree, which streams there are.
+ * Plain values; strings are owned, NULL where unset. What comes from the store
+ * is checked before it becomes one of these (names, lengths, numbers): the
+ * store's bytes are not trusted.
+ * Thread: main.
+ */
+#pragma once
+
+#include <glib.h>
+
+#define CLUSTER_NAME_MAX_CHARS 64 /* node, tree and stream names */
+#define CLUSTER_MAX_NODES 4096
+#define CLUSTER_MAX_STREAMS 1024
+#define CLUSTER_MAX_CANDIDATES 8
+#define CLUSTER_ID_CHARS 32 /* boot and publication ids: 128 bits in hex */
+
+typedef enum {
+  CLUSTER_ROLE_INJECTION = 1 << 0,
+  CLUSTER_ROLE_RELAY = 1 << 1,
+  CLUSTER_ROLE_EGRESS = 1 << 2,
+  CLUSTER_ROLE_METRICS = 1 << 3,
+} ClusterRoles;
+
+/* node:{id}: written at start and when it is missing */
+typedef struct {
+  char *node_id, *boot_id, *tree_id;
+  ClusterRoles roles;
+  char *host;         /* which machine: two parents shall differ in it */
+  char *url;          /* what 307 and pages point to */
+  char *link_address; /* "ip:port" or "[ip6]:port" of --relay-port */
+  gint64 started_wall_us;
+} ClusterNode;
+
+/* hb:{id}: each second, gone after 3 s */
+typedef struct {
+  guint n_viewers, max_viewers;   /* slots; 0 = takes none */
+  guint n_publishers, max_publishers;
+  guint n_streams;                /* carried now */
+  guint n_ports, max_ports;       /* of the RTP pool */
+  guint64 tx_bps, rx_bps, max_tx_bps; /* max 0 = no limit */
+  double cpu_ratio;               /* of all processors, 0 to 1 */
+  guint64 rss_bytes;
+  guint64 n_joins, n_refused, n_leaves; /* since start */
+  gboolean is_draining;
+} ClusterLoad;
+
+/* parent:{id}, backup:{id}, rank:{id} */
+typedef struct {
+  char *parent, *backup; /* node ids, nullable */
+  guint rank;            /* injection 1; every parent's is smaller */
+} ClusterPlace;
+
+/* One node as the others see it. */
+typedef struct {
+  ClusterNode node;
+  ClusterLoad load;
+  ClusterPlace place;
+  guint n_children; /* primary ones */
+  gboolean is_alive; /* its heartbeat is there */
+} ClusterPeer;
+
+/* stream:{tree}:{name} */
+typedef struct {
+  char *name;
+  char *publication; /* 128 random bits, hex */
+  guint64 epoch;     /* grows with each publication; compare-and-set */
+  char *origin;      /* node id */
+  char *info;        /* codecs, as JSON text; opaque here, <= 2 KiB */
+  guint64 ext_seq[2]; /* last sent, audio and video; 0 = none */
+  guint32 rtp_ts[2];
+  gint64 at_wall_us; /* when these were written */
+} ClusterStream;
+
+void cluster_node_clear (ClusterNode *self);
+void cluster_node_copy (const ClusterNode *from, ClusterNode *to);
+void cluster_place_clear (ClusterPlace *self);
+ClusterPeer *cluster_peer_new (void);
+void cluster_peer_free (ClusterPeer *self);
+ClusterStream *cluster_stream_new (void);
+ClusterStream *cluster_stream_copy (const ClusterStream *self);
+void cluster_stream_free (ClusterStream *self);
+gboolean cluster_name_is_valid (const char *name);
+/* "injection,relay" and back; 0 = not roles */
+char *cluster_roles_to_string (ClusterRoles roles); /* (transfer full) */
+ClusterRoles cluster_roles_from_string (const char *text);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClusterPeer, cluster_peer_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClusterStream, cluster_stream_free)
