@@ -21,7 +21,11 @@ typedef enum {
 typedef void (*RelayHubFunc) (RelayHub *hub, RelayStream *stream,
                               RelayHubEvent event, gpointer data);
 
-typedef enum { RELAY_ERROR_STREAM_LIMIT } RelayError;
+typedef enum {
+  RELAY_ERROR_STREAM_LIMIT,
+  RELAY_ERROR_UNKNOWN, /* no such stream in the tree */
+  RELAY_ERROR_NO_PORT, /* --rtp-port-range is used up */
+} RelayError;
 #define RELAY_ERROR (relay_error_quark ())
 GQuark relay_error_quark (void);
 

@@ -29,6 +29,7 @@ typedef struct {
   guint8 flags;        /* RelayPacketFlags */
   guint8 ext_len;      /* bytes of extension elements before payload:
                           [table id][len][data] each; 0 = none */
+  guint8 publication;  /* which of the stream's, modulo 256 */
 } RelayPacket;
 
 static inline const guint8 *

@@ -101,5 +101,70 @@ void relay_publication_restart_track (RelayPublication *self,
 /* home: %FALSE when another publication has taken over, or it has ended */
 gboolean relay_publication_is_current (RelayPublication *self);
 
+/* --- The tree ---------------------------------------------------------- */
+
+/* What makes a publication one and the same on all nodes. The tree's sequence
+ * number of a packet is the stream's own here plus an offset that holds for
+ * the whole publication: every node may give its viewers numbers that go on
+ * over publications, and all links still carry the same bytes. */
+typedef struct _RelayLinkMedia RelayLinkMedia; /* relay/link-keys.h */
+typedef struct {
+  guint8 id[16];
+  guint64 epoch;
+  RelayLinkMedia *media;            /* (transfer none): a reference is taken */
+  guint64 first[RTC_MEDIA_N_KINDS]; /* tree's number of its first packet, for a
+                                       publication that comes by link; for the
+                                       origin: the least that it may be */
+  guint n_path;                     /* origin first, down to our parent */
+  char path[8][65];
+} RelayTreeInfo;
+
+/* home: the origin: after begin, when main has learnt epoch and numbers; a
+ * link: before begin. May be called again with another path only. */
+void relay_publication_set_tree (RelayPublication *self,
+                                 const RelayTreeInfo *tree);
+/* home: a packet that came by link, with the tree's numbers; flags say
+ * keyframe and parameter sets as the origin marked them. TOO_OLD ones and
+ * those held already are dropped.
+ * Returns: %TRUE when it was new */
+gboolean relay_publication_push_tree (RelayPublication *self,
+                                      RtcMediaKind kind, guint64 tree_seq,
+                                      guint32 rtp_ts, guint8 flags,
+                                      const guint8 *ext, guint ext_len,
+                                      const guint8 *payload, guint payload_len,
+                                      gboolean is_repair, gint64 now_us);
+/* home: is it in the log (or too old to matter)? The link's first question */
+gboolean relay_publication_has_tree (RelayPublication *self,
+                                     RtcMediaKind kind, guint64 tree_seq);
+
+/* home: the current publication's; %FALSE: none, or its numbers are not known
+ * yet. @ret_head: the tree's number of the last packet, per kind; 0 = none */
+gboolean relay_stream_get_tree (RelayStream *self, RelayTreeInfo *ret,
+                                guint64 ret_head[RTC_MEDIA_N_KINDS]);
+/* home: of a record in the home feed: its publication's media and the tree's
+ * number. %FALSE: the publication is too long ago (four are kept) */
+gboolean relay_stream_get_packet_tree (RelayStream *self,
+                                       const RelayPacket *packet,
+                                       RelayLinkMedia **ret_media,
+                                       RtcCodec *ret_codec,
+                                       guint64 *ret_tree_seq);
+/* home: (nullable): the record of the tree's number, of any kept publication */
+const RelayPacket *relay_stream_find_tree (RelayStream *self,
+                                           RtcMediaKind kind,
+                                           guint64 tree_seq);
+/* any thread: receivers on all its feeds: viewers and outlets */
+guint relay_stream_get_n_receivers (RelayStream *self);
+/* main: the current publication came by WHIP or RTP, not by a link */
+gboolean relay_stream_is_origin (RelayStream *self);
+/* main: after LIVE on the origin: 16 random bytes of the publication that
+ * began, and a way to set its tree from main (mail to home) */
+gboolean relay_stream_get_publication_id (RelayStream *self, guint8 ret[16]);
+void relay_stream_post_tree (RelayStream *self, const RelayTreeInfo *tree);
+/* any: last tree numbers and timestamps of the current publication, for the
+ * directory; relaxed copies */
+void relay_stream_get_numbers (RelayStream *self,
+                               guint64 ret_ext_seq[RTC_MEDIA_N_KINDS],
+                               guint32 ret_rtp_ts[RTC_MEDIA_N_KINDS]);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RelayStream, relay_stream_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RelayPublication, relay_publication_unref)
