@@ -15,6 +15,8 @@
 #define CLUSTER_MAX_NODES 4096
 #define CLUSTER_MAX_STREAMS 1024
 #define CLUSTER_MAX_CANDIDATES 8
+#define CLUSTER_MAX_LINKS 10 /* parents a node tells of in its heartbeat */
+#define CLUSTER_MAX_CARRIED 64 /* streams it tells of; n_streams has them all */
 #define CLUSTER_ID_CHARS 32 /* boot and publication ids: 128 bits in hex */
 
 typedef enum {
@@ -34,6 +36,20 @@ typedef struct {
   gint64 started_wall_us;
 } ClusterNode;
 
+/* From whom a node hears now, over the last seconds: what /api/tree and ctl
+ * draw. In the heartbeat: "links":[{"node","active","silent","streams","loss",
+ * "first","rtt_us","jitter_us"}]; more than CLUSTER_MAX_LINKS are cut, one with
+ * a bad name or number is left out. */
+typedef struct {
+  char node[CLUSTER_NAME_MAX_CHARS + 1]; /* the parent */
+  gboolean is_active; /* subscribed there; else a candidate that is known */
+  gboolean is_silent; /* no stream hears it */
+  guint n_streams;    /* taken from it */
+  double loss_ratio;  /* of its packets, before repair; 0 to 1 */
+  double first_ratio; /* its copy came before the other parent's; 0 to 1 */
+  guint32 rtt_us, jitter_us;
+} ClusterLink;
+
 /* hb:{id}: each second, gone after 3 s */
 typedef struct {
   guint n_viewers, max_viewers;   /* slots; 0 = takes none */
@@ -45,6 +61,10 @@ typedef struct {
   guint64 rss_bytes;
   guint64 n_joins, n_refused, n_leaves; /* since start */
   gboolean is_draining;
+  guint n_links, n_carried;
+  ClusterLink links[CLUSTER_MAX_LINKS];
+  /* "carried":["89abcdef",…]: cluster_stream_hash() of streams that are here */
+  guint32 carried[CLUSTER_MAX_CARRIED];
 } ClusterLoad;
 
 /* parent:{id}, backup:{id}, rank:{id} */
@@ -83,6 +103,9 @@ ClusterStream *cluster_stream_new (void);
 ClusterStream *cluster_stream_copy (const ClusterStream *self);
 void cluster_stream_free (ClusterStream *self);
 gboolean cluster_name_is_valid (const char *name);
+/* 32 bits of FNV-1a, the same on every node: for heartbeats, where names would
+ * be long; for showing only, two streams may share one */
+guint32 cluster_stream_hash (const char *name);
 /* "injection,relay" and back; 0 = not roles */
 char *cluster_roles_to_string (ClusterRoles roles); /* (transfer full) */
 ClusterRoles cluster_roles_from_string (const char *text);
