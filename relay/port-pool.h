@@ -12,14 +12,16 @@
 
 typedef struct _RelayPortPool RelayPortPool;
 
-/* metrics: port_pool_utilization_percent, media_tree_port_pool_ports */
+/* @metrics: (nullable): port_pool_utilization_percent,
+ * media_tree_port_pool_ports, media_tree_port_pool_refused_total; not to be
+ * rendered after free */
 RelayPortPool *relay_port_pool_new (guint first, guint last,
                                     BaseMetrics *metrics);
 void relay_port_pool_free (RelayPortPool *self);
 /* Returns: a port; 0 = none left (counted) */
 guint relay_port_pool_take (RelayPortPool *self, gint64 now_us);
 void relay_port_pool_give_back (RelayPortPool *self, guint port);
-/* bind failed: it is somebody else's */
+/* bind failed for one that was taken: it is somebody else's. Given back too */
 void relay_port_pool_mark_taken (RelayPortPool *self, guint port,
                                  gint64 now_us);
 guint relay_port_pool_get_n_used (RelayPortPool *self);

@@ -123,6 +123,23 @@ rtc_input_get_port (RtcInput *self)
   return self->port;
 }
 
+int
+rtc_input_get_fd (RtcInput *self)
+{
+  return self->fd;
+}
+
+gboolean
+rtc_input_send (RtcInput *self, const RtcAddr *to, const guint8 *data,
+                gsize len)
+{
+  socklen_t to_len =
+      to->sa.sa_family == AF_INET ? sizeof to->in : sizeof to->in6;
+
+  return sendto (self->fd, data, len, MSG_DONTWAIT, &to->sa, to_len)
+         == (gssize)len;
+}
+
 void
 rtc_input_get_stats (RtcInput *self, RtcInputStats *ret)
 {

@@ -36,6 +36,12 @@ RtcInput *rtc_input_new (RtcWorker *worker, const RtcAddr *address,
  * be there. */
 void rtc_input_free (RtcInput *self);
 guint rtc_input_get_port (RtcInput *self);
+/* borrowed: to send from the same port, by a batch of its own */
+int rtc_input_get_fd (RtcInput *self);
+/* rtc_input_send: media. One small datagram, now; for what is rare.
+ * Returns: %FALSE when the system did not take it */
+gboolean rtc_input_send (RtcInput *self, const RtcAddr *to, const guint8 *data,
+                         gsize len);
 /* any thread, until free: a relaxed copy */
 void rtc_input_get_stats (RtcInput *self, RtcInputStats *ret);
 
