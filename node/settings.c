@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/rtp-inputs.h"
+#include "node/settings-cluster.h"
 
 #define MAX_PLAYOUT_DELAY_MS 40950 /* 12 bits of 10 ms */
 #define NODE_ID_MAX_CHARS 64
@@ -38,6 +39,24 @@ static const BaseSettingSpec specs[] = {
     "Name of the tree this node belongs to." },
   { "workers", BASE_SETTING_INT, 0, NODE_MAX_WORKERS, "0", NULL, "Node",
     "Media threads, each with an RTC port of its own; 0 = processors." },
+
+  { "redis-url", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Cluster",
+    "Redis where the nodes of a tree meet: redis://[USER:PASSWORD@]HOST[:PORT]"
+    "[/DB], rediss://… (TLS), or sentinel://HOST,HOST,HOST/NAME. Unset: this "
+    "machine alone." },
+  { "redis-prefix", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Cluster",
+    "Put before every key and channel in Redis." },
+  { "cluster-secret", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Cluster",
+    "Secret that all nodes share; 16 characters or more." },
+  { "cluster-address", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Cluster",
+    "IP address by which other nodes reach this one; the first "
+    "public-address when unset, else the host's first." },
+  { "relay-port", BASE_SETTING_INT, 0, 65535, "7100", NULL, "Cluster",
+    "UDP port where other nodes subscribe to streams; 0 = any." },
+  { "rtp-port-range", BASE_SETTING_RANGE, 1, 65535, "10000-10999", NULL,
+    "Cluster", "UDP ports for streams that come from other nodes, one each." },
+  { "max-children", BASE_SETTING_INT, 1, 256, "16", NULL, "Cluster",
+    "Nodes that have this one as their first parent." },
 
   { "http-listen", BASE_SETTING_LIST, 0, 0, "127.0.0.1:7070", NULL, "HTTP",
     "Addresses to serve pages and APIs on: IP:PORT, [IP6]:PORT, or *:PORT." },
@@ -80,6 +99,9 @@ static const BaseSettingSpec specs[] = {
     "Publishers at the same time." },
   { "max-viewers", BASE_SETTING_INT, 1, 500000, "10000", NULL, "Streams",
     "Viewers at the same time." },
+  { "max-bandwidth", BASE_SETTING_RATE, 0, G_GINT64_CONSTANT (1000000000000),
+    "0", NULL, "Streams",
+    "Rate up to which viewers are taken; 0 = no limit but max-viewers." },
   { "join-rate", BASE_SETTING_RATE, 100000, G_GINT64_CONSTANT (10000000000),
     "50 Mbit/s", NULL, "Streams",
     "Rate at which a joining viewer is sent the current group of pictures." },
@@ -139,12 +161,7 @@ read_roles (NodeOptions *self, const char *const *names, GError **error)
         }
       self->roles |= known[i].roles;
     }
-  if (self->roles & (NODE_ROLE_INJECTION | NODE_ROLE_EGRESS))
-    return TRUE;
-  g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
-               "role: this version runs on one machine, where a relay alone "
-               "has nobody to relay for; add injection or egress, or say all");
-  return FALSE;
+  return TRUE;
 }
 
 static gboolean
@@ -410,7 +427,8 @@ node_options_new (BaseSettings *settings, GError **error)
                            error)
       || !check_tls (settings, error) || !check_ports (self, settings, error)
       || !read_rtp_inputs (self, base_settings_get_list (settings, "rtp-input"),
-                           error))
+                           error)
+      || !node_settings_read_cluster (self, settings, error))
     return NULL;
   return g_steal_pointer (&self);
 }

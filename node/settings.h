@@ -25,6 +25,8 @@ typedef struct {
   char *public_url;       /* (nullable): without a slash at its end */
   guint n_workers;
   int playout_delay_min_ms, playout_delay_max_ms; /* -1 = off */
+  gboolean has_cluster;   /* --redis-url is set, and so is --cluster-secret */
+  guint rtp_port_first, rtp_port_last;
 } NodeOptions;
 
 typedef enum {

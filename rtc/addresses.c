@@ -166,6 +166,12 @@ rtc_addresses_free (RtcAddresses *self)
   g_free (self);
 }
 
+GPtrArray *
+rtc_addresses_get_advertised (RtcAddresses *self)
+{
+  return self->advertised;
+}
+
 static void
 add_all (RtcSdp *sdp, GPtrArray *list, GPtrArray *except, guint port,
          gboolean is_tcp)

@@ -18,4 +18,7 @@ void rtc_addresses_free (RtcAddresses *self);
 void rtc_addresses_add_candidates (RtcAddresses *self, RtcSdp *sdp, guint port,
                                    gboolean peer_is_loopback,
                                    gboolean with_tcp);
+/* (transfer none) (element-type utf8): what is advertised, best first; empty
+ * when the host has nothing but loopback */
+GPtrArray *rtc_addresses_get_advertised (RtcAddresses *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RtcAddresses, rtc_addresses_free)

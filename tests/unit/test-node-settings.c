@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* node/settings: the table, roles, addresses and checks across settings. */
-#include "node/settings.h"
+#include "node/settings-cluster.h"
+
+#include <string.h>
 
 static NodeOptions *
 load (const char *args, GError **error)
@@ -53,6 +55,83 @@ test_roles (void)
   assert_refused ("--role relay", "role:");
   assert_refused ("--role metrics", "role:");
   assert_refused ("--role All", "role:");
+}
+
+#define SECRET " --cluster-secret 0123456789abcdef"
+#define REDIS "--redis-url redis://127.0.0.1:6379"
+
+static char *
+dup_address (const char *args, const char *const *public_addresses)
+{
+  g_autoptr (BaseSettings) settings = node_settings_new ();
+  g_auto (GStrv) argv = g_strsplit (args, " ", -1);
+  char *env[] = { NULL };
+  g_autoptr (NodeOptions) options = NULL;
+  g_autoptr (RtcAddresses) addresses =
+      rtc_addresses_new (public_addresses, NULL);
+
+  g_assert_true (base_settings_load (settings, argv, env, NULL));
+  options = node_options_new (settings, NULL);
+  g_assert_nonnull (options);
+  return node_settings_dup_cluster_address (options, settings, addresses, NULL);
+}
+
+static void
+test_cluster (void)
+{
+  static const char *const public_addresses[] = { "192.0.2.1", "192.0.2.2",
+                                                  NULL };
+  g_autoptr (NodeOptions) alone = load ("--role egress", NULL);
+  g_autoptr (NodeOptions) relay = load ("--role relay " REDIS SECRET, NULL);
+  g_autoptr (NodeOptions) ports =
+      load ("--rtp-port-range 20000-20010 " REDIS SECRET, NULL);
+  g_autofree char *named =
+      dup_address (REDIS SECRET " --cluster-address 198.51.100.7"
+                                " --public-address 192.0.2.1",
+                   public_addresses);
+  g_autofree char *from_public = dup_address (
+      REDIS SECRET " --public-address 192.0.2.1,192.0.2.2", public_addresses);
+  g_autofree char *from_host = dup_address (REDIS SECRET, NULL);
+
+  g_assert_nonnull (alone);
+  g_assert_false (alone->has_cluster);
+  g_assert_cmpuint (alone->rtp_port_first, ==, 10000);
+  g_assert_cmpuint (alone->rtp_port_last, ==, 10999);
+  g_assert_nonnull (relay);
+  g_assert_true (relay->has_cluster);
+  g_assert_cmpuint (ports->rtp_port_first, ==, 20000);
+  g_assert_cmpuint (ports->rtp_port_last, ==, 20010);
+  g_assert_cmpstr (named, ==, "198.51.100.7");
+  g_assert_cmpstr (from_public, ==, "192.0.2.1");
+  g_assert_nonnull (from_host);
+
+  assert_refused (REDIS, "cluster-secret: is missing");
+  assert_refused (REDIS " --cluster-secret 0123456789abcde",
+                  "cluster-secret: has fewer than 16");
+  assert_refused ("--cluster-secret short", "cluster-secret:");
+  assert_refused (REDIS SECRET " --cluster-address a.example",
+                  "cluster-address:");
+  assert_refused (REDIS SECRET " --cluster-address 0.0.0.0",
+                  "cluster-address:");
+  assert_refused (REDIS SECRET " --cluster-address 224.0.0.1",
+                  "cluster-address:");
+  assert_refused (REDIS SECRET " --cluster-address 127.0.0.1:7100",
+                  "cluster-address:");
+}
+
+/* what is in a URL may be a password, and a secret is one */
+static void
+test_cluster_secrets (void)
+{
+  g_autoptr (BaseSettings) settings = node_settings_new ();
+  char *argv[] = { "--redis-url", "redis://u:hidden@h", "--cluster-secret",
+                   "hidden-too-hidden-too", NULL };
+  char *env[] = { NULL };
+  g_autofree char *text = NULL;
+
+  g_assert_true (base_settings_load (settings, argv, env, NULL));
+  text = base_settings_to_config (settings);
+  g_assert_null (strstr (text, "hidden"));
 }
 
 static void
@@ -156,6 +235,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/node/settings/defaults", test_defaults);
   g_test_add_func ("/node/settings/roles", test_roles);
+  g_test_add_func ("/node/settings/cluster", test_cluster);
+  g_test_add_func ("/node/settings/cluster-secrets", test_cluster_secrets);
   g_test_add_func ("/node/settings/listen", test_listen);
   g_test_add_func ("/node/settings/playout-delay", test_playout_delay);
   g_test_add_func ("/node/settings/ice-servers", test_ice_servers);
