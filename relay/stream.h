@@ -62,7 +62,9 @@ typedef struct {
   void (*on_replaced) (gpointer data);
 } RelayPublicationCallbacks;
 
-/* relay_stream_add_publication: main. Nothing changes until begin().
+/* relay_stream_add_publication: main; on home too (a link that hears of the
+ * next publication) by who holds another one open, so that the hub keeps the
+ * stream. Nothing changes until begin().
  * @data_free: (nullable): run when the last reference is gone, any thread */
 RelayPublication *
 relay_stream_add_publication (RelayStream *self, const RelayStreamInfo *info,
@@ -113,14 +115,17 @@ typedef struct {
   guint64 epoch;
   RelayLinkMedia *media;            /* (transfer none): a reference is taken */
   guint64 first[RTC_MEDIA_N_KINDS]; /* tree's number of its first packet, for a
-                                       publication that comes by link; for the
+                                       publication that comes by link (0 = not
+                                       known yet, see set_tree); for the
                                        origin: the least that it may be */
   guint n_path;                     /* origin first, down to our parent */
   char path[8][65];
 } RelayTreeInfo;
 
 /* home: the origin: after begin, when main has learnt epoch and numbers; a
- * link: before begin. May be called again with another path only. */
+ * link: before begin. May be called again: with another path, and (a link)
+ * with first[kind] where it was 0. That counts as long as nothing of the kind
+ * has been pushed; when it is 0 until then, the first pushed is the first. */
 void relay_publication_set_tree (RelayPublication *self,
                                  const RelayTreeInfo *tree);
 /* home: a packet that came by link, with the tree's numbers; flags say
