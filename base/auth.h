@@ -12,6 +12,7 @@
 #include <libsoup/soup.h>
 
 typedef struct _BaseAuth BaseAuth;
+typedef struct _BaseRedirect BaseRedirect; /* base/redirect.h */
 
 typedef enum {
   BASE_AUTH_PUBLISH,
@@ -41,6 +42,11 @@ BaseAuth *base_auth_new (const char *const tokens[BASE_AUTH_N_SURFACES],
                          const char *jwt_key_path, gboolean insecure,
                          GError **error);
 void base_auth_free (BaseAuth *self);
+
+/* base_auth_set_redirect: from now on ?redirect=… of this cluster's nodes opens
+ * the stream and action that it names, and marks the request
+ * (base_http_get_hop). @redirect: (nullable) borrowed */
+void base_auth_set_redirect (BaseAuth *self, BaseRedirect *redirect);
 
 /* base_auth_check_token: pure; no HTTP.
  * @stream: (nullable): what is asked for; NULL when the action has none

@@ -10,6 +10,7 @@
 #define DEFAULT_REQUEST_HEADERS "Authorization, Content-Type, If-Match"
 #define PREFLIGHT_MAX_AGE_S "86400"
 #define ID_BYTES 16
+#define HOP_KEY "media-tree-hop"
 
 static SoupMessageHeaders *
 reply_headers (SoupServerMessage *msg)
@@ -264,5 +265,18 @@ base_http_peer_is_loopback (SoupServerMessage *msg)
   if (!origin_is_loopback (host_origin))
     return FALSE;
   /* "null" is what a sandboxed frame of any page sends: not loopback. */
-  return !origin || origin_is_loopback (origin);
+  return !origin || origin_is_loopback (origin)
+         || (base_http_get_hop (msg) > 0 && g_str_equal (origin, "null"));
+}
+
+guint
+base_http_get_hop (SoupServerMessage *msg)
+{
+  return GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (msg), HOP_KEY));
+}
+
+void
+base_http_set_hop (SoupServerMessage *msg, guint hop)
+{
+  g_object_set_data (G_OBJECT (msg), HOP_KEY, GUINT_TO_POINTER (hop));
 }

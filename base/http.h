@@ -53,3 +53,10 @@ char *base_http_random_id (void);
 /* base_http_peer_is_loopback: protected mode's test: peer, Host, Origin all
  * loopback and no Forwarded / X-Forwarded-For (see DESIGN.md) */
 gboolean base_http_peer_is_loopback (SoupServerMessage *msg);
+
+/* base_http_get_hop: how often other nodes of the cluster have sent the client
+ * on before it came here: 0 or 1. Known after base_auth_require. A browser
+ * that was sent to another origin says Origin: null, which then does not stand
+ * against loopback. */
+guint base_http_get_hop (SoupServerMessage *msg);
+void base_http_set_hop (SoupServerMessage *msg, guint hop);
