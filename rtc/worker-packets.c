@@ -143,6 +143,9 @@ add_poll_source (RtcWorker *self)
       g_unix_fd_source_new (rtc_poll_get_fd (self->poll), G_IO_IN);
 
   g_source_set_callback (source, G_SOURCE_FUNC (on_poll_ready), self, NULL);
+  /* else GLib takes its descriptor out and puts it back at each dispatch, and
+   * wakes its own loop for both: four system calls a wake-up */
+  g_source_set_can_recurse (source, TRUE);
   g_source_attach (source, self->context);
   g_source_unref (source);
 }
