@@ -121,7 +121,7 @@ begin_config (GPtrArray *list, const char *item, gsize n_chars, GError **error)
       }
   if (list->len == NODE_MAX_RTP_INPUTS)
     {
-      fail (error, item, "64 streams are the maximum");
+      fail (error, item, "256 streams are the maximum");
       return NULL;
     }
   config = g_new0 (WhipRtpConfig, 1);

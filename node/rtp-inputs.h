@@ -11,7 +11,7 @@
 
 #include "whip/rtp-input.h"
 
-#define NODE_MAX_RTP_INPUTS 64
+#define NODE_MAX_RTP_INPUTS 256
 
 /* node_rtp_inputs_parse: @items: (array zero-terminated=1): split at commas
  * Returns: (transfer full) (element-type WhipRtpConfig) (nullable): maybe
