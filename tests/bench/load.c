@@ -7,6 +7,8 @@
  *   {"event":"stop",…}  it is over: what came in it
  * The starter measures the server's CPU between the last two. With --hold it
  * waits for a line on stdin after "ready", so that two loads can agree.
+ * --crowd: so many more join in the window; they are counted apart, the rest
+ * are the seated.
  */
 #include <errno.h>
 #include <glib.h>
@@ -16,7 +18,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "tests/bench/signup.h"
+#include "tests/bench/joins.h"
 
 #define MAX_EVENTS 512
 #define TICK_US (G_USEC_PER_SEC / 20)
@@ -30,21 +32,32 @@ typedef enum
   OVER
 } Phase;
 
+/* of each viewer, since its join was due; element-type guint32, us */
+typedef struct
+{
+  GArray *answered;  /* HTTP is over */
+  GArray *connected; /* DTLS is over */
+  GArray *packet;    /* a first one came */
+} Times;
+
 static char *opt_whep, *opt_janus;
 static int opt_viewers = 50, opt_sample = 8, opt_mountpoint = 1;
-static int opt_streams = 1, opt_look_us = 500;
+static int opt_streams = 1, opt_look_us = 500, opt_signers = 1, opt_crowd = 0;
 static double opt_seconds = 10, opt_settle = 3, opt_join_rate = 0;
+static double opt_crowd_s = 10;
 static gboolean opt_gro, opt_hold;
 
+static GMutex join_lock;      /* of those who add viewers */
 static BenchViewer **viewers; /* those the media thread has: atomic count */
 static int n_viewers, n_failed;
+static int n_first; /* of them were there before the window */
 static int epoll_fd;
 static gint phase;                 /* atomic, Phase */
 static gint n_seated, n_connected; /* atomic */
 static GArray *latencies;
-static GArray *connects;
-static BenchCounts sum;
-static gint64 window_us, last_join_us;
+static Times first_times, crowd_times;
+static BenchCounts sum, crowd_sum;
+static gint64 window_us, all_seated_us;
 static double own_cpu_s;
 
 static GOptionEntry entries[] = {
@@ -59,6 +72,10 @@ static GOptionEntry entries[] = {
   { "settle", 0, 0, G_OPTION_ARG_DOUBLE, &opt_settle, "before it", "S" },
   { "join-rate", 0, 0, G_OPTION_ARG_DOUBLE, &opt_join_rate,
     "sign-ins a second, 0: as fast as it goes", "N" },
+  { "signers", 0, 0, G_OPTION_ARG_INT, &opt_signers, "threads that sign in",
+    "N" },
+  { "crowd", 0, 0, G_OPTION_ARG_INT, &opt_crowd, "join in the window", "N" },
+  { "crowd-s", 0, 0, G_OPTION_ARG_DOUBLE, &opt_crowd_s, "within", "S" },
   { "look-us", 0, 0, G_OPTION_ARG_INT, &opt_look_us,
     "look at the sockets so often; 0: be woken", "US" },
   { "gro", 0, 0, G_OPTION_ARG_NONE, &opt_gro, "receive with UDP_GRO", NULL },
@@ -78,6 +95,16 @@ cpu_s (void)
 
 /* --- media thread --------------------------------------------------------- */
 
+/* the first check of those who came is not left to the next tick */
+static void
+start_new (gint64 now_us)
+{
+  static int n_started;
+
+  for (int n = g_atomic_int_get (&n_viewers); n_started < n; n_started++)
+    bench_viewer_tick (viewers[n_started], now_us);
+}
+
 static void
 tick_all (gint64 now_us)
 {
@@ -96,10 +123,19 @@ tick_all (gint64 now_us)
 static void
 start_window (void)
 {
-  for (int i = 0; i < n_viewers; i++)
+  n_first = g_atomic_int_get (&n_viewers);
+  for (int i = 0; i < n_first; i++)
     bench_viewer_start_window (viewers[i], latencies);
   own_cpu_s = cpu_s ();
   window_us = g_get_monotonic_time ();
+}
+
+static void
+add_time (GArray *times, gint64 us)
+{
+  guint32 short_us = (guint32)us;
+
+  g_array_append_val (times, short_us);
 }
 
 static void
@@ -107,15 +143,18 @@ end_window (void)
 {
   window_us = g_get_monotonic_time () - window_us;
   own_cpu_s = cpu_s () - own_cpu_s;
-  for (int i = 0; i < n_viewers; i++)
+  for (int i = 0; i < g_atomic_int_get (&n_viewers); i++)
     {
-      bench_viewer_add_counts (viewers[i], &sum);
-      if (bench_viewer_is_connected (viewers[i]))
-        {
-          guint32 us = (guint32)bench_viewer_get_connect_us (viewers[i]);
+      BenchViewer *v = viewers[i];
+      gboolean is_first = i < n_first;
+      Times *times = is_first ? &first_times : &crowd_times;
 
-          g_array_append_val (connects, us);
-        }
+      bench_viewer_add_counts (v, is_first ? &sum : &crowd_sum);
+      add_time (times->answered, bench_viewer_get_signed_us (v));
+      if (bench_viewer_is_connected (v))
+        add_time (times->connected, bench_viewer_get_connect_us (v));
+      if (bench_viewer_is_seated (v))
+        add_time (times->packet, bench_viewer_get_media_us (v));
     }
 }
 
@@ -145,6 +184,7 @@ run_media (gpointer data)
         g_array_set_size (latencies, 0);
       for (int i = 0; i < n; i++)
         bench_viewer_receive (events[i].data.ptr, now_us);
+      start_new (now_us);
       if (now_us >= next_tick_us)
         {
           tick_all (now_us);
@@ -159,49 +199,50 @@ run_media (gpointer data)
 /* --- main thread ---------------------------------------------------------- */
 
 static void
-sign_in (BenchSignup *signup, int i)
+on_joined (BenchViewer *viewer)
 {
-  BenchViewerOptions options = { .gro = opt_gro, .is_sampled = i < opt_sample };
-  BenchViewer *viewer = bench_viewer_new (&options);
   struct epoll_event event = { .events = EPOLLIN, .data.ptr = viewer };
-  g_autofree char *number = g_strdup_printf ("%d", i % opt_streams);
-  g_auto (GStrv) parts = g_strsplit (opt_whep ? opt_whep : "", "%u", 2);
-  g_autofree char *url = g_strjoinv (number, parts);
 
-  if (!bench_signup_run (signup, viewer, url))
-    {
-      bench_viewer_free (viewer);
-      n_failed++;
-      return;
-    }
+  g_mutex_lock (&join_lock);
   viewers[n_viewers] = viewer;
   epoll_ctl (epoll_fd, EPOLL_CTL_ADD, bench_viewer_get_fd (viewer), &event);
   g_atomic_int_inc (&n_viewers);
+  g_mutex_unlock (&join_lock);
+}
+
+static BenchJoins *
+start_joins (int first, int n, double interval_us)
+{
+  BenchJoinsPlan plan = {
+    .whep = opt_whep,
+    .janus = opt_janus,
+    .mountpoint = opt_mountpoint,
+    .n_streams = (guint)opt_streams,
+    .n_threads = (guint)opt_signers,
+    .first = (guint)first,
+    .n_viewers = (guint)n,
+    .n_sampled = (guint)opt_sample,
+    .gro = opt_gro,
+    .interval_us = (gint64)interval_us,
+    .on_joined = on_joined,
+  };
+
+  return bench_joins_start (&plan);
 }
 
 static void
 fill (void)
 {
-  BenchSignup *signup = bench_signup_new (opt_janus ? opt_janus : opt_whep,
-                                          opt_janus ? opt_mountpoint : 0);
   gint64 start_us = g_get_monotonic_time ();
+  BenchJoins *joins =
+      start_joins (0, opt_viewers, opt_join_rate > 0 ? 1e6 / opt_join_rate : 0);
 
-  for (int i = 0; i < opt_viewers && n_failed < 5; i++)
-    {
-      gint64 due_us =
-          opt_join_rate > 0 ? start_us + (gint64)(i * 1e6 / opt_join_rate) : 0;
-      gint64 early_us = due_us - g_get_monotonic_time ();
-
-      if (early_us > 0)
-        g_usleep ((gulong)early_us);
-      sign_in (signup, i);
-    }
-  last_join_us = g_get_monotonic_time () - start_us;
+  n_failed = (int)bench_joins_finish (joins);
   for (gint64 until_us = g_get_monotonic_time () + SEAT_US;
        g_atomic_int_get (&n_seated) < n_viewers
        && g_get_monotonic_time () < until_us;)
-    g_usleep (20000);
-  bench_signup_free (signup);
+    g_usleep (5000);
+  all_seated_us = g_get_monotonic_time () - start_us;
 }
 
 static int
@@ -221,26 +262,47 @@ percentile (GArray *sorted, double share)
 }
 
 static void
+print_times (const char *name, GArray *times)
+{
+  g_array_sort (times, compare_u32);
+  printf (",\"%s\":{\"n\":%u,\"p50\":%u,\"p95\":%u,\"p99\":%u,\"max\":%u}",
+          name, times->len, percentile (times, 0.5), percentile (times, 0.95),
+          percentile (times, 0.99), percentile (times, 1));
+}
+
+static void
 print_result (void)
 {
-  g_array_sort (latencies, compare_u32);
-  g_array_sort (connects, compare_u32);
   printf ("{\"event\":\"stop\",\"viewers\":%d,\"connected\":%d,\"seated\":%d,"
           "\"failed\":%d,\"seconds\":%.3f,\"packets\":%" G_GUINT64_FORMAT
           ",\"bytes\":%" G_GUINT64_FORMAT ",\"lost\":%" G_GUINT64_FORMAT
           ",\"overrun\":%" G_GUINT64_FORMAT ",\"rtcp\":%" G_GUINT64_FORMAT
           ",\"opened\":%" G_GUINT64_FORMAT ",\"bad\":%" G_GUINT64_FORMAT
-          ",\"latency_us\":{\"n\":%u,\"p50\":%u,\"p99\":%u,\"max\":%u}"
-          ",\"connect_us\":{\"p50\":%u,\"p99\":%u,\"max\":%u}"
-          ",\"join_s\":%.3f,\"load_cpu_s\":%.3f}\n",
+          ",\"crowd_packets\":%" G_GUINT64_FORMAT
+          ",\"crowd_lost\":%" G_GUINT64_FORMAT
+          ",\"crowd_overrun\":%" G_GUINT64_FORMAT ",\"load_cpu_s\":%.3f",
           n_viewers, g_atomic_int_get (&n_connected),
           g_atomic_int_get (&n_seated), n_failed, (double)window_us / 1e6,
           sum.n_packets, sum.n_bytes, sum.n_lost, sum.n_overrun, sum.n_rtcp,
-          sum.n_opened, sum.n_bad, latencies->len, percentile (latencies, 0.5),
-          percentile (latencies, 0.99), percentile (latencies, 1),
-          percentile (connects, 0.5), percentile (connects, 0.99),
-          percentile (connects, 1), (double)last_join_us / 1e6, own_cpu_s);
+          sum.n_opened, sum.n_bad, crowd_sum.n_packets, crowd_sum.n_lost,
+          crowd_sum.n_overrun, own_cpu_s);
+  print_times ("latency_us", latencies);
+  print_times ("answered_us", first_times.answered);
+  print_times ("connect_us", first_times.connected);
+  print_times ("first_packet_us", first_times.packet);
+  print_times ("crowd_answered_us", crowd_times.answered);
+  print_times ("crowd_connect_us", crowd_times.connected);
+  print_times ("crowd_first_packet_us", crowd_times.packet);
+  printf ("}\n");
   fflush (stdout);
+}
+
+static void
+make_times (Times *times)
+{
+  times->answered = g_array_new (FALSE, FALSE, sizeof (guint32));
+  times->connected = g_array_new (FALSE, FALSE, sizeof (guint32));
+  times->packet = g_array_new (FALSE, FALSE, sizeof (guint32));
 }
 
 static void
@@ -257,10 +319,11 @@ static void
 run_phases (void)
 {
   char line[16];
+  gint64 end_us;
 
   fill ();
-  printf ("{\"event\":\"ready\",\"seated\":%d,\"failed\":%d}\n",
-          g_atomic_int_get (&n_seated), n_failed);
+  printf ("{\"event\":\"ready\",\"seated\":%d,\"failed\":%d,\"join_s\":%.3f}\n",
+          g_atomic_int_get (&n_seated), n_failed, (double)all_seated_us / 1e6);
   fflush (stdout);
   if (opt_hold && !fgets (line, sizeof line, stdin))
     exit (1);
@@ -268,7 +331,11 @@ run_phases (void)
   g_atomic_int_set (&phase, RUNNING);
   printf ("{\"event\":\"start\"}\n");
   fflush (stdout);
-  g_usleep ((gulong)(opt_seconds * 1e6));
+  end_us = g_get_monotonic_time () + (gint64)(opt_seconds * 1e6);
+  if (opt_crowd > 0)
+    n_failed += (int)bench_joins_finish (
+        start_joins (opt_viewers, opt_crowd, opt_crowd_s * 1e6 / opt_crowd));
+  g_usleep ((gulong)MAX (0, end_us - g_get_monotonic_time ()));
   g_atomic_int_set (&phase, OVER);
 }
 
@@ -281,7 +348,8 @@ main (int argc, char **argv)
 
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error)
-      || !opt_whep == !opt_janus || opt_viewers < 1 || opt_streams < 1)
+      || !opt_whep == !opt_janus || opt_viewers < 1 || opt_streams < 1
+      || opt_crowd < 0)
     {
       fprintf (stderr, "bench-load: %s\n",
                error ? error->message : "one of --whep and --janus");
@@ -289,12 +357,13 @@ main (int argc, char **argv)
     }
   raise_fd_limit ();
   epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
-  viewers = g_new0 (BenchViewer *, opt_viewers);
+  viewers = g_new0 (BenchViewer *, opt_viewers + opt_crowd);
   latencies = g_array_new (FALSE, FALSE, sizeof (guint32));
-  connects = g_array_new (FALSE, FALSE, sizeof (guint32));
+  make_times (&first_times);
+  make_times (&crowd_times);
   thread = g_thread_new ("media", run_media, NULL);
   run_phases ();
   g_thread_join (thread);
   print_result ();
-  return n_failed > 0 || g_atomic_int_get (&n_seated) < opt_viewers;
+  return n_failed > 0 || g_atomic_int_get (&n_seated) < opt_viewers + opt_crowd;
 }

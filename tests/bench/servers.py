@@ -53,6 +53,10 @@ class Server:
         self.http, self.media, self.video, self.audio = free_ports(
             2 + 2 * n_streams)[:4]
 
+    def count_dropped(self):
+        """Packets that the server itself says it dropped; None: it is silent"""
+        return None
+
     def start(self, command):
         with open(os.path.join(self.dir, "log"), "wb") as log:
             self.process = subprocess.Popen(
@@ -90,6 +94,13 @@ class MediaTree(Server):
                     str(self.workers), "--max-viewers", "100000",
                     "--rtp-input", inputs, "--log-level", "warning"])
         wait_for(f"http://127.0.0.1:{self.http}/healthz", self.process)
+
+    def count_dropped(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics",
+                                    timeout=10) as reply:
+            lines = reply.read().decode().splitlines()
+        return sum(int(float(line.split()[-1])) for line in lines
+                   if line.startswith("media_tree_rtc_send_dropped_packets"))
 
     def load_args(self):
         return ["--whep", f"http://127.0.0.1:{self.http}/whep/bench%u"]

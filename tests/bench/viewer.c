@@ -54,7 +54,7 @@ struct _BenchViewer
   char ufrag[9], pwd[33];
   char *remote_name, *remote_pwd; /* owned; remote_name "theirs:ours" */
   StunTransactionId transaction;
-  gint64 sent_us, first_us, connect_us;
+  gint64 sent_us, due_us, signed_us, connect_us, media_us;
   SSL *ssl;    /* owned; until the keys are there */
   srtp_t srtp; /* owned; sampled */
   Track tracks[MAX_TRACKS];
@@ -107,6 +107,7 @@ bench_viewer_new (const BenchViewerOptions *options)
   init_process ();
   self->gro = options->gro;
   self->is_sampled = options->is_sampled;
+  self->due_us = options->due_us;
   make_chars (self->ufrag, sizeof self->ufrag);
   make_chars (self->pwd, sizeof self->pwd);
   self->wire.fd =
@@ -182,6 +183,7 @@ bench_viewer_set_remote (BenchViewer *self, const char *ip, guint port,
   self->remote_pwd = g_strdup (pwd);
   self->is_dtls_client = is_dtls_client;
   self->ssl = bench_dtls_new (&self->wire, is_dtls_client);
+  self->signed_us = g_get_monotonic_time () - self->due_us;
 }
 
 /* --- ICE and DTLS ------------------------------------------------------- */
@@ -219,7 +221,7 @@ take_keys (BenchViewer *self, gint64 now_us)
   guint8 m[60], key[30];
 
   self->has_keys = TRUE;
-  self->connect_us = now_us - self->first_us;
+  self->connect_us = now_us - self->due_us;
   SSL_export_keying_material (self->ssl, m, 32 + 2 * salt_bytes, label,
                               strlen (label), NULL, 0, 0);
   if (self->is_sampled)
@@ -335,8 +337,6 @@ bench_viewer_tick (BenchViewer *self, gint64 now_us)
 {
   struct timeval left;
 
-  if (self->first_us == 0)
-    self->first_us = now_us;
   if (now_us - self->sent_us >= (self->ice == READY ? CONSENT_US : RESEND_US))
     send_check (self, now_us);
   if (self->ssl && self->has_started_dtls
@@ -408,6 +408,8 @@ on_media (BenchViewer *self, guint8 *data, gsize len, gint64 now_us)
   track = find_track (self, ssrc, seq);
   if (!track)
     return;
+  if (self->media_us == 0)
+    self->media_us = now_us - self->due_us;
   ahead = (gint16)(seq - (guint16)track->highest);
   if (ahead > 0)
     track->highest += (guint32)ahead;
@@ -531,9 +533,21 @@ bench_viewer_is_seated (BenchViewer *self)
 }
 
 gint64
+bench_viewer_get_signed_us (BenchViewer *self)
+{
+  return self->signed_us;
+}
+
+gint64
 bench_viewer_get_connect_us (BenchViewer *self)
 {
   return self->connect_us;
+}
+
+gint64
+bench_viewer_get_media_us (BenchViewer *self)
+{
+  return self->media_us;
 }
 
 void

@@ -23,6 +23,7 @@ typedef struct {
 
 typedef struct {
   gboolean gro, is_sampled;
+  gint64 due_us; /* monotonic: when the join was due */
 } BenchViewerOptions;
 
 BenchViewer *bench_viewer_new (const BenchViewerOptions *options);
@@ -45,8 +46,10 @@ void bench_viewer_receive (BenchViewer *self, gint64 now_us);
 void bench_viewer_tick (BenchViewer *self, gint64 now_us);
 gboolean bench_viewer_is_connected (BenchViewer *self);
 gboolean bench_viewer_is_seated (BenchViewer *self); /* media comes */
-/* from the first check; 0 = not yet */
-gint64 bench_viewer_get_connect_us (BenchViewer *self);
+/* from when the join was due; 0 = not yet */
+gint64 bench_viewer_get_signed_us (BenchViewer *self);  /* HTTP is over */
+gint64 bench_viewer_get_connect_us (BenchViewer *self); /* DTLS is over */
+gint64 bench_viewer_get_media_us (BenchViewer *self);   /* a first packet */
 
 /* media: counts begin anew; latencies go to @latencies (element-type guint32,
  * us; nullable), borrowed */
