@@ -49,6 +49,8 @@ program_clear (Program *self)
   g_clear_pointer (&parts->rtp_inputs, g_ptr_array_unref);
   g_clear_pointer (&parts->snapshot, egress_snapshot_free);
   g_clear_pointer (&self->server, node_server_free);
+  if (parts->wills)
+    rtc_will_store_end_sending (parts->wills);
   for (guint i = 0; i < parts->n_workers; i++)
     if (parts->workers[i])
       rtc_worker_stop (parts->workers[i]);
@@ -58,6 +60,7 @@ program_clear (Program *self)
    * hub's streams before the hub goes */
   while (g_main_context_iteration (NULL, FALSE))
     ;
+  g_clear_pointer (&parts->wills, rtc_will_store_free);
   g_clear_pointer (&parts->hub, relay_hub_free);
   base_mailbox_clear_main ();
   g_clear_pointer (&parts->addresses, rtc_addresses_free);
@@ -220,6 +223,33 @@ build_workers (Program *self)
   return -1;
 }
 
+/* build_wills: and sends the goodbyes of a process that died here before us */
+static int
+build_wills (NodeParts *parts)
+{
+  BaseSettings *settings = parts->settings;
+  const char *directory = base_settings_get_string (settings, "state-dir");
+  g_autoptr (GError) error = NULL;
+
+  if (!directory)
+    return -1;
+  /* at the limit each stream may have a second publisher, to take it over */
+  parts->wills = rtc_will_store_new (
+      directory, 2 * (guint)base_settings_get_int (settings, "max-publishers"),
+      parts->metrics, &error);
+  if (!parts->wills)
+    {
+      g_prefix_error (&error, "state-dir: ");
+      return fail (g_error_matches (error, RTC_WILL_STORE_ERROR,
+                                    RTC_WILL_STORE_ERROR_LOCKED)
+                       ? EX_CONFIG
+                       : EX_OSERR,
+                   error);
+    }
+  rtc_will_store_send (parts->wills, parts->workers, parts->n_workers);
+  return -1;
+}
+
 static void
 build_whip (NodeParts *parts)
 {
@@ -235,6 +265,7 @@ build_whip (NodeParts *parts)
     .strict_etags = base_settings_get_bool (settings, "strict-etags"),
     .repair = base_settings_get_bool (settings, "repair"),
     .max_publishers = (guint)base_settings_get_int (settings, "max-publishers"),
+    .wills = parts->wills,
   };
 
   parts->whip = whip_endpoint_new (&config);
@@ -321,6 +352,8 @@ build (Program *self)
 
   if (code < 0)
     code = build_workers (self);
+  if (code < 0 && (self->parts.options->roles & NODE_ROLE_INJECTION))
+    code = build_wills (&self->parts);
   return code < 0 ? build_surfaces (self) : code;
 }
 

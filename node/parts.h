@@ -21,6 +21,7 @@ typedef struct {
   RtcAddresses *addresses;
   RtcWorker *workers[NODE_MAX_WORKERS];
   guint n_workers;
+  RtcWillStore *wills; /* (nullable): no --state-dir, or no publishers here */
   RelayHub *hub;
   WhipEndpoint *whip; /* (nullable): role without injection */
   GPtrArray *rtp_inputs; /* (element-type WhipRtpInput) */

@@ -39,6 +39,9 @@ static const BaseSettingSpec specs[] = {
     "Name of the tree this node belongs to." },
   { "workers", BASE_SETTING_INT, 0, NODE_MAX_WORKERS, "0", NULL, "Node",
     "Media threads, each with an RTC port of its own; 0 = processors." },
+  { "state-dir", BASE_SETTING_PATH, 0, 0, NULL, NULL, "Node",
+    "Directory of this node alone, best below /run, for what says goodbye to "
+    "publishers after a crash (no keys). Unset: they notice after 30 s." },
 
   { "redis-url", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Cluster",
     "Redis where the nodes of a tree meet: redis://[USER:PASSWORD@]HOST[:PORT]"

@@ -21,7 +21,8 @@
 #define LEVEL_WARNING 1
 #define LEVEL_FATAL 2
 #define CLOSE_NOTIFY 0
-/* above any that OpenSSL wrote before us */
+/* above any that OpenSSL wrote before us, or still writes when this record is
+ * kept as a will: receivers take any number above those seen */
 #define CLOSE_RECORD_SEQ (G_GUINT64_CONSTANT (1) << 32)
 
 typedef struct
@@ -174,6 +175,14 @@ record_is_close (RtcDtlsTail *self, const guint8 *record)
   memcpy (tag, nonce + NONCE_BYTES + ALERT_BYTES, TAG_BYTES);
   return crypt_alert (self, &self->in, FALSE, record, nonce, text, tag)
          && (text[0] == LEVEL_FATAL || text[1] == CLOSE_NOTIFY);
+}
+
+gboolean
+rtc_dtls_tail_is_alert (const guint8 *data, gsize len)
+{
+  return len == ALERT_RECORD_BYTES && data[0] == CONTENT_ALERT
+         && data[1] == 0xfe && data[2] == 0xfd && data[3] == 0 && data[4] == 1
+         && data[11] == 0 && data[12] == ALERT_RECORD_BYTES - HEADER_BYTES;
 }
 
 gboolean

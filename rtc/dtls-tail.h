@@ -26,6 +26,9 @@ void rtc_dtls_tail_free (RtcDtlsTail *self);
  * Returns: bytes; 0 when it was written already or OpenSSL failed */
 gsize rtc_dtls_tail_write_close (RtcDtlsTail *self,
                                  guint8 dst[RTC_DTLS_TAIL_MAX_BYTES]);
+/* rtc_dtls_tail_is_alert: has @data the form of what write_close writes? No key
+ * is asked: it may be from a file. */
+gboolean rtc_dtls_tail_is_alert (const guint8 *data, gsize len);
 /* rtc_dtls_tail_is_close: does @data hold an authentic close_notify or fatal
  * alert? Hostile bytes; anything else is %FALSE. */
 gboolean rtc_dtls_tail_is_close (RtcDtlsTail *self, const guint8 *data,

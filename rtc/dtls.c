@@ -23,6 +23,7 @@ struct _RtcDtls
   RtcCertificate *certificate; /* owned */
   SSL *ssl;                    /* owned, NULL once shed */
   RtcDtlsTail *tail;           /* owned, nullable: instead of ssl */
+  GBytes *close;               /* owned, nullable: sealed for later */
   const EVP_MD *hash;          /* nullable: unknown hash */
   char *fingerprint;           /* owned: of the peer */
   RtcDtlsSendFunc send;
@@ -189,6 +190,7 @@ rtc_dtls_free (RtcDtls *self)
 {
   SSL_free (self->ssl);
   g_clear_pointer (&self->tail, rtc_dtls_tail_free);
+  g_clear_pointer (&self->close, g_bytes_unref);
   g_clear_pointer (&self->certificate, rtc_certificate_unref);
   g_free (self->fingerprint);
   g_free (self);
@@ -346,13 +348,37 @@ rtc_dtls_get_keys (RtcDtls *self, RtcSrtpKey *ret_inbound,
   return is_gcm ? RTC_SRTP_AEAD_AES_128_GCM : RTC_SRTP_AES128_CM_SHA1_80;
 }
 
+GBytes *
+rtc_dtls_get_close (RtcDtls *self)
+{
+  g_autoptr (RtcDtlsTail) early = NULL; /* OpenSSL's session is still there */
+  guint8 record[RTC_DTLS_TAIL_MAX_BYTES];
+  RtcDtlsTail *tail = self->tail;
+  gsize len;
+
+  if (!self->is_connected || self->is_closed)
+    return NULL;
+  if (self->close != NULL)
+    return self->close;
+  if (tail == NULL && self->ssl != NULL)
+    tail = early = rtc_dtls_tail_new (self->ssl);
+  len = tail != NULL ? rtc_dtls_tail_write_close (tail, record) : 0;
+  ERR_clear_error ();
+  if (len > 0)
+    self->close = g_bytes_new (record, len);
+  return self->close;
+}
+
 void
 rtc_dtls_close (RtcDtls *self)
 {
   guint8 record[RTC_DTLS_TAIL_MAX_BYTES];
   gsize len;
 
-  if (self->is_connected && !self->is_closed && self->ssl != NULL)
+  if (self->close != NULL && !self->is_closed)
+    self->send (g_bytes_get_data (self->close, NULL),
+                g_bytes_get_size (self->close), self->data);
+  else if (self->is_connected && !self->is_closed && self->ssl != NULL)
     SSL_shutdown (self->ssl);
   else if (self->tail != NULL && !self->is_closed
            && (len = rtc_dtls_tail_write_close (self->tail, record)) > 0)

@@ -44,6 +44,12 @@ RtcSrtpProfile rtc_dtls_get_keys (RtcDtls *self, RtcSrtpKey *ret_inbound,
  * cipher suite is none the tail knows. */
 void rtc_dtls_shed (RtcDtls *self);
 gboolean rtc_dtls_is_shed (RtcDtls *self);
+/* rtc_dtls_get_close: close_notify for later, sealed at the first call: what
+ * rtc_dtls_close sends from then on, so that its nonce is for these bytes only
+ * (rtc/will.h).
+ * Returns: (transfer none) (nullable): %NULL unless connected, and for cipher
+ * suites that rtc/dtls-tail does not know */
+GBytes *rtc_dtls_get_close (RtcDtls *self);
 void rtc_dtls_close (RtcDtls *self);                /* sends close_notify */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RtcDtls, rtc_dtls_free)

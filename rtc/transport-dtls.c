@@ -149,6 +149,35 @@ has_last_flight (const RtcTransport *self, gint64 now_us)
          || now_us - self->last_dtls_us >= RTC_TRANSPORT_DTLS_QUIET_US;
 }
 
+static void
+on_connected_tick (RtcTransport *self, gint64 now_us)
+{
+  if (!rtc_dtls_is_shed (self->dtls) && has_last_flight (self, now_us))
+    rtc_dtls_shed (self->dtls);
+  if (self->has_moved && self->callbacks.on_path != NULL)
+    self->callbacks.on_path (self, self->data);
+  self->has_moved = FALSE;
+}
+
+gboolean
+rtc_transport_get_will (RtcTransport *self, RtcWill *ret)
+{
+  GBytes *record;
+
+  if (self->dtls == NULL || self->path.tcp != NULL
+      || self->path.remote.sa.sa_family == AF_UNSPEC)
+    return FALSE;
+  record = rtc_dtls_get_close (self->dtls);
+  if (record == NULL)
+    return FALSE;
+  memset (ret, 0, sizeof *ret);
+  ret->path = self->path;
+  ret->port = rtc_worker_get_port (self->worker);
+  ret->record_len = g_bytes_get_size (record);
+  memcpy (ret->record, g_bytes_get_data (record, NULL), ret->record_len);
+  return TRUE;
+}
+
 void
 rtc_transport_on_tick (RtcTransport *self, gint64 now_us)
 {
@@ -164,9 +193,8 @@ rtc_transport_on_tick (RtcTransport *self, gint64 now_us)
   else if (s->connected_us == 0
            && now_us - s->first_check_us >= RTC_TRANSPORT_DTLS_TIMEOUT_US)
     on_dtls_result (self, RTC_DTLS_FAILED);
-  else if (s->connected_us != 0 && !rtc_dtls_is_shed (self->dtls)
-           && has_last_flight (self, now_us))
-    rtc_dtls_shed (self->dtls);
+  else if (s->connected_us != 0)
+    on_connected_tick (self, now_us);
 }
 
 void

@@ -127,6 +127,7 @@ rtc_transport_set_path (RtcTransport *self, const RtcPath *path)
              text);
   self->path = *path;
   self->stats.is_tcp = path->tcp != NULL;
+  self->has_moved = self->stats.connected_us != 0;
 }
 
 /* The peer uses the credentials of an ICE restart: the old ones end. */

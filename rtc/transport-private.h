@@ -34,6 +34,7 @@ struct _RtcTransport {
   RtcTransportSlot slots[RTC_TRANSPORT_MAX_PATHS];
   RtcPath path; /* AF_UNSPEC: none */
   gboolean is_nominated;
+  gboolean has_moved; /* on_path is to be called */
   gboolean dtls_client;
   char *fingerprint_hash, *fingerprint; /* owned */
   RtcDtls *dtls;                        /* owned, nullable */

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "rtc/srtp.h"
+#include "rtc/will.h"
 #include "rtc/worker.h"
 
 #define RTC_TRANSPORT_MAX_PER_WORKER 16384
@@ -40,6 +41,9 @@ typedef struct {
       /* the last callback; exactly once after start() */
   GDestroyNotify data_free; /* (nullable): run after on_closed, on media; or
                                at the last unref when never started */
+  /* (nullable): since on_connected, or the last on_path, the peer is reached
+   * elsewhere; at most once a tick (0.5 s) */
+  void (*on_path) (RtcTransport *t, gpointer data);
 } RtcTransportCallbacks;
 
 typedef struct {
@@ -77,6 +81,10 @@ RtcSrtpOut *rtc_transport_get_srtp_out (RtcTransport *self); /* NULL until
 /* media: seals and queues one RTCP compound (<= 1200 bytes) */
 void rtc_transport_send_rtcp (RtcTransport *self, const guint8 *data,
                               gsize len);
+/* media: what the next process should say if this one dies now.
+ * Returns: %FALSE when there is nothing to say: not connected, on TCP, or a
+ * cipher suite that rtc/dtls-tail does not know; @ret is untouched then */
+gboolean rtc_transport_get_will (RtcTransport *self, RtcWill *ret);
 /* media: TCP path whose queue is over half full: send no more until a
  * keyframe; always %FALSE on UDP */
 gboolean rtc_transport_is_congested (RtcTransport *self);

@@ -11,6 +11,7 @@
 #include "relay/hub.h"
 #include "rtc/addresses.h"
 #include "rtc/dtls.h"
+#include "rtc/will-store.h"
 
 typedef struct {
   RelayHub *hub;               /* all borrowed, outlive the endpoint */
@@ -23,6 +24,7 @@ typedef struct {
   gboolean strict_etags;
   gboolean repair;             /* NACK what is lost (off only in trials) */
   guint max_publishers;        /* sessions, half-open ones included */
+  RtcWillStore *wills;         /* (nullable): outlives every session */
 } WhipConfig;
 
 typedef struct _WhipEndpoint WhipEndpoint;

@@ -14,6 +14,7 @@ struct _WhipSession
   char *id, *log_id;   /* owned */
   RelayStream *stream; /* one reference */
   BaseMailbox *mail;   /* borrowed */
+  RtcWillStore *wills; /* borrowed, nullable */
   WhipSessionCallbacks callbacks;
   gpointer data;
   GDestroyNotify data_unref;
@@ -26,6 +27,7 @@ struct _WhipSession
   WhipPlan plan;
   gboolean is_connected, has_closed;
   gint64 created_us, connected_us;
+  guint64 will_id; /* 0: none is kept */
 
   /* main until start, then media: one reference, gone when closed */
   RelayPublication *publication;
@@ -60,6 +62,8 @@ typedef struct
 {
   WhipSession *session;
   RtcCloseReason reason;
+  gboolean has_will;
+  RtcWill will;
 } Mail;
 
 static void
@@ -71,12 +75,20 @@ mail_free (gpointer data)
   g_free (mail);
 }
 
+static Mail *
+mail_new (WhipSession *self)
+{
+  Mail *mail = g_new0 (Mail, 1);
+
+  mail->session = whip_session_ref (self);
+  return mail;
+}
+
 static void
 post (WhipSession *self, BaseMailFunc func, RtcCloseReason reason)
 {
-  Mail *mail = g_new (Mail, 1);
+  Mail *mail = mail_new (self);
 
-  mail->session = whip_session_ref (self);
   mail->reason = reason;
   base_mailbox_post (self->mail, func, mail, mail_free);
 }
@@ -103,11 +115,41 @@ closed_arrives (gpointer data)
   WhipSession *self = mail->session;
 
   self->has_closed = TRUE;
+  if (self->wills)
+    rtc_will_store_remove (self->wills, self->will_id);
   self->callbacks.on_closed (self, mail->reason, self->data);
   mail_free (mail);
 }
 
+static void
+will_arrives (gpointer data)
+{
+  Mail *mail = data;
+  WhipSession *self = mail->session;
+
+  if (mail->has_will && !self->has_closed)
+    rtc_will_store_put (self->wills, &self->will_id, &mail->will);
+  else
+    rtc_will_store_remove (self->wills, self->will_id);
+  mail_free (mail);
+}
+
 /* --- the transport's and the publication's callbacks ------------------- */
+
+/* Should this process die, the next one says goodbye to the publisher: OBS
+ * comes back only after that, or after 30 s of silence. */
+static void
+on_path (RtcTransport *transport, gpointer data)
+{
+  WhipSession *self = data;
+  Mail *mail;
+
+  if (!self->wills)
+    return;
+  mail = mail_new (self);
+  mail->has_will = rtc_transport_get_will (transport, &mail->will);
+  base_mailbox_post (self->mail, will_arrives, mail, mail_free);
+}
 
 static void
 on_connected (RtcTransport *transport, gpointer data)
@@ -116,6 +158,7 @@ on_connected (RtcTransport *transport, gpointer data)
 
   whip_publisher_connect (self->publisher, transport, self->publication);
   post (self, connected_arrives, RTC_CLOSE_LOCAL);
+  on_path (transport, self);
 }
 
 static void
@@ -184,7 +227,8 @@ make_transport (WhipSession *self, const RtcSdp *offer)
     .on_rtp = on_rtp,
     .on_rtcp = on_rtcp,
     .on_closed = on_closed,
-    .data_free = (GDestroyNotify)whip_session_unref
+    .data_free = (GDestroyNotify)whip_session_unref,
+    .on_path = on_path,
   };
   const RtcTransportParams params = {
     .id = self->log_id,
@@ -219,6 +263,7 @@ whip_session_new (const WhipSessionConfig *config, const RtcSdp *offer,
   self->log_id = g_strndup (config->id, LOG_ID_CHARS);
   self->stream = relay_stream_ref (config->stream);
   self->mail = config->mail;
+  self->wills = config->wills;
   self->callbacks = *callbacks;
   self->data = data;
   self->data_unref = data_unref;

@@ -16,6 +16,7 @@
 #include "base/signaling.h"
 #include "rtc/addresses.h"
 #include "rtc/dtls.h"
+#include "rtc/will-store.h"
 #include "whip/publisher.h"
 
 typedef struct _WhipSession WhipSession;
@@ -35,6 +36,7 @@ typedef struct {
   RtcAddresses *addresses;
   BaseMailbox *mail;            /* to main; outlives every session */
   const WhipCounters *counters; /* the same */
+  RtcWillStore *wills;          /* the same (nullable) */
   gboolean ice_tcp, repair, peer_is_loopback;
 } WhipSessionConfig;
 

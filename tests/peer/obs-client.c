@@ -7,7 +7,7 @@
  * with the same SSRC and seq from a buffer of 4000 packets, and drops what its
  * encoder gives before DTLS is up: the media clock starts with the 201.
  * Lines on stdin: "stray" sends RTP of an SSRC and type nobody announced,
- * "cut" sends RTCP that is cut short.
+ * "cut" sends RTCP that is cut short, "rebind" goes on from another port.
  * Ends when stdin is closed (or after --duration): DELETE, then waits a second
  * for the server's close_notify. A line "vanish" ends it without a word.
  * Prints JSON lines.
@@ -346,6 +346,11 @@ read_stdin (Obs *self)
     send_stray (self);
   if (strstr (text, "cut") != NULL)
     send_cut_rtcp (self);
+  if (strstr (text, "rebind") != NULL)
+    {
+      rtc_client_rebind (self->join.client);
+      rtc_client_send_check (self->join.client, TRUE);
+    }
   return TRUE;
 }
 
@@ -364,6 +369,11 @@ run (Obs *self)
       gint64 wait_us = send_due (self, now_us) - g_get_monotonic_time ();
       if (wait_us > 0)
         receive (self, wait_us);
+    }
+  if (self->is_closed)
+    {
+      printf ("{\"event\":\"closed\"}\n");
+      fflush (stdout);
     }
 }
 

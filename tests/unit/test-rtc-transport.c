@@ -25,6 +25,9 @@ typedef struct
   RtcClient *client;
   gboolean is_connected, is_closed, is_freed;
   RtcCloseReason reason;
+  RtcWill will; /* of the last on_connected or on_path */
+  gboolean has_will;
+  guint n_paths;
   guint n_rtp, n_rtcp, n_mail;
   gsize last_len;
   guint8 last[2048];
@@ -45,6 +48,7 @@ on_connected (RtcTransport *t, gpointer data)
   g_assert_true (rtc_worker_is_current (f->worker));
   g_mutex_lock (&f->lock);
   f->is_connected = TRUE;
+  f->has_will = rtc_transport_get_will (t, &f->will);
   g_cond_broadcast (&f->cond);
   g_mutex_unlock (&f->lock);
 }
@@ -83,6 +87,18 @@ on_closed (RtcTransport *t, RtcCloseReason reason, gpointer data)
   g_assert_false (f->is_closed);
   f->is_closed = TRUE;
   f->reason = reason;
+  g_cond_broadcast (&f->cond);
+  g_mutex_unlock (&f->lock);
+}
+
+static void
+on_path (RtcTransport *t, gpointer data)
+{
+  Fixture *f = data;
+
+  g_mutex_lock (&f->lock);
+  f->has_will = rtc_transport_get_will (t, &f->will);
+  f->n_paths++;
   g_cond_broadcast (&f->cond);
   g_mutex_unlock (&f->lock);
 }
@@ -153,8 +169,8 @@ static RtcTransport *
 make_transport (Fixture *f, const Case *c)
 {
   static const RtcTransportCallbacks callbacks = { on_connected, on_rtp,
-                                                   on_rtcp, on_closed,
-                                                   on_freed };
+                                                   on_rtcp,      on_closed,
+                                                   on_freed,     on_path };
   RtcTransportParams p = {
     .id = "test",
     .local_ufrag = f->ufrag,
@@ -240,6 +256,17 @@ send_burst (gpointer data)
                         rtc_srtp_out_seal (out, p, 12, NULL, 0, packet + 12,
                                            sizeof packet - 12, 0));
     }
+}
+
+static void
+send_will (gpointer data)
+{
+  Fixture *f = data;
+  RtcBatch *batch = rtc_worker_get_batch (f->worker);
+
+  memcpy (rtc_batch_reserve (batch, &f->will.path, f->will.record_len),
+          f->will.record, f->will.record_len);
+  rtc_batch_commit (batch, f->will.record_len);
 }
 
 static void
@@ -425,6 +452,55 @@ test_roaming (Fixture *f, gconstpointer data)
     }
   check_media_out (f);
   check_media_in (f, 1);
+}
+
+static guint
+get_client_port (Fixture *f)
+{
+  struct sockaddr_in a;
+  socklen_t len = sizeof a;
+
+  g_assert_cmpint (
+      getsockname (rtc_client_get_fd (f->client), (struct sockaddr *)&a, &len),
+      ==, 0);
+  return ntohs (a.sin_port);
+}
+
+/* The will follows the peer; the record in it stays the same. */
+static void
+test_will (Fixture *f, gconstpointer data)
+{
+  RtcWill first;
+
+  g_assert_true (rtc_client_connect (f->client, WAIT_US));
+  WAIT_FOR (f, f->is_connected);
+  g_assert_true (f->has_will);
+  first = f->will;
+  g_assert_cmpuint (first.port, ==, rtc_worker_get_port (f->worker));
+  g_assert_cmpuint (ntohs (first.path.remote.in.sin_port), ==,
+                    get_client_port (f));
+  check_media_in (f, 1);
+  rtc_client_rebind (f->client);
+  g_assert_true (rtc_client_check (f->client, TRUE, WAIT_US));
+  WAIT_FOR (f, f->n_paths == 1);
+  g_assert_cmpuint (ntohs (f->will.path.remote.in.sin_port), ==,
+                    get_client_port (f));
+  g_assert_cmpmem (f->will.record, f->will.record_len, first.record,
+                   first.record_len);
+  /* here the next process sends it */
+  g_assert_true (f->has_will);
+  rtc_worker_post (f->worker, send_will, f, NULL);
+  g_assert_cmpint (rtc_client_receive (f->client, NULL, 0, NULL, WAIT_US), ==,
+                   RTC_CLIENT_CLOSED);
+}
+
+/* The kernel ends a dead process's connections itself. */
+static void
+test_will_tcp (Fixture *f, gconstpointer data)
+{
+  g_assert_true (rtc_client_connect (f->client, WAIT_US));
+  WAIT_FOR (f, f->is_connected);
+  g_assert_false (f->has_will);
 }
 
 static void
@@ -676,6 +752,9 @@ main (int argc, char **argv)
   ADD ("restart/passive", NULL, test_restart);
   ADD ("roaming", &active, test_roaming);
   ADD ("roaming/tcp", &tcp, test_roaming);
+  ADD ("will/active", &active, test_will);
+  ADD ("will/passive", NULL, test_will);
+  ADD ("will/tcp", &tcp, test_will_tcp);
   ADD ("peer-closes", &active, test_peer_closes);
   ADD ("revoked", &active, test_revoked);
   ADD ("consent", &active, test_consent);

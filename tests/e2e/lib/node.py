@@ -77,10 +77,14 @@ class Node:
                      "--rtc-port", str(self.rtc_port),
                      "--workers", str(workers),
                      "--public-address", "127.0.0.1", *args]
+        self.env = clean_environment(**(env or {}))
         self.log = open(self.log_path, "ab")
+        self.start(ready)
+
+    def start(self, ready=True):
+        """Also again, after kill(): the same ports, the same log."""
         self.process = subprocess.Popen(
-            self.args, cwd=self.directory,
-            env=clean_environment(**(env or {})),
+            self.args, cwd=self.directory, env=self.env,
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         if ready:
             self.wait_ready()
