@@ -12,6 +12,10 @@
 #include "whip/endpoint.h"
 #include "whip/rtp-input.h"
 
+typedef struct _NodeCluster NodeCluster;     /* node/cluster.h */
+typedef struct _NodeAdmission NodeAdmission; /* node/admission.h */
+typedef struct _NodeLoad NodeLoad;           /* node/load.h */
+
 typedef struct {
   BaseSettings *settings; /* all owned by main.c */
   NodeOptions *options;
@@ -23,6 +27,9 @@ typedef struct {
   guint n_workers;
   RtcWillStore *wills; /* (nullable): no --state-dir, or no publishers here */
   RelayHub *hub;
+  NodeLoad *load;
+  NodeCluster *cluster; /* always: alone too */
+  NodeAdmission *admission;
   WhipEndpoint *whip; /* (nullable): role without injection */
   GPtrArray *rtp_inputs; /* (element-type WhipRtpInput) */
   EgressWhep *whep;   /* (nullable): role without egress */

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * NodeLoad: how busy this node is, sampled once a second: for the heartbeat,
+ * and for the question whether one more viewer fits into --max-bandwidth.
+ * Owner:  main.c. Thread: main. The clock is passed in.
+ */
+#pragma once
+
+#include "cluster/types.h"
+#include "node/parts.h"
+
+/* @parts: borrowed */
+NodeLoad *node_load_new (const NodeParts *parts);
+void node_load_free (NodeLoad *self);
+
+/* once a second */
+void node_load_sample (NodeLoad *self, gint64 now_us);
+
+/* node_load_has_room: %FALSE when sending @stream to one more viewer would
+ * need more than --max-bandwidth. What was measured is a second old, so those
+ * who were let in since then are added; see node_load_add_viewer. */
+gboolean node_load_has_room (NodeLoad *self, RelayStream *stream);
+/* a viewer of @stream was let in */
+void node_load_add_viewer (NodeLoad *self, RelayStream *stream);
+
+/* the heartbeat; @load is zeroed */
+void node_load_fill (NodeLoad *self, ClusterLoad *load);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (NodeLoad, node_load_free)
