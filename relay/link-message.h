@@ -101,7 +101,8 @@ typedef struct {
 } RelayLinkMessage;
 
 /* Returns: bytes written to @dst (RELAY_LINK_MAX_BODY_BYTES); 0 = does not
- * fit (a caller's bug: names and fmtp have bounds) */
+ * fit (a caller's bug). A STATUS's info is left out when it alone does not fit
+ * (both fmtps long, and a long path): the directory has it too */
 gsize relay_link_message_write (const RelayLinkMessage *message, guint8 *dst);
 /* Returns: %FALSE: not a message (unknown type, cut, out of bounds, bytes left
  * over, a name that is none) */

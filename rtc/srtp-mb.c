@@ -24,6 +24,7 @@ static struct
   const char *name; /* NULL: not usable */
   aes_gcm_pre_t pre;
   aes_gcm_enc_dec_t encrypt;
+  aes_gcm_enc_dec_t decrypt;
   aes_gcm_init_t init;
   aes_gcm_enc_dec_update_t update;
   aes_gcm_enc_dec_finalize_t finalize;
@@ -56,6 +57,7 @@ look_at_processor (void)
     {
       mb.pre = manager->gcm128_pre;
       mb.encrypt = manager->gcm128_enc;
+      mb.decrypt = manager->gcm128_dec;
       mb.init = manager->gcm128_init;
       mb.update = manager->gcm128_enc_update;
       mb.finalize = manager->gcm128_enc_finalize;
@@ -119,6 +121,18 @@ rtc_srtp_mb_seal (const RtcSrtpMb *self, const guint8 *iv, guint8 *dst,
   return len;
 }
 
+gboolean
+rtc_srtp_mb_open (const RtcSrtpMb *self, const guint8 *iv, guint8 *data,
+                  gsize header_len, gsize payload_len)
+{
+  struct gcm_context_data context;
+  guint8 *payload = data + header_len, tag[TAG_BYTES];
+
+  mb.decrypt (&self->key, &context, payload, payload, payload_len, iv, data,
+              header_len, tag, TAG_BYTES);
+  return CRYPTO_memcmp (tag, payload + payload_len, TAG_BYTES) == 0;
+}
+
 #else
 
 const char *
@@ -145,6 +159,13 @@ rtc_srtp_mb_seal (const RtcSrtpMb *self, const guint8 *iv, guint8 *dst,
                   const guint8 *payload, gsize payload_len)
 {
   g_return_val_if_reached (0);
+}
+
+gboolean
+rtc_srtp_mb_open (const RtcSrtpMb *self, const guint8 *iv, guint8 *data,
+                  gsize header_len, gsize payload_len)
+{
+  g_return_val_if_reached (FALSE);
 }
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RtcSrtpMb: one AES-128-GCM key for Intel's ipsec-mb, which seals a packet
- * in a fraction of OpenSSL's time. Only where the build found the library
+ * RtcSrtpMb: one AES-128-GCM key for Intel's ipsec-mb, which seals (or opens) a
+ * packet in a fraction of OpenSSL's time. Only where the build found the library
  * (option ipsec_mb) and the processor has AES-NI, PCLMULQDQ and AVX2 or more.
  * A key takes 1 KB; what it points to in the library is read only.
- * Owner:  an RtcSrtpOut. Thread: media; get_name: any.
+ * Owner:  an RtcSrtpOut or RtcSrtpIn. Thread: media; get_name: any.
  */
 #pragma once
 
@@ -27,3 +27,7 @@ gsize rtc_srtp_mb_seal (const RtcSrtpMb *self, const guint8 *iv, guint8 *dst,
                         gsize header_len, const guint8 *prefix,
                         gsize prefix_len, const guint8 *payload,
                         gsize payload_len);
+/* rtc_srtp_mb_open: in place; the tag stands after the payload.
+ * Returns: %FALSE: the tag is wrong; the payload is lost */
+gboolean rtc_srtp_mb_open (const RtcSrtpMb *self, const guint8 *iv,
+                           guint8 *data, gsize header_len, gsize payload_len);

@@ -3,7 +3,7 @@
  * the RFCs' vectors and to try every sealer. */
 #pragma once
 
-#include "rtc/srtp.h"
+#include "rtc/srtp-in.h"
 
 #define RTC_SRTP_AUTH_BYTES 20
 
@@ -33,6 +33,10 @@ RtcSrtpOut *rtc_srtp_out_new_session (RtcSrtpSealer sealer,
                                       RtcSrtpProfile profile,
                                       const guint8 *key, const guint8 *salt,
                                       const guint8 *auth);
+
+/* from session keys */
+RtcSrtpIn *rtc_srtp_in_new_session (RtcSrtpSealer sealer, const guint8 *key,
+                                    const guint8 *salt);
 
 /* RtcSrtcp: session keys of one direction's RTCP; a plain value */
 #define RTC_SRTCP_MAX_INDEX 0x7fffffffu

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * RtcHoles: which sequence numbers of one source are missing, when each may be
+ * asked for, how often it was, and when it is given up. Numbers are 64-bit,
+ * kept in ascending order. Pure: the clock is passed in, nothing is sent.
+ *   A hole is first due first_delay_us after it was added, or, with waits,
+ * after rtc_holes_allow() has passed it; then every retry_us. It is given up
+ * give_up_us after it was added, or when it is due once more than max_tries
+ * times. At most max_holes are kept: beyond it the lowest are given up.
+ * Owner:  whoever made it. Thread: any, one at a time.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct _RtcHoles RtcHoles;
+
+typedef struct {
+  guint max_holes;       /* at least 1 */
+  guint max_tries;       /* 0 = as often as give_up_us allows */
+  gint64 first_delay_us; /* 0 = at once */
+  gint64 retry_us;       /* until set_retry_us */
+  gint64 give_up_us;
+  gboolean waits;        /* not due before allow() (another source may have
+                            sent it) */
+} RtcHolesConfig;
+
+typedef struct {
+  guint64 ext_seq;
+  gint64 found_us;
+  gint64 due_us;   /* next time to ask; G_MAXINT64: not allowed yet */
+  gint64 asked_us; /* last time; 0 = never */
+  guint n_tries;   /* times asked for */
+} RtcHole;
+
+RtcHoles *rtc_holes_new (const RtcHolesConfig *config);
+void rtc_holes_free (RtcHoles *self);
+/* e.g. 1.5 round trips; holds for what is asked from now on, and for what was
+ * asked already */
+void rtc_holes_set_retry_us (RtcHoles *self, gint64 retry_us);
+
+/* [first, first + n_packets) did not come. Numbers that are holes already stay
+ * as they are. */
+void rtc_holes_add_range (RtcHoles *self, guint64 first, guint64 n_packets,
+                          gint64 now_us);
+/* with waits: nobody else will send those up to @last unasked */
+void rtc_holes_allow (RtcHoles *self, guint64 last, gint64 now_us);
+/* rtc_holes_remove: it came.
+ * @ret: (out) (optional): as it was; n_tries > 0: it had been asked for
+ * Returns: %FALSE: it was no hole (never missing, filled, given up) */
+gboolean rtc_holes_remove (RtcHoles *self, guint64 ext_seq, RtcHole *ret);
+/* rtc_holes_collect: gives up what is too old, then writes what is due into
+ * @ret (ascending) and counts it as asked: n_tries is 1 at the first time.
+ * @ret: (nullable) when @max is 0: only gives up
+ * Returns: how many; what did not fit stays due */
+guint rtc_holes_collect (RtcHoles *self, gint64 now_us, RtcHole *ret,
+                         guint max);
+/* gives up all below @ext_seq (G_MAXUINT64: all) */
+void rtc_holes_give_up_below (RtcHoles *self, guint64 ext_seq);
+
+guint rtc_holes_get_n_holes (RtcHoles *self);
+/* (transfer none): by index, ascending; until the next change */
+const RtcHole *rtc_holes_peek (RtcHoles *self, guint index);
+/* given up since the last call, however that came */
+guint64 rtc_holes_take_n_lost (RtcHoles *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RtcHoles, rtc_holes_free)
