@@ -292,6 +292,7 @@ relay_feed_add_receiver (RelayFeed *self, RelayReceiver *receiver)
   receiver->index = self->receivers->len;
   receiver->pace_index = G_MAXUINT;
   g_ptr_array_add (self->receivers, receiver);
+  g_atomic_int_inc (&self->stream->n_receivers);
   if (self->tick == NULL)
     self->tick = rtc_worker_add_timer (
         self->worker, G_USEC_PER_SEC / TICK_SLOTS, feed_on_tick, self);
@@ -308,6 +309,7 @@ relay_feed_remove_receiver (RelayFeed *self, RelayReceiver *receiver)
                     && self->receivers->pdata[index] == receiver);
   relay_feed_set_pacing (self, receiver, FALSE);
   g_ptr_array_remove_index_fast (self->receivers, index);
+  g_atomic_int_add (&self->stream->n_receivers, -1);
   if (index < self->receivers->len)
     ((RelayReceiver *)self->receivers->pdata[index])->index = index;
   if (self->receivers->len > 0)

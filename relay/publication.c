@@ -2,6 +2,9 @@
 /* RelayPublication: one publisher's time on a stream; see stream.h. */
 #include "relay/stream-private.h"
 
+#include <string.h>
+#include <sys/random.h>
+
 #include "base/clock.h"
 #include "relay/log.h"
 #include "rtc/payload.h"
@@ -20,6 +23,8 @@ relay_stream_add_publication (RelayStream *stream, const RelayStreamInfo *info,
   self->callbacks = *callbacks;
   self->data = data;
   self->data_free = data_free;
+  if (getrandom (self->id, sizeof self->id, 0) != sizeof self->id)
+    g_error ("relay: the kernel gives no random bytes");
   g_atomic_int_inc (&stream->n_publications_open);
   return self;
 }
@@ -39,6 +44,7 @@ relay_publication_unref (RelayPublication *self)
   g_atomic_int_add (&self->stream->n_publications_open, -1);
   if (self->data_free != NULL)
     self->data_free (self->data);
+  g_clear_pointer (&self->tree.media, relay_link_media_unref);
   relay_stream_unref (self->stream);
   g_free (self);
 }
@@ -73,6 +79,7 @@ relay_publication_begin (RelayPublication *self)
 
   if (self->has_ended || old == self)
     return;
+  self->has_begun = TRUE;
   stream->current = relay_publication_ref (self);
   stream->home_info = self->info;
   stream->has_home_info = TRUE;
@@ -81,6 +88,7 @@ relay_publication_begin (RelayPublication *self)
     if (self->info.tracks[k].is_present)
       relay_track_restart (&stream->tracks[k],
                            rtc_codec_clock_hz (self->info.tracks[k].codec));
+  relay_stream_begin_tree (stream, self);
   memset (relay_stream_get_feed (stream, stream->home)->clocks, 0,
           sizeof (RelayClock) * RTC_MEDIA_N_KINDS);
   if (is_changed)
@@ -93,8 +101,8 @@ relay_publication_begin (RelayPublication *self)
     base_mailbox_post (stream->main_mail, replaced_arrive, old,
                        (GDestroyNotify)relay_publication_unref);
   if (is_changed)
-    relay_stream_post_event (stream, RELAY_HUB_CHANGED, &self->info);
-  relay_stream_post_event (stream, RELAY_HUB_LIVE, &self->info);
+    relay_stream_post_event (stream, RELAY_HUB_CHANGED, self);
+  relay_stream_post_event (stream, RELAY_HUB_LIVE, self);
   if (self->info.tracks[RTC_MEDIA_VIDEO].is_present)
     relay_stream_want_keyframe (stream, rtc_worker_get_turn_us (stream->home));
 }
@@ -135,9 +143,9 @@ relay_publication_is_current (RelayPublication *self)
 
 /* H264's parameter sets, as one STAP-A payload (RFC 6184 5.7.1) for joiners
  * whose keyframe has none in band. */
-static void
-publication_keep_params (RelayPublication *self, const guint8 *payload,
-                         guint payload_len)
+void
+relay_publication_keep_params (RelayPublication *self, const guint8 *payload,
+                               guint payload_len)
 {
   RelayStream *stream = self->stream;
   RelayFeed *feed = relay_stream_get_feed (stream, stream->home);
@@ -200,7 +208,7 @@ publication_inspect (RelayPublication *self, const guint8 *payload,
     {
       *flags |= RELAY_PACKET_PARAMS;
       if (codec == RTC_CODEC_H264)
-        publication_keep_params (self, payload, payload_len);
+        relay_publication_keep_params (self, payload, payload_len);
     }
   if (found & RTC_PAYLOAD_KEYFRAME)
     *flags |= RELAY_PACKET_KEYFRAME;
@@ -229,6 +237,49 @@ publication_note_keyframe (RelayStream *stream, const RelayPacket *packet,
   stream->is_keyframe_wanted = FALSE;
 }
 
+gboolean
+relay_publication_store (RelayPublication *self, RelayPacket *packet,
+                         RelayTrackResult result, const guint8 *ext,
+                         const guint8 *payload, gboolean is_repair,
+                         gint64 now_us)
+{
+  RelayStream *stream = self->stream;
+  RelayFeed *feed = relay_stream_get_feed (stream, stream->home);
+  RtcMediaKind kind = packet->kind;
+
+  if (relay_history_find (feed->history, kind, packet->ext_seq) != NULL)
+    return FALSE;
+  packet->recv_us = now_us;
+  packet->publication = self->serial;
+  if (result == RELAY_TRACK_LATE)
+    packet->flags |= RELAY_PACKET_LATE;
+  if (stream->chunk == NULL)
+    stream->chunk = relay_chunk_new ();
+  packet->payload = relay_chunk_append (stream->chunk, ext, packet->ext_len,
+                                        payload, packet->payload_len);
+  if (packet->payload == NULL)
+    {
+      relay_chunk_unref (stream->chunk);
+      stream->chunk = relay_chunk_new ();
+      packet->payload = relay_chunk_append (stream->chunk, ext, packet->ext_len,
+                                            payload, packet->payload_len);
+    }
+  packet->chunk = stream->chunk;
+  relay_history_append (feed->history, packet);
+  relay_history_trim (feed->history, now_us);
+  relay_stream_note_tree (stream, packet, result);
+  if (kind == RTC_MEDIA_VIDEO)
+    publication_note_keyframe (stream, packet, now_us);
+  if (stream->is_keyframe_wanted)
+    relay_stream_want_keyframe (stream, now_us);
+  RELAY_STAT_ADD (stream, n_packets[kind], 1);
+  RELAY_STAT_ADD (stream, n_bytes[kind], packet->payload_len);
+  if (is_repair)
+    RELAY_STAT_ADD (stream, n_repaired[kind], 1);
+  relay_feed_defer_dispatch (feed);
+  return TRUE;
+}
+
 void
 relay_publication_push (RelayPublication *self, RtcMediaKind kind, guint16 seq,
                         guint32 rtp_ts, gboolean marker, const guint8 *ext,
@@ -236,11 +287,11 @@ relay_publication_push (RelayPublication *self, RtcMediaKind kind, guint16 seq,
                         gboolean is_repair, gint64 now_us)
 {
   RelayStream *stream = self->stream;
-  RelayFeed *feed = relay_stream_get_feed (stream, stream->home);
   RelayTrack *track = &stream->tracks[kind];
   guint32 old_ts = track->highest_ts;
   guint64 old_highest = track->highest;
-  RelayPacket packet = { .recv_us = now_us, .kind = (guint8)kind };
+  RelayPacket packet = { .kind = (guint8)kind };
+  RelayTrackResult result;
 
   if (stream->current != self || !self->info.tracks[kind].is_present
       || ext_len > 255 || payload_len > RTC_MAX_PACKET_BYTES)
@@ -249,49 +300,19 @@ relay_publication_push (RelayPublication *self, RtcMediaKind kind, guint16 seq,
       && !publication_inspect (self, payload, payload_len, now_us,
                                &packet.flags))
     return;
-  switch (relay_track_map (track, seq, rtp_ts, now_us, &packet.ext_seq,
-                           &packet.rtp_ts))
-    {
-    case RELAY_TRACK_TOO_OLD:
-      return;
-    case RELAY_TRACK_LATE:
-      packet.flags |= RELAY_PACKET_LATE;
-      break;
-    case RELAY_TRACK_NEXT:
-      if (kind == RTC_MEDIA_VIDEO && old_highest != 0
-          && (gint32)(packet.rtp_ts - old_ts) < 0)
-        RELAY_STAT_ADD (stream, n_b_frames, 1);
-      break;
-    }
-  if (relay_history_find (feed->history, kind, packet.ext_seq) != NULL)
+  result = relay_track_map (track, seq, rtp_ts, now_us, &packet.ext_seq,
+                            &packet.rtp_ts);
+  if (result == RELAY_TRACK_TOO_OLD)
     return;
+  if (result == RELAY_TRACK_NEXT && kind == RTC_MEDIA_VIDEO && old_highest != 0
+      && (gint32)(packet.rtp_ts - old_ts) < 0)
+    RELAY_STAT_ADD (stream, n_b_frames, 1);
   if (marker)
     packet.flags |= RELAY_PACKET_MARKER;
   packet.ext_len = (guint8)ext_len;
   packet.payload_len = (guint16)payload_len;
-  if (stream->chunk == NULL)
-    stream->chunk = relay_chunk_new ();
-  packet.payload =
-      relay_chunk_append (stream->chunk, ext, ext_len, payload, payload_len);
-  if (packet.payload == NULL)
-    {
-      relay_chunk_unref (stream->chunk);
-      stream->chunk = relay_chunk_new ();
-      packet.payload = relay_chunk_append (stream->chunk, ext, ext_len, payload,
-                                           payload_len);
-    }
-  packet.chunk = stream->chunk;
-  relay_history_append (feed->history, &packet);
-  relay_history_trim (feed->history, now_us);
-  if (kind == RTC_MEDIA_VIDEO)
-    publication_note_keyframe (stream, &packet, now_us);
-  if (stream->is_keyframe_wanted)
-    relay_stream_want_keyframe (stream, now_us);
-  RELAY_STAT_ADD (stream, n_packets[kind], 1);
-  RELAY_STAT_ADD (stream, n_bytes[kind], payload_len);
-  if (is_repair)
-    RELAY_STAT_ADD (stream, n_repaired[kind], 1);
-  relay_feed_defer_dispatch (feed);
+  relay_publication_store (self, &packet, result, ext, payload, is_repair,
+                           now_us);
 }
 
 void

@@ -51,6 +51,7 @@ relay_stream_unref (RelayStream *self)
   for (guint i = 0; i < self->n_workers; i++)
     if (self->feeds[i] != NULL)
       feed_free (self->feeds[i]);
+  relay_stream_clear_trees (self);
   g_clear_pointer (&self->chunk, relay_chunk_unref);
   g_clear_pointer (&self->sps, g_byte_array_unref);
   g_clear_pointer (&self->pps, g_byte_array_unref);
@@ -106,6 +107,26 @@ relay_stream_get_size (RelayStream *self, guint *ret_width_px,
   *ret_height_px = __atomic_load_n (&self->height_px, __ATOMIC_RELAXED);
 }
 
+gboolean
+relay_stream_is_origin (RelayStream *self)
+{
+  return self->is_origin;
+}
+
+gboolean
+relay_stream_get_publication_id (RelayStream *self, guint8 ret[RELAY_ID_BYTES])
+{
+  if (self->has_id)
+    memcpy (ret, self->id, sizeof self->id);
+  return self->has_id;
+}
+
+guint
+relay_stream_get_n_receivers (RelayStream *self)
+{
+  return (guint)g_atomic_int_get (&self->n_receivers);
+}
+
 void
 relay_stream_get_stats (RelayStream *self, RelayStreamStats *ret)
 {
@@ -134,8 +155,10 @@ typedef struct
 {
   RelayStream *stream; /* one reference */
   RelayHubEvent event;
-  gboolean has_info;
+  gboolean has_info; /* the rest is set: of a publication that began */
   RelayStreamInfo info;
+  gboolean is_link;
+  guint8 id[RELAY_ID_BYTES];
 } EventMail;
 
 static void
@@ -152,6 +175,12 @@ event_arrive (gpointer data)
 {
   EventMail *mail = data;
 
+  if (mail->has_info)
+    {
+      mail->stream->is_origin = !mail->is_link;
+      mail->stream->has_id = TRUE;
+      memcpy (mail->stream->id, mail->id, sizeof mail->id);
+    }
   relay_hub_on_stream_event (mail->stream->hub, mail->stream, mail->event,
                              mail->has_info ? &mail->info : NULL);
   event_mail_free (mail);
@@ -159,16 +188,18 @@ event_arrive (gpointer data)
 
 void
 relay_stream_post_event (RelayStream *self, RelayHubEvent event,
-                         const RelayStreamInfo *info)
+                         RelayPublication *publication)
 {
   EventMail *mail = g_new0 (EventMail, 1);
 
   mail->stream = relay_stream_ref (self);
   mail->event = event;
-  if (info != NULL)
+  if (publication != NULL)
     {
       mail->has_info = TRUE;
-      mail->info = *info;
+      mail->info = publication->info;
+      mail->is_link = publication->is_link;
+      memcpy (mail->id, publication->id, sizeof mail->id);
     }
   base_mailbox_post (self->main_mail, event_arrive, mail, event_mail_free);
 }

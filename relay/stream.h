@@ -138,28 +138,46 @@ gboolean relay_publication_push_tree (RelayPublication *self,
                                       const guint8 *ext, guint ext_len,
                                       const guint8 *payload, guint payload_len,
                                       gboolean is_repair, gint64 now_us);
-/* home: is it in the log (or too old to matter)? The link's first question */
+/* home: is it in the log (or too old to matter)? The link's first question.
+ * What waited in vain for a first keyframe is not in the log. */
 gboolean relay_publication_has_tree (RelayPublication *self,
                                      RtcMediaKind kind, guint64 tree_seq);
 
-/* home: the current publication's; %FALSE: none, or its numbers are not known
- * yet. @ret_head: the tree's number of the last packet, per kind; 0 = none */
+/* home: somebody publishes, be his numbers known or not */
+gboolean relay_stream_is_published (RelayStream *self);
+/* home: RelayPacket.publication of the one that began last */
+guint8 relay_stream_get_serial (RelayStream *self);
+/* home: what it carries; %FALSE = none began yet */
+gboolean relay_stream_get_home_info (RelayStream *self, RelayStreamInfo *ret);
+/* home: the current publication's, its first numbers as they are known here
+ * (0: not yet); %FALSE: none, or its numbers are not known yet.
+ * @ret_head: the tree's number of the last packet, per kind; 0 = none */
 gboolean relay_stream_get_tree (RelayStream *self, RelayTreeInfo *ret,
                                 guint64 ret_head[RTC_MEDIA_N_KINDS]);
-/* home: of a record in the home feed: its publication's media and the tree's
- * number. %FALSE: the publication is too long ago (four are kept) */
-gboolean relay_stream_get_packet_tree (RelayStream *self,
-                                       const RelayPacket *packet,
-                                       RelayLinkMedia **ret_media,
-                                       RtcCodec *ret_codec,
-                                       guint64 *ret_tree_seq);
+typedef enum {
+  RELAY_TREE_KNOWN,
+  RELAY_TREE_PENDING, /* the publication's numbers are not known yet */
+  RELAY_TREE_GONE,    /* it is too long ago (four are kept), or never was */
+} RelayTreeResult;
+/* home: of a record in the home feed: its publication's media (transfer none),
+ * and the tree's number and timestamp */
+RelayTreeResult relay_stream_get_packet_tree (RelayStream *self,
+                                              const RelayPacket *packet,
+                                              RelayLinkMedia **ret_media,
+                                              RtcCodec *ret_codec,
+                                              guint64 *ret_tree_seq,
+                                              guint32 *ret_rtp_ts);
+/* home: the current publication's clock, in the tree's timestamps */
+gboolean relay_stream_get_tree_clock (RelayStream *self, RtcMediaKind kind,
+                                      gint64 now_us, guint64 *ret_ntp,
+                                      guint32 *ret_rtp_ts);
 /* home: (nullable): the record of the tree's number, of any kept publication */
 const RelayPacket *relay_stream_find_tree (RelayStream *self,
                                            RtcMediaKind kind,
                                            guint64 tree_seq);
 /* any thread: receivers on all its feeds: viewers and outlets */
 guint relay_stream_get_n_receivers (RelayStream *self);
-/* main: the current publication came by WHIP or RTP, not by a link */
+/* main: the current (or last) publication came by WHIP or RTP, not by a link */
 gboolean relay_stream_is_origin (RelayStream *self);
 /* main: after LIVE on the origin: 16 random bytes of the publication that
  * began, and a way to set its tree from main (mail to home) */

@@ -37,3 +37,11 @@ typedef enum {
 RelayTrackResult relay_track_map (RelayTrack *self, guint16 seq,
                                   guint32 rtp_ts, gint64 now_us,
                                   guint64 *ret_ext_seq, guint32 *ret_rtp_ts);
+
+/* relay_track_put: a packet whose number is ours already (a link's): only its
+ * timestamp is moved on, as that of a new source. */
+RelayTrackResult relay_track_put (RelayTrack *self, guint64 ext_seq,
+                                  guint32 rtp_ts, gint64 now_us,
+                                  guint32 *ret_rtp_ts);
+/* the number that a new source's first packet gets */
+guint64 relay_track_get_next (const RelayTrack *self);
