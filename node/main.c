@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/ctl.h"
 #include "node/log.h"
 #include "node/process.h"
 #include "node/server.h"
@@ -96,7 +97,8 @@ print_early (Program *self, char **argv)
     {
       text = base_settings_to_help (self->parts.settings);
       printf ("media-tree: WebRTC broadcasts from one publisher to many "
-              "browsers\n\nUsage: media-tree [OPTION…]\n\n%s",
+              "browsers\n\nUsage: media-tree [OPTION…]\n       media-tree ctl "
+              "nodes|streams|tree   (see media-tree ctl --help)\n\n%s",
               text);
     }
   else if (has_argument (argv, "--print-sample"))
@@ -478,6 +480,8 @@ main (int argc, char **argv)
   int code;
 
   g_set_prgname ("media-tree");
+  if (argc > 1 && g_str_equal (argv[1], "ctl"))
+    return node_ctl_run (argv + 2);
   mallopt (M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES);
   code = read_settings (&self, argv + (argc > 0 ? 1 : 0));
   if (code >= 0)

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * node/ctl: "media-tree ctl nodes|streams|tree": a client of a running node's
+ * HTTP API, in a process of its own. Blocks, prints, and is done.
+ * Exit codes (sysexits.h): 0 printed; 64 usage; 69 not reached; 76 the reply is
+ * not understood; 77 the node refuses (token).
+ * Thread: main.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* @argv: what follows "ctl". Returns: the exit code */
+int node_ctl_run (char **argv);
