@@ -10,6 +10,8 @@
  *   A node without heartbeat for 3 s is not alive; our own parents are judged
  * by their links (relay/), not by this: a parent is given up only when it is
  * not alive here and relay says it is silent, or it leaves.
+ *   What get_ and find_ return is valid until the main loop's next turn.
+ * Callbacks may call all functions but free.
  * Owner:  node. Thread: main.
  */
 #pragma once
@@ -19,31 +21,37 @@
 
 typedef struct _ClusterMember ClusterMember;
 
-typedef struct {
+typedef struct
+{
   /* parents, candidates or their addresses changed; see get_parents */
   void (*on_parents_changed) (gpointer data);
-  /* a stream began, moved to another origin or publication */
+  /* a stream began, moved to another origin or publication; not told of
+   * streams of ours */
   void (*on_stream_changed) (const ClusterStream *stream, gpointer data);
   /* nobody publishes it any more (also when its origin has been dead for
    * 10 s); @name is valid during the call */
   void (*on_stream_ended) (const char *name, gpointer data);
-  /* one of ours was taken over by a higher epoch: close its publisher */
+  /* one of ours was taken over by a higher epoch: close its publisher (ending
+   * it is done); on_stream_changed follows */
   void (*on_stream_lost) (const ClusterStream *now, gpointer data);
   /* fills what the next heartbeat says */
   void (*fill_load) (ClusterLoad *load, gpointer data);
   /* the newest numbers of a stream of ours, once a second */
   void (*fill_stream) (ClusterStream *stream, gpointer data);
-  /* (nullable) relay's word on a parent: no packet from it for a second */
+  /* (nullable) relay's word on a node: no packet from it for a second; TRUE
+   * for one that no link goes to. Without it: every node is silent. */
   gboolean (*is_parent_silent) (const char *node_id, gpointer data);
-  /* another living node has our id: the program should end (exit 69) */
+  /* another living node has our id, for 4 s (one that died is gone by then):
+   * the program should end (exit 69) */
   void (*on_id_taken) (gpointer data);
 } ClusterMemberCallbacks;
 
-typedef struct {
-  ClusterStore *store;      /* (transfer full) */
-  ClusterNode node;         /* copied */
-  guint max_children;       /* degree, --max-children, default 16 */
-  BaseMetrics *metrics;     /* (nullable) borrowed */
+typedef struct
+{
+  ClusterStore *store;  /* (transfer full) */
+  ClusterNode node;     /* copied */
+  guint max_children;   /* degree, --max-children, default 16 */
+  BaseMetrics *metrics; /* (nullable) borrowed */
   ClusterMemberCallbacks callbacks;
   gpointer data;
 } ClusterMemberConfig;
@@ -81,8 +89,9 @@ const ClusterStream *cluster_member_find_stream (ClusterMember *self,
  * live at once; the store is told when it can be (claim with the epoch after
  * the highest known; on conflict again, above it: who came last wins).
  * @stream: name, publication, info; copied. Its epoch is filled in.
- * @ret_floor: (out) (nullable): the last known publication's numbers, from
- *   which this one must jump ahead; zeros when there was none */
+ * @ret_floor: (out) (nullable): epoch, ext_seq, rtp_ts and at_wall_us of the
+ *   last known publication, from which this one must jump ahead; zeros when
+ *   there was none; its texts are NULL */
 void cluster_member_begin_stream (ClusterMember *self, ClusterStream *stream,
                                   ClusterStream *ret_floor);
 void cluster_member_end_stream (ClusterMember *self, const char *name);

@@ -12,11 +12,13 @@
  */
 #pragma once
 
+#include "base/metrics.h"
 #include "cluster/types.h"
 
 typedef struct _ClusterStore ClusterStore;
 
-typedef enum {
+typedef enum
+{
   CLUSTER_ERROR_URL,      /* --redis-url is not understood: message says why */
   CLUSTER_ERROR_AWAY,     /* not connected, or the connection broke */
   CLUSTER_ERROR_TIMEOUT,  /* no reply in 2 s; the connection is given up */
@@ -27,18 +29,22 @@ typedef enum {
   CLUSTER_ERROR_FULL,     /* the parent has its maximum of children */
   CLUSTER_ERROR_DEAD,     /* the parent has no heartbeat */
   CLUSTER_ERROR_CONFLICT, /* the stream's epoch is another's already */
+  CLUSTER_ERROR_N,
 } ClusterError;
 #define CLUSTER_ERROR (cluster_error_quark ())
 GQuark cluster_error_quark (void);
 
-typedef enum {
+typedef enum
+{
   CLUSTER_STORE_AWAY,
   CLUSTER_STORE_CONNECTED,
 } ClusterStoreState;
 
-typedef enum {
+typedef enum
+{
   CLUSTER_HINT_STATE,    /* state changed; after CONNECTED re-read all */
   CLUSTER_HINT_TOPOLOGY, /* topology:{node} of ours was published */
+  CLUSTER_HINT_EMPTIED,  /* we were in the store and are not: say all again */
   CLUSTER_HINT_STREAMS,  /* a stream of the tree began, ended or moved */
 } ClusterHint;
 typedef void (*ClusterHintFunc) (ClusterHint hint, gpointer data);
@@ -63,6 +69,8 @@ ClusterStore *cluster_store_new_redis (const char *url, const char *prefix,
 void cluster_store_free (ClusterStore *self);
 void cluster_store_set_hint_func (ClusterStore *self, ClusterHintFunc func,
                                   gpointer data);
+/* counts errors, reconnects and the time that calls take */
+void cluster_store_set_metrics (ClusterStore *self, BaseMetrics *metrics);
 ClusterStoreState cluster_store_get_state (ClusterStore *self);
 /* "redis 127.0.0.1:6379", "memory": for logs and /debug/state */
 char *cluster_store_describe (ClusterStore *self); /* (transfer full) */
@@ -85,6 +93,8 @@ void cluster_store_place (ClusterStore *self, const char *node_id,
 /* every node of the tree that beats, with load and place */
 void cluster_store_read_peers (ClusterStore *self, ClusterPeersFunc func,
                                gpointer data);
+/* live ones, and those that ended within the last hour (without an origin):
+ * a next publication goes on from their numbers */
 void cluster_store_read_streams (ClusterStore *self, ClusterStreamsFunc func,
                                  gpointer data);
 /* claim: writes @stream when its epoch is above the store's, or equal with
@@ -92,8 +102,9 @@ void cluster_store_read_streams (ClusterStore *self, ClusterStreamsFunc func,
 void cluster_store_claim_stream (ClusterStore *self,
                                  const ClusterStream *stream,
                                  ClusterClaimFunc func, gpointer data);
-/* ends it when the publication is still @publication; its epoch and numbers
- * stay for an hour, so that the next publication goes on from them */
+/* ends it when the publication is still @publication (else CONFLICT); its epoch
+ * and numbers stay for an hour, so that the next publication goes on from them
+ */
 void cluster_store_end_stream (ClusterStore *self, const char *name,
                                const char *publication, ClusterDoneFunc func,
                                gpointer data);

@@ -17,6 +17,8 @@
 #define CLUSTER_MAX_CANDIDATES 8
 #define CLUSTER_MAX_LINKS 10 /* parents a node tells of in its heartbeat */
 #define CLUSTER_MAX_CARRIED 64 /* streams it tells of; n_streams has them all */
+#define CLUSTER_INFO_MAX_BYTES 2048
+#define CLUSTER_EPOCH_MAX (G_GUINT64_CONSTANT (1) << 48)
 #define CLUSTER_ID_CHARS 32 /* boot and publication ids: 128 bits in hex */
 
 typedef enum {
@@ -86,8 +88,9 @@ typedef struct {
 typedef struct {
   char *name;
   char *publication; /* 128 random bits, hex */
-  guint64 epoch;     /* grows with each publication; compare-and-set */
-  char *origin;      /* node id */
+  guint64 epoch;     /* grows with each publication; compare-and-set;
+                      * at most CLUSTER_EPOCH_MAX */
+  char *origin;      /* node id; NULL: ended, its numbers are kept */
   char *info;        /* codecs, as JSON text; opaque here, <= 2 KiB */
   guint64 ext_seq[2]; /* last sent, audio and video; 0 = none */
   guint32 rtp_ts[2];
@@ -97,12 +100,17 @@ typedef struct {
 void cluster_node_clear (ClusterNode *self);
 void cluster_node_copy (const ClusterNode *from, ClusterNode *to);
 void cluster_place_clear (ClusterPlace *self);
+void cluster_place_copy (const ClusterPlace *from, ClusterPlace *to);
+gboolean cluster_place_equal (const ClusterPlace *a, const ClusterPlace *b);
 ClusterPeer *cluster_peer_new (void);
+ClusterPeer *cluster_peer_copy (const ClusterPeer *self);
 void cluster_peer_free (ClusterPeer *self);
 ClusterStream *cluster_stream_new (void);
 ClusterStream *cluster_stream_copy (const ClusterStream *self);
 void cluster_stream_free (ClusterStream *self);
 gboolean cluster_name_is_valid (const char *name);
+/* CLUSTER_ID_CHARS hex digits: a boot or publication id */
+gboolean cluster_id_is_valid (const char *id);
 /* 32 bits of FNV-1a, the same on every node: for heartbeats, where names would
  * be long; for showing only, two streams may share one */
 guint32 cluster_stream_hash (const char *name);
