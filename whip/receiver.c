@@ -2,9 +2,8 @@
 /* WhipReceiver: see receiver.h. */
 #include "whip/receiver.h"
 
-#include <string.h>
-
 #include "base/clock.h"
+#include "rtc/holes.h"
 #include "rtc/rtp.h"
 
 #define FIRST_RETRY_US (50 * BASE_US_PER_MS)
@@ -15,23 +14,14 @@
  * that a reordered packet before the first stays positive. */
 #define FIRST_CYCLE G_GUINT64_CONSTANT (65536)
 
-typedef struct
-{
-  guint64 ext_seq;
-  gint64 found_us;
-  gint64 asked_us; /* last time; 0 = never */
-  guint n_tries;
-} Hole;
-
 struct _WhipReceiver
 {
   guint32 ssrc;
   guint32 clock_hz;
-  gboolean repair;
   gboolean is_started;
 
   guint64 first, highest;
-  GArray *holes; /* of Hole, owned: ascending */
+  RtcHoles *holes; /* owned */
   gboolean has_restart_seq;
   guint16 restart_seq; /* what a sender that started anew sends next */
 
@@ -50,13 +40,18 @@ struct _WhipReceiver
 WhipReceiver *
 whip_receiver_new (guint32 ssrc, guint32 clock_hz, gboolean repair)
 {
+  const RtcHolesConfig config = {
+    .max_holes = WHIP_RECEIVER_MAX_HOLES,
+    .max_tries = WHIP_RECEIVER_MAX_TRIES,
+    .retry_us = FIRST_RETRY_US,
+    .give_up_us = GIVE_UP_US,
+    .waits = !repair, /* for ever */
+  };
   WhipReceiver *self = g_new0 (WhipReceiver, 1);
 
   self->ssrc = ssrc;
   self->clock_hz = clock_hz;
-  self->repair = repair;
-  self->holes =
-      g_array_sized_new (FALSE, FALSE, sizeof (Hole), WHIP_RECEIVER_MAX_HOLES);
+  self->holes = rtc_holes_new (&config);
   return self;
 }
 
@@ -64,7 +59,7 @@ void
 whip_receiver_free (WhipReceiver *self)
 {
   g_return_if_fail (self);
-  g_array_unref (self->holes);
+  rtc_holes_free (self->holes);
   g_free (self);
 }
 
@@ -74,44 +69,24 @@ whip_receiver_get_ssrc (WhipReceiver *self)
   return self->ssrc;
 }
 
-static Hole *
-hole_at (WhipReceiver *self, guint index)
+static void
+count_lost (WhipReceiver *self)
 {
-  return &g_array_index (self->holes, Hole, index);
-}
-
-/* hole_find: index of the first hole at or above @ext_seq */
-static guint
-hole_find (WhipReceiver *self, guint64 ext_seq)
-{
-  guint low = 0, high = self->holes->len;
-
-  while (low < high)
-    {
-      guint middle = (low + high) / 2;
-
-      if (hole_at (self, middle)->ext_seq < ext_seq)
-        low = middle + 1;
-      else
-        high = middle;
-    }
-  return low;
+  self->stats.n_lost += rtc_holes_take_n_lost (self->holes);
 }
 
 static void
-give_up_oldest (WhipReceiver *self, guint n_holes)
+give_up_all (WhipReceiver *self)
 {
-  if (n_holes == 0)
-    return;
-  g_array_remove_range (self->holes, 0, n_holes);
-  self->stats.n_lost += n_holes;
+  rtc_holes_give_up_below (self->holes, G_MAXUINT64);
+  count_lost (self);
 }
 
 /* restart: @seq begins a sequence that has nothing to do with the last one */
 static void
 restart (WhipReceiver *self, guint16 seq)
 {
-  give_up_oldest (self, self->holes->len);
+  give_up_all (self);
   self->first = self->highest = FIRST_CYCLE + seq;
   self->n_received = 0;
   self->n_expected_prior = self->n_received_prior = 0;
@@ -124,24 +99,15 @@ static void
 add_holes (WhipReceiver *self, guint64 from, guint64 to, gint64 now_us)
 {
   guint64 n_missing = to - from;
-  guint n_kept;
 
   if (n_missing > WHIP_RECEIVER_MAX_JUMP_PACKETS)
     {
-      give_up_oldest (self, self->holes->len);
+      give_up_all (self);
       self->stats.n_lost += n_missing;
       return;
     }
-  n_kept = (guint)MIN (n_missing, WHIP_RECEIVER_MAX_HOLES);
-  self->stats.n_lost += n_missing - n_kept;
-  if (self->holes->len + n_kept > WHIP_RECEIVER_MAX_HOLES)
-    give_up_oldest (self, self->holes->len + n_kept - WHIP_RECEIVER_MAX_HOLES);
-  for (guint64 ext_seq = to - n_kept; ext_seq < to; ext_seq++)
-    {
-      Hole hole = { .ext_seq = ext_seq, .found_us = now_us };
-
-      g_array_append_val (self->holes, hole);
-    }
+  rtc_holes_add_range (self->holes, from, n_missing, now_us);
+  count_lost (self);
 }
 
 /* update_jitter: RFC 3550 A.8 */
@@ -169,7 +135,7 @@ update_jitter (WhipReceiver *self, guint32 rtp_ts, gint64 now_us)
 /* note_rtt: from the first time it was asked for. A lost NACK makes that too
  * long, which only makes us patient. */
 static void
-note_rtt (WhipReceiver *self, const Hole *hole, gint64 now_us)
+note_rtt (WhipReceiver *self, const RtcHole *hole, gint64 now_us)
 {
   gint64 sample = now_us - hole->asked_us;
 
@@ -177,27 +143,28 @@ note_rtt (WhipReceiver *self, const Hole *hole, gint64 now_us)
     return;
   self->rtt_us = self->rtt_us == 0 ? MAX (sample, 1)
                                    : self->rtt_us + (sample - self->rtt_us) / 8;
+  rtc_holes_set_retry_us (
+      self->holes, CLAMP (self->rtt_us * 3 / 2, MIN_RETRY_US, MAX_RETRY_US));
 }
 
 /* fill: a packet at or below the highest */
 static WhipReceived
 fill (WhipReceiver *self, guint64 ext_seq, gint64 now_us)
 {
-  guint index = hole_find (self, ext_seq);
   WhipReceived result = WHIP_RECEIVED_LATE;
+  RtcHole hole;
 
-  if (index == self->holes->len || hole_at (self, index)->ext_seq != ext_seq)
+  if (!rtc_holes_remove (self->holes, ext_seq, &hole))
     {
       self->stats.n_duplicates++;
       return WHIP_RECEIVED_DUPLICATE;
     }
-  if (hole_at (self, index)->n_tries > 0)
+  if (hole.n_tries > 0)
     {
-      note_rtt (self, hole_at (self, index), now_us);
+      note_rtt (self, &hole, now_us);
       self->stats.n_repaired++;
       result = WHIP_RECEIVED_REPAIR;
     }
-  g_array_remove_index (self->holes, index);
   self->n_received++;
   self->stats.n_packets++;
   return result;
@@ -253,42 +220,22 @@ whip_receiver_on_packet (WhipReceiver *self, guint16 seq, guint32 rtp_ts,
 gboolean
 whip_receiver_has_holes (WhipReceiver *self)
 {
-  return self->holes->len > 0;
+  return rtc_holes_get_n_holes (self->holes) > 0;
 }
 
 guint
 whip_receiver_collect_nacks (WhipReceiver *self, gint64 now_us, guint16 *seqs,
                              guint max)
 {
-  gint64 retry_us = self->rtt_us > 0 ? CLAMP (self->rtt_us * 3 / 2,
-                                              MIN_RETRY_US, MAX_RETRY_US)
-                                     : FIRST_RETRY_US;
-  guint n_seqs = 0, n_kept = 0;
+  RtcHole due[WHIP_RECEIVER_MAX_HOLES];
+  guint n_due = rtc_holes_collect (self->holes, now_us, due,
+                                   MIN (max, G_N_ELEMENTS (due)));
 
-  for (guint i = 0; i < self->holes->len; i++)
-    {
-      Hole *hole = hole_at (self, i);
-      gboolean is_due =
-          self->repair
-          && (hole->n_tries == 0 || now_us - hole->asked_us >= retry_us);
-
-      if (now_us - hole->found_us >= GIVE_UP_US
-          || (is_due && hole->n_tries >= WHIP_RECEIVER_MAX_TRIES))
-        {
-          self->stats.n_lost++;
-          continue;
-        }
-      if (is_due && n_seqs < max)
-        {
-          seqs[n_seqs++] = (guint16)hole->ext_seq;
-          hole->asked_us = now_us;
-          hole->n_tries++;
-        }
-      *hole_at (self, n_kept++) = *hole;
-    }
-  g_array_set_size (self->holes, n_kept);
-  self->stats.n_nacked += n_seqs;
-  return n_seqs;
+  for (guint i = 0; i < n_due; i++)
+    seqs[i] = (guint16)due[i].ext_seq;
+  count_lost (self);
+  self->stats.n_nacked += n_due;
+  return n_due;
 }
 
 void
