@@ -36,6 +36,7 @@ struct _EgressWhep
   guint tick_id;
   BaseCounter *joins, *refused[REFUSED_N_REASONS]; /* borrowed */
   BaseCounter *active_sessions;
+  EgressWhepTotals totals; /* the counters of it */
   BaseHistogram *join_seconds;
 };
 
@@ -68,6 +69,7 @@ static void
 end_session (EgressWhep *self, EgressSession *session)
 {
   g_hash_table_remove (self->sessions, session);
+  self->totals.n_leaves++;
   if (egress_session_is_connected (session))
     add_viewers (self, egress_session_get_stream (session), -1);
   if (self->signaling) /* NULL: it is being freed and calls us itself */
@@ -93,30 +95,74 @@ on_session_ended (EgressSession *session, RtcCloseReason reason, gpointer data)
 
 /* --- POST --------------------------------------------------------------- */
 
+/* refuse_full: or sends him on */
+static void
+refuse_full (EgressWhep *self, const char *name, SoupServerMessage *msg,
+             const char *code, const char *detail)
+{
+  const EgressWhepHooks *hooks = &self->config.hooks;
+
+  if (hooks->send_on && hooks->send_on (name, msg, hooks->data))
+    return;
+  self->totals.n_refused++;
+  base_counter_add (self->refused[REFUSED_FULL], 1);
+  base_http_problem (msg, SOUP_STATUS_SERVICE_UNAVAILABLE, code, "%s", detail);
+  base_http_retry_after (
+      msg, (guint)g_random_int_range (1, FULL_RETRY_AFTER_MAX_S + 1));
+}
+
+static void
+refuse_not_live (EgressWhep *self, const char *name, SoupServerMessage *msg)
+{
+  base_counter_add (self->refused[REFUSED_NOT_LIVE], 1);
+  base_http_problem (msg, SOUP_STATUS_CONFLICT, "stream-not-live",
+                     "Nobody publishes \"%s\" now; try again later.", name);
+  base_http_retry_after (msg, NOT_LIVE_RETRY_AFTER_S);
+}
+
+/* find_live: (nullable) (transfer none) */
+static RelayStream *
+find_live (EgressWhep *self, const char *name, GError **error)
+{
+  const EgressWhepHooks *hooks = &self->config.hooks;
+  RelayStream *stream = hooks->want_stream
+                            ? hooks->want_stream (name, error, hooks->data)
+                            : relay_hub_lookup (self->config.hub, name);
+  RelayStreamInfo info;
+
+  return stream && relay_stream_is_live (stream)
+                 && relay_stream_get_info (stream, &info)
+             ? stream
+             : NULL;
+}
+
 /* admit: (nullable) (transfer none): the live stream; NULL when answered */
 static RelayStream *
 admit (EgressWhep *self, const char *name, SoupServerMessage *msg)
 {
+  const EgressWhepHooks *hooks = &self->config.hooks;
+  g_autoptr (GError) error = NULL;
   RelayStream *stream;
-  RelayStreamInfo info;
 
   if (g_hash_table_size (self->sessions) >= self->config.max_viewers)
     {
-      base_counter_add (self->refused[REFUSED_FULL], 1);
-      base_http_problem (msg, SOUP_STATUS_SERVICE_UNAVAILABLE, "server-full",
-                         "This server has as many viewers as it may have.");
-      base_http_retry_after (
-          msg, (guint)g_random_int_range (1, FULL_RETRY_AFTER_MAX_S + 1));
+      refuse_full (self, name, msg, "server-full",
+                   "This server has as many viewers as it may have.");
       return NULL;
     }
-  stream = relay_hub_lookup (self->config.hub, name);
-  if (!stream || !relay_stream_is_live (stream)
-      || !relay_stream_get_info (stream, &info))
+  stream = find_live (self, name, &error);
+  if (!stream)
     {
-      base_counter_add (self->refused[REFUSED_NOT_LIVE], 1);
-      base_http_problem (msg, SOUP_STATUS_CONFLICT, "stream-not-live",
-                         "Nobody publishes \"%s\" now; try again later.", name);
-      base_http_retry_after (msg, NOT_LIVE_RETRY_AFTER_S);
+      if (error && !g_error_matches (error, RELAY_ERROR, RELAY_ERROR_UNKNOWN))
+        refuse_full (self, name, msg, "stream-limit", error->message);
+      else
+        refuse_not_live (self, name, msg);
+      return NULL;
+    }
+  if (hooks->has_room && !hooks->has_room (stream, hooks->data))
+    {
+      refuse_full (self, name, msg, "server-full",
+                   "This server sends as much as it may send.");
       return NULL;
     }
   return stream;
@@ -218,6 +264,9 @@ on_create (const char *name, const char *id, const char *offer_text,
       return NULL;
     }
   g_hash_table_add (self->sessions, session);
+  self->totals.n_joins++;
+  if (self->config.hooks.on_joined)
+    self->config.hooks.on_joined (stream, self->config.hooks.data);
   update_gauge (self);
   return session;
 }
@@ -493,6 +542,14 @@ egress_whep_get_n_viewers (EgressWhep *self, const char *stream)
     return self->n_connected;
   found = relay_hub_lookup (self->config.hub, stream);
   return found ? count_of (self, found) : 0;
+}
+
+void
+egress_whep_get_totals (EgressWhep *self, EgressWhepTotals *ret)
+{
+  *ret = self->totals;
+  ret->n_sessions = g_hash_table_size (self->sessions);
+  ret->max_sessions = self->config.max_viewers;
 }
 
 JsonNode *

@@ -30,4 +30,11 @@ gboolean node_admission_send_on (NodeAdmission *self, BaseAuthSurface surface,
 gboolean node_admission_handle (NodeAdmission *self, BaseAuthSurface surface,
                                 SoupServerMessage *msg, const char *path);
 
+/* what egress/ and whip/ ask */
+void node_admission_fill_hooks (NodeAdmission *self, EgressWhepHooks *ret);
+/* for WhipConfig; @data: NodeAdmission */
+gboolean node_admission_send_publisher_on (const char *stream,
+                                           SoupServerMessage *msg,
+                                           gpointer data);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (NodeAdmission, node_admission_free)

@@ -22,7 +22,7 @@
 typedef enum {
   NODE_CLUSTER_ERROR_URL,  /* --redis-url is not understood */
   NODE_CLUSTER_ERROR_PORT, /* --relay-port cannot be bound */
-  NODE_CLUSTER_ERROR_ADDRESS, /* no --cluster-address can be guessed */
+  NODE_CLUSTER_ERROR_ADDRESS, /* --cluster-address cannot be used */
 } NodeClusterError;
 #define NODE_CLUSTER_ERROR (node_cluster_error_quark ())
 GQuark node_cluster_error_quark (void);
@@ -34,6 +34,8 @@ typedef struct {
   gpointer data;
 } NodeClusterConfig;
 
+/* Returns: (nullable): @error may also be NODE_SETTINGS_ERROR: an address is
+ * needed */
 NodeCluster *node_cluster_new (const NodeClusterConfig *config,
                                GError **error);
 /* node_cluster_start: all ports are bound; the first heartbeat goes out from

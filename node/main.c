@@ -2,14 +2,18 @@
 /*
  * node/main: reads the settings, builds the parts, runs until a signal.
  *
- * Order of the end: /readyz says no and nobody is accepted any more; viewers'
- * and publishers' sessions are closed (each peer gets close_notify); the HTTP
- * connections; the workers send what they still have and end; their last words
- * are delivered; the hub lets its streams go. A second signal ends the program
- * at once.
+ * Order of the start: all ports are bound before the first heartbeat says
+ * that this node is there.
  *
- * Exit codes (sysexits.h): 0 asked to end; 69 a port is taken; 70 a bug;
- * 71 the system refuses; 78 settings are wrong.
+ * Order of the end: /readyz says no and nobody is accepted any more; the
+ * cluster hears that this node goes (1 s at most), its children get BYE;
+ * viewers' and publishers' sessions are closed (each peer gets close_notify);
+ * what was carried is let go; the HTTP connections; the workers send what they
+ * still have and end; their last words are delivered; the hub lets its streams
+ * go. A second signal ends the program at once.
+ *
+ * Exit codes (sysexits.h): 0 asked to end; 69 a port or the node's id is
+ * taken; 70 a bug; 71 the system refuses; 78 settings are wrong.
  */
 #include <glib-unix.h>
 #include <malloc.h>
@@ -19,7 +23,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/admission.h"
+#include "node/cluster.h"
 #include "node/ctl.h"
+#include "node/load.h"
 #include "node/log.h"
 #include "node/process.h"
 #include "node/server.h"
@@ -35,6 +42,7 @@ typedef struct
   GMainLoop *loop;    /* owned */
   guint signal_ids[4];
   guint n_signals;
+  int exit_code;
 } Program;
 
 static void
@@ -45,11 +53,16 @@ program_clear (Program *self)
   parts->is_ready = FALSE;
   if (self->server)
     node_server_stop_listening (self->server);
+  if (parts->cluster)
+    node_cluster_leave (parts->cluster);
   g_clear_pointer (&parts->whep, egress_whep_free);
   g_clear_pointer (&parts->whip, whip_endpoint_free);
   g_clear_pointer (&parts->rtp_inputs, g_ptr_array_unref);
   g_clear_pointer (&parts->snapshot, egress_snapshot_free);
+  if (parts->cluster)
+    node_cluster_stop (parts->cluster);
   g_clear_pointer (&self->server, node_server_free);
+  g_clear_pointer (&parts->admission, node_admission_free);
   if (parts->wills)
     rtc_will_store_end_sending (parts->wills);
   for (guint i = 0; i < parts->n_workers; i++)
@@ -62,6 +75,8 @@ program_clear (Program *self)
   while (g_main_context_iteration (NULL, FALSE))
     ;
   g_clear_pointer (&parts->wills, rtc_will_store_free);
+  g_clear_pointer (&parts->cluster, node_cluster_free);
+  g_clear_pointer (&parts->load, node_load_free);
   g_clear_pointer (&parts->hub, relay_hub_free);
   base_mailbox_clear_main ();
   g_clear_pointer (&parts->addresses, rtc_addresses_free);
@@ -253,6 +268,40 @@ build_wills (NodeParts *parts)
 }
 
 static void
+on_id_taken (gpointer data)
+{
+  Program *self = data;
+
+  fprintf (stderr,
+           "media-tree: node-id: another node that runs is called \"%s\" too: "
+           "give each its own, or none\n",
+           self->parts.options->node_id);
+  self->exit_code = EX_UNAVAILABLE;
+  g_main_loop_quit (self->loop);
+}
+
+static int
+build_cluster (Program *self)
+{
+  NodeParts *parts = &self->parts;
+  NodeClusterConfig config = { .parts = parts,
+                               .on_id_taken = on_id_taken,
+                               .data = self };
+  g_autoptr (GError) error = NULL;
+
+  parts->load = node_load_new (parts);
+  parts->cluster = node_cluster_new (&config, &error);
+  if (!parts->cluster)
+    return fail (
+        g_error_matches (error, NODE_CLUSTER_ERROR, NODE_CLUSTER_ERROR_PORT)
+            ? EX_UNAVAILABLE
+            : EX_CONFIG,
+        error);
+  parts->admission = node_admission_new (parts);
+  return -1;
+}
+
+static void
 build_whip (NodeParts *parts)
 {
   BaseSettings *settings = parts->settings;
@@ -268,6 +317,8 @@ build_whip (NodeParts *parts)
     .repair = base_settings_get_bool (settings, "repair"),
     .max_publishers = (guint)base_settings_get_int (settings, "max-publishers"),
     .wills = parts->wills,
+    .send_on = node_admission_send_publisher_on,
+    .data = parts->admission,
   };
 
   parts->whip = whip_endpoint_new (&config);
@@ -293,6 +344,7 @@ build_whep (NodeParts *parts)
     .max_viewers = (guint)base_settings_get_int (settings, "max-viewers"),
   };
 
+  node_admission_fill_hooks (parts->admission, &config.hooks);
   parts->whep = egress_whep_new (&config);
 }
 
@@ -331,6 +383,9 @@ build_surfaces (Program *self)
       base_settings_get_duration_us (parts->settings, "publisher-linger"),
       parts->metrics);
   parts->snapshot = egress_snapshot_new ();
+  code = build_cluster (self);
+  if (code >= 0)
+    return code;
   if (parts->options->roles & NODE_ROLE_INJECTION)
     build_whip (parts);
   if (parts->options->roles & NODE_ROLE_EGRESS)
@@ -343,6 +398,7 @@ build_surfaces (Program *self)
     return fail (EX_CONFIG, error);
   if (!node_server_listen (self->server, &error))
     return fail (EX_UNAVAILABLE, error);
+  node_cluster_start (parts->cluster, node_server_get_url (self->server));
   return -1;
 }
 
@@ -496,5 +552,5 @@ main (int argc, char **argv)
   self.parts.is_ready = TRUE;
   print_banner (&self);
   g_main_loop_run (self.loop);
-  return EX_OK;
+  return self.exit_code;
 }

@@ -15,8 +15,10 @@
 /* blob: is for snapshots that were fetched with a token */
 #define POLICY                                                                 \
   "default-src 'none'; script-src 'self'; style-src 'self'; "                  \
-  "img-src 'self' blob:; media-src 'self' blob:; connect-src 'self'; "         \
-  "base-uri 'none'; form-action 'none'; frame-ancestors "
+  "img-src 'self' blob:; media-src 'self' blob:; connect-src 'self'%s; "       \
+  "base-uri 'none'; form-action 'none'; frame-ancestors %s"
+/* A redirect to another node is followed only where the policy lets it. */
+#define OTHER_NODES " http: https:"
 
 typedef enum
 {
@@ -58,14 +60,16 @@ typedef struct
 struct _NodePages
 {
   Page pages[G_N_ELEMENTS (specs)];
+  gboolean has_cluster;
 };
 
 NodePages *
-node_pages_new (void)
+node_pages_new (gboolean has_cluster)
 {
   NodePages *self = g_new0 (NodePages, 1);
   GResource *resource = node_get_resource ();
 
+  self->has_cluster = has_cluster;
   for (guint i = 0; i < G_N_ELEMENTS (specs); i++)
     {
       g_autofree char *path = g_strconcat (RESOURCES, specs[i].resource, NULL);
@@ -112,9 +116,11 @@ find (const char *path)
 }
 
 static void
-set_headers (SoupMessageHeaders *headers, const PageSpec *spec,
+set_headers (NodePages *self, SoupMessageHeaders *headers, const PageSpec *spec,
              const char *etag)
 {
+  g_autofree char *policy = NULL;
+
   soup_message_headers_replace (headers, "ETag", etag);
   soup_message_headers_replace (headers, "Cache-Control", "no-cache");
   soup_message_headers_replace (headers, "X-Content-Type-Options", "nosniff");
@@ -123,9 +129,9 @@ set_headers (SoupMessageHeaders *headers, const PageSpec *spec,
     soup_message_headers_replace (headers, "Access-Control-Allow-Origin", "*");
   if (!g_str_equal (spec->type, HTML))
     return;
-  soup_message_headers_replace (
-      headers, "Content-Security-Policy",
-      spec->flags & PAGE_EMBEDDABLE ? POLICY "*" : POLICY "'none'");
+  policy = g_strdup_printf (POLICY, self->has_cluster ? OTHER_NODES : "",
+                            spec->flags & PAGE_EMBEDDABLE ? "*" : "'none'");
+  soup_message_headers_replace (headers, "Content-Security-Policy", policy);
   soup_message_headers_replace (
       headers, "Permissions-Policy",
       spec->flags & PAGE_CAPTURES
@@ -159,7 +165,7 @@ node_pages_handle (NodePages *self, SoupServerMessage *msg, const char *path)
       soup_message_headers_replace (reply, "Allow", "GET, HEAD");
       return TRUE;
     }
-  set_headers (reply, &specs[i], self->pages[i].etag);
+  set_headers (self, reply, &specs[i], self->pages[i].etag);
   if (has_etag (soup_message_headers_get_list (request, "If-None-Match"),
                 self->pages[i].etag))
     {

@@ -12,7 +12,8 @@
 
 typedef struct _NodePages NodePages;
 
-NodePages *node_pages_new (void);
+/* @has_cluster: their scripts may be sent on to other nodes */
+NodePages *node_pages_new (gboolean has_cluster);
 void node_pages_free (NodePages *self);
 
 /* node_pages_handle: Returns: %FALSE when there is no page at @path */

@@ -60,8 +60,8 @@ node_process_raise_fd_limit (void)
   return limit.rlim_cur;
 }
 
-static double
-cpu_seconds (void)
+double
+node_process_get_cpu_seconds (void)
 {
   struct rusage usage;
 
@@ -69,6 +69,14 @@ cpu_seconds (void)
     return 0;
   return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
          + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+guint64
+node_process_get_rss_bytes (void)
+{
+  Usage usage;
+
+  return read_usage (&usage) ? usage.resident_bytes : 0;
 }
 
 static void
@@ -80,7 +88,7 @@ collect (BaseMetricsWriter *writer, gpointer data)
 
   base_metrics_write (writer, "process_cpu_seconds_total", "counter",
                       "User and system CPU time, all threads.", NULL,
-                      cpu_seconds ());
+                      node_process_get_cpu_seconds ());
   base_metrics_write (writer, "process_start_time_seconds", "gauge",
                       "Start time, seconds since 1970.", NULL, *started_s);
   base_metrics_write (writer, "process_open_fds", "gauge",

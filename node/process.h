@@ -13,5 +13,8 @@ void node_process_register_metrics (BaseMetrics *metrics,
                                     gint64 started_wall_us);
 
 guint node_process_count_fds (void);
+/* user and system time of all threads */
+double node_process_get_cpu_seconds (void);
+guint64 node_process_get_rss_bytes (void);
 /* soft limit of descriptors raised to the hard one. Returns: the limit */
 guint64 node_process_raise_fd_limit (void);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/http.h"
+#include "node/admission.h"
 #include "node/guard.h"
 #include "node/listener.h"
 #include "node/log.h"
@@ -33,7 +34,8 @@ route_whip (NodeServer *self, SoupServerMessage *msg, const char *path)
 {
   if (self->parts->whip)
     whip_endpoint_handle (self->parts->whip, msg, path);
-  else
+  else if (!node_admission_handle (self->parts->admission, BASE_AUTH_PUBLISH,
+                                   msg, path))
     base_http_problem (msg, SOUP_STATUS_NOT_FOUND, "role-missing",
                        "This node takes no publishers: it runs without the "
                        "role injection.");
@@ -44,7 +46,8 @@ route_whep (NodeServer *self, SoupServerMessage *msg, const char *path)
 {
   if (self->parts->whep)
     egress_whep_handle (self->parts->whep, msg, path);
-  else
+  else if (!node_admission_handle (self->parts->admission, BASE_AUTH_WATCH, msg,
+                                   path))
     base_http_problem (msg, SOUP_STATUS_NOT_FOUND, "role-missing",
                        "This node serves no viewers: it runs without the "
                        "role egress.");
@@ -254,7 +257,7 @@ node_server_new (const NodeParts *parts, GError **error)
       self->soup,
       (guint)base_settings_get_int (parts->settings, "max-connections"),
       parts->metrics);
-  self->pages = node_pages_new ();
+  self->pages = node_pages_new (parts->options->has_cluster);
   self->streams = node_streams_new (parts);
   node_state_register_metrics (parts);
   soup_server_add_handler (self->soup, NULL, on_request, self, NULL);

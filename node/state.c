@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/http.h"
+#include "node/cluster.h"
 #include "node/process.h"
 #include "rtc/srtp.h"
 
@@ -102,6 +103,8 @@ node_state_describe (const NodeParts *parts, NodeStreams *streams)
       json_builder_set_member_name (json, "publishers");
       json_builder_add_value (json, whip_endpoint_describe (parts->whip));
     }
+  json_builder_set_member_name (json, "cluster");
+  json_builder_add_value (json, node_cluster_describe (parts->cluster));
   json_builder_set_member_name (json, "rtp_inputs");
   json_builder_begin_array (json);
   for (guint i = 0; parts->rtp_inputs && i < parts->rtp_inputs->len; i++)
@@ -140,13 +143,14 @@ handle_state (const NodeParts *parts, NodeStreams *streams,
 static void
 handle_ready (const NodeParts *parts, SoupServerMessage *msg)
 {
-  if (parts->is_ready)
+  if (parts->is_ready && node_cluster_has_tried (parts->cluster))
     {
       base_http_text (msg, SOUP_STATUS_OK, "text/plain", "ready\n");
       return;
     }
   base_http_problem (msg, SOUP_STATUS_SERVICE_UNAVAILABLE, "not-ready",
-                     "The node is starting or about to stop.");
+                     "The node is starting, has not asked the store yet, or is "
+                     "about to stop.");
   base_http_retry_after (msg, 1);
 }
 

@@ -6,7 +6,10 @@
 
 #include "base/clock.h"
 #include "base/http.h"
+#include "node/cluster.h"
 #include "node/log.h"
+#include "node/snapshots.h"
+#include "relay/link-message.h"
 
 #define PREFIX "/api/streams"
 #define SNAPSHOT "/snapshot.jpg"
@@ -115,7 +118,7 @@ add_track (JsonBuilder *json, RelayStream *stream, RtcMediaKind kind,
   json_builder_add_string_value (json, kind_names[kind]);
   json_builder_set_member_name (json, "codec");
   json_builder_add_string_value (json, rtc_codec_name (track->codec));
-  if (kind == RTC_MEDIA_VIDEO)
+  if (kind == RTC_MEDIA_VIDEO && stream)
     {
       relay_stream_get_size (stream, &width_px, &height_px);
       if (width_px > 0 && height_px > 0)
@@ -126,7 +129,7 @@ add_track (JsonBuilder *json, RelayStream *stream, RtcMediaKind kind,
           json_builder_add_int_value (json, height_px);
         }
     }
-  else if (track->channels > 0)
+  else if (kind == RTC_MEDIA_AUDIO && track->channels > 0)
     {
       json_builder_set_member_name (json, "channels");
       json_builder_add_int_value (json, track->channels);
@@ -134,17 +137,15 @@ add_track (JsonBuilder *json, RelayStream *stream, RtcMediaKind kind,
   json_builder_end_object (json);
 }
 
+/* @info: (nullable); @stream: (nullable): it is not here */
 static void
-add_tracks (JsonBuilder *json, RelayStream *stream)
+add_tracks (JsonBuilder *json, RelayStream *stream, const RelayStreamInfo *info)
 {
-  RelayStreamInfo info;
-
   json_builder_set_member_name (json, "tracks");
   json_builder_begin_array (json);
-  if (relay_stream_get_info (stream, &info))
-    for (int kind = RTC_MEDIA_N_KINDS - 1; kind >= 0; kind--)
-      if (info.tracks[kind].is_present)
-        add_track (json, stream, kind, &info.tracks[kind]);
+  for (int kind = RTC_MEDIA_N_KINDS - 1; info && kind >= 0; kind--)
+    if (info->tracks[kind].is_present)
+      add_track (json, stream, kind, &info->tracks[kind]);
   json_builder_end_array (json);
 }
 
@@ -168,10 +169,32 @@ count_viewers (NodeStreams *self, RelayStream *stream)
                            : 0;
 }
 
+/* find_origin: (transfer none) (nullable): the node where it is published */
+static const char *
+find_origin (NodeStreams *self, const char *name)
+{
+  ClusterMember *member = node_cluster_get_member (self->parts->cluster);
+  const ClusterStream *known = cluster_member_find_stream (member, name);
+
+  return known ? known->origin : NULL;
+}
+
+static void
+add_origin (JsonBuilder *json, const char *origin)
+{
+  json_builder_set_member_name (json, "origin");
+  if (origin)
+    json_builder_add_string_value (json, origin);
+  else
+    json_builder_add_null_value (json);
+}
+
 static void
 add_summary (NodeStreams *self, JsonBuilder *json, RelayStream *stream)
 {
   gboolean is_live = relay_stream_is_live (stream);
+  RelayStreamInfo info;
+  gboolean has_info = relay_stream_get_info (stream, &info);
   g_autofree char *since =
       is_live ? dup_time (relay_stream_get_live_since_us (stream)) : NULL;
 
@@ -184,11 +207,36 @@ add_summary (NodeStreams *self, JsonBuilder *json, RelayStream *stream)
     json_builder_add_string_value (json, since);
   else
     json_builder_add_null_value (json);
-  add_tracks (json, stream);
+  add_tracks (json, stream, has_info ? &info : NULL);
   json_builder_set_member_name (json, "viewers");
   json_builder_add_int_value (json, count_viewers (self, stream));
   json_builder_set_member_name (json, "bitrate");
   json_builder_add_int_value (json, get_bitrate (self, stream));
+  add_origin (json, find_origin (self, relay_stream_get_name (stream)));
+}
+
+/* add_elsewhere: a stream of the tree that this node does not carry */
+static void
+add_elsewhere (JsonBuilder *json, const ClusterStream *stream)
+{
+  RelayStreamInfo info;
+  gboolean has_info =
+      stream->info && relay_stream_info_from_json (stream->info, &info);
+
+  json_builder_begin_object (json);
+  json_builder_set_member_name (json, "name");
+  json_builder_add_string_value (json, stream->name);
+  json_builder_set_member_name (json, "live");
+  json_builder_add_boolean_value (json, TRUE);
+  json_builder_set_member_name (json, "since");
+  json_builder_add_null_value (json);
+  add_tracks (json, NULL, has_info ? &info : NULL);
+  json_builder_set_member_name (json, "viewers");
+  json_builder_add_int_value (json, 0);
+  json_builder_set_member_name (json, "bitrate");
+  json_builder_add_int_value (json, 0);
+  add_origin (json, stream->origin);
+  json_builder_end_object (json);
 }
 
 static void
@@ -224,32 +272,51 @@ add_stats (JsonBuilder *json, RelayStream *stream)
            rtc_worker_get_index (relay_stream_get_home (stream)));
 }
 
-static int
-compare_streams (gconstpointer a, gconstpointer b)
+static void
+add_stream (NodeStreams *self, JsonBuilder *json, RelayStream *stream,
+            gboolean with_stats)
 {
-  RelayStream *const *left = a, *const *right = b;
-
-  return strcmp (relay_stream_get_name (*left), relay_stream_get_name (*right));
+  json_builder_begin_object (json);
+  add_summary (self, json, stream);
+  if (with_stats)
+    add_stats (json, stream);
+  json_builder_end_object (json);
 }
 
-/* build: (transfer full) */
+/* compare_at: the streams here and those of the directory, both by name.
+ * Returns: < 0: the former's turn; 0: the same stream; > 0: the latter's */
+static int
+compare_at (GPtrArray *here, guint i, GPtrArray *known, guint j)
+{
+  if (i == here->len)
+    return 1;
+  if (j == known->len)
+    return -1;
+  return strcmp (relay_stream_get_name (here->pdata[i]),
+                 ((const ClusterStream *)known->pdata[j])->name);
+}
+
+/* build: (transfer full). @with_stats: and only those that are here */
 static JsonNode *
 build (NodeStreams *self, gboolean with_stats)
 {
+  ClusterMember *member = node_cluster_get_member (self->parts->cluster);
   g_autoptr (JsonBuilder) json = json_builder_new ();
-  g_autoptr (GPtrArray) streams = relay_hub_list (self->parts->hub);
+  g_autoptr (GPtrArray) here = relay_hub_list (self->parts->hub);
+  GPtrArray *known = cluster_member_get_streams (member);
+  guint i = 0, j = 0;
 
-  g_ptr_array_sort (streams, compare_streams);
   json_builder_begin_array (json);
-  for (guint i = 0; i < streams->len; i++)
+  while (i < here->len || j < known->len)
     {
-      RelayStream *stream = g_ptr_array_index (streams, i);
+      int order = compare_at (here, i, known, j);
 
-      json_builder_begin_object (json);
-      add_summary (self, json, stream);
-      if (with_stats)
-        add_stats (json, stream);
-      json_builder_end_object (json);
+      if (order <= 0)
+        add_stream (self, json, here->pdata[i++], with_stats);
+      else if (!with_stats)
+        add_elsewhere (json, known->pdata[j]);
+      if (order >= 0)
+        j++;
     }
   json_builder_end_array (json);
   return json_builder_get_root (json);
@@ -259,100 +326,6 @@ JsonNode *
 node_streams_describe (NodeStreams *self)
 {
   return build (self, TRUE);
-}
-
-/* --- Snapshot --------------------------------------------------------- */
-
-typedef struct
-{
-  EgressSnapshot *snapshot; /* borrowed from NodeParts */
-  SoupServerMessage *msg;   /* owned */
-  gboolean is_gone;         /* the client has left */
-} SnapshotRequest;
-
-static void
-on_snapshot_client_gone (SoupServerMessage *msg, gpointer data)
-{
-  SnapshotRequest *request = data;
-
-  request->is_gone = TRUE;
-}
-
-static void
-answer_snapshot_error (SoupServerMessage *msg, const GError *error)
-{
-  guint status = SOUP_STATUS_SERVICE_UNAVAILABLE;
-  const char *code = "snapshot-failed";
-
-  if (g_error_matches (error, EGRESS_SNAPSHOT_ERROR,
-                       EGRESS_SNAPSHOT_ERROR_NO_VIDEO))
-    {
-      status = SOUP_STATUS_NOT_FOUND;
-      code = "snapshot-no-video";
-    }
-  else if (g_error_matches (error, EGRESS_SNAPSHOT_ERROR,
-                            EGRESS_SNAPSHOT_ERROR_NO_KEYFRAME))
-    code = "snapshot-no-keyframe";
-  else if (g_error_matches (error, EGRESS_SNAPSHOT_ERROR,
-                            EGRESS_SNAPSHOT_ERROR_BUSY))
-    code = "snapshot-busy";
-  base_http_problem (msg, status, code, "%s", error->message);
-  if (status == SOUP_STATUS_SERVICE_UNAVAILABLE)
-    base_http_retry_after (msg, 2);
-}
-
-static void
-on_snapshot (GObject *source, GAsyncResult *result, gpointer data)
-{
-  SnapshotRequest *request = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GBytes) jpeg =
-      egress_snapshot_take_finish (request->snapshot, result, &error);
-
-  g_signal_handlers_disconnect_by_data (request->msg, request);
-  if (!request->is_gone)
-    {
-      if (jpeg)
-        {
-          SoupMessageHeaders *headers =
-              soup_server_message_get_response_headers (request->msg);
-          gsize n_bytes;
-          const char *bytes = g_bytes_get_data (jpeg, &n_bytes);
-
-          soup_message_headers_replace (headers, "Cache-Control",
-                                        "private, max-age=5");
-          soup_server_message_set_status (request->msg, SOUP_STATUS_OK, NULL);
-          soup_server_message_set_response (request->msg, "image/jpeg",
-                                            SOUP_MEMORY_COPY, bytes, n_bytes);
-        }
-      else
-        answer_snapshot_error (request->msg, error);
-      soup_server_message_unpause (request->msg);
-    }
-  g_object_unref (request->msg);
-  g_free (request);
-}
-
-static void
-handle_snapshot (NodeStreams *self, SoupServerMessage *msg, const char *name)
-{
-  RelayStream *stream = relay_hub_lookup (self->parts->hub, name);
-  SnapshotRequest *request;
-
-  if (!stream)
-    {
-      base_http_problem (msg, SOUP_STATUS_NOT_FOUND, "stream-not-found",
-                         "There is no stream \"%s\" here.", name);
-      return;
-    }
-  request = g_new0 (SnapshotRequest, 1);
-  request->snapshot = self->parts->snapshot;
-  request->msg = g_object_ref (msg);
-  g_signal_connect (msg, "finished", G_CALLBACK (on_snapshot_client_gone),
-                    request);
-  soup_server_message_pause (msg);
-  egress_snapshot_take_async (self->parts->snapshot, stream, on_snapshot,
-                              request);
 }
 
 /* --- HTTP ------------------------------------------------------------- */
@@ -429,7 +402,7 @@ node_streams_handle (NodeStreams *self, SoupServerMessage *msg,
   if (!is_allowed (self, msg, name))
     return;
   if (name)
-    handle_snapshot (self, msg, name);
+    node_snapshots_handle (self->parts, msg, name);
   else
     handle_list (self, msg);
 }

@@ -410,6 +410,13 @@ rtc_worker_get_n_transports (RtcWorker *self)
   return (guint)MAX (0, g_atomic_int_get (&self->n_transports));
 }
 
+void
+rtc_worker_add_bytes (RtcWorker *self, guint64 *tx_bytes, guint64 *rx_bytes)
+{
+  *tx_bytes += rtc_counts_get (&self->counts, RTC_COUNT_TX_BYTES);
+  *rx_bytes += rtc_counts_get (&self->counts, RTC_COUNT_RX_BYTES);
+}
+
 char *
 rtc_worker_describe (RtcWorker *self)
 {

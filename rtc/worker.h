@@ -58,5 +58,9 @@ gint64 rtc_worker_get_turn_us (RtcWorker *self); /* clock read once a turn */
 
 /* main: number of transports on it (for balance) */
 guint rtc_worker_get_n_transports (RtcWorker *self);
+/* any thread: bytes sent and received since the start, added to what is
+ * there; at most a turn old */
+void rtc_worker_add_bytes (RtcWorker *self, guint64 *tx_bytes,
+                           guint64 *rx_bytes);
 /* JSON object text (transfer full) for /debug/state; safe from main */
 char *rtc_worker_describe (RtcWorker *self);

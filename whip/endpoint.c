@@ -8,7 +8,8 @@
 #include "whip/session.h"
 
 #define PREFIX "/whip"
-#define FULL_RETRY_AFTER_S 5
+/* Spread, so that those refused together do not come back together. */
+#define FULL_RETRY_AFTER_MAX_S 5
 
 /* Why a session ended, when it was not its transport that ended it. */
 #define CAUSE_DELETED "deleted"
@@ -97,19 +98,25 @@ on_connected (WhipSession *session, gpointer data)
 }
 
 static void
-on_replaced (WhipSession *session, gpointer data)
+replace (WhipEndpoint *self, WhipSession *session)
 {
-  WhipEndpoint *self = data;
   const char *id = whip_session_get_id (session);
   Entry *entry;
 
-  if (!self->signaling)
-    return;
   entry = g_hash_table_lookup (self->entries, id);
   if (entry && !entry->cause)
     entry->cause = CAUSE_REPLACED;
   base_signaling_remove (self->signaling, id);
   whip_session_close (session);
+}
+
+static void
+on_replaced (WhipSession *session, gpointer data)
+{
+  WhipEndpoint *self = data;
+
+  if (self->signaling)
+    replace (self, session);
 }
 
 static void
@@ -192,13 +199,18 @@ has_room (WhipEndpoint *self, const char *stream)
   return n_of_stream == 1;
 }
 
+/* refuse_full: or sends him on */
 static void
-refuse_full (WhipEndpoint *self, SoupServerMessage *msg, const char *code,
-             const char *detail)
+refuse_full (WhipEndpoint *self, const char *stream, SoupServerMessage *msg,
+             const char *code, const char *detail)
 {
+  if (self->config.send_on
+      && self->config.send_on (stream, msg, self->config.data))
+    return;
   count_result (self, RESULT_FULL, 1);
   base_http_problem (msg, SOUP_STATUS_SERVICE_UNAVAILABLE, code, "%s", detail);
-  base_http_retry_after (msg, FULL_RETRY_AFTER_S);
+  base_http_retry_after (
+      msg, (guint)g_random_int_range (1, FULL_RETRY_AFTER_MAX_S + 1));
 }
 
 /* make_session: (transfer full) */
@@ -251,14 +263,14 @@ create (const char *name, const char *id, const char *text,
     }
   if (!has_room (self, name))
     {
-      refuse_full (self, msg, "publisher-limit",
+      refuse_full (self, name, msg, "publisher-limit",
                    "This node has as many publishers as it may have.");
       return NULL;
     }
   stream = relay_hub_ensure (self->config.hub, name, &error);
   if (!stream)
     {
-      refuse_full (self, msg, "stream-limit", error->message);
+      refuse_full (self, name, msg, "stream-limit", error->message);
       return NULL;
     }
   entry = g_new0 (Entry, 1);
@@ -359,6 +371,28 @@ whip_endpoint_handle (WhipEndpoint *self, SoupServerMessage *msg,
 {
   g_return_if_fail (self);
   base_signaling_handle (self->signaling, msg, path);
+}
+
+void
+whip_endpoint_close_stream (WhipEndpoint *self, const char *stream)
+{
+  g_autoptr (GPtrArray) found =
+      g_ptr_array_new_with_free_func ((GDestroyNotify)whip_session_unref);
+  GHashTableIter iter;
+  gpointer value;
+
+  g_return_if_fail (self);
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      WhipSession *session = ((Entry *)value)->session;
+
+      if (whip_session_was_connected (session)
+          && g_str_equal (whip_session_get_stream_name (session), stream))
+        g_ptr_array_add (found, whip_session_ref (session));
+    }
+  for (guint i = 0; i < found->len; i++)
+    replace (self, found->pdata[i]);
 }
 
 JsonNode *

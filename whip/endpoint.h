@@ -24,6 +24,11 @@ typedef struct {
   gboolean strict_etags;
   gboolean repair;             /* NACK what is lost (off only in trials) */
   guint max_publishers;        /* sessions, half-open ones included */
+  /* (nullable) there is no room: %TRUE: @msg sends the publisher to another
+   * node */
+  gboolean (*send_on) (const char *stream, SoupServerMessage *msg,
+                       gpointer data);
+  gpointer data;
   RtcWillStore *wills;         /* (nullable): outlives every session */
 } WhipConfig;
 
@@ -32,6 +37,9 @@ WhipEndpoint *whip_endpoint_new (const WhipConfig *config);
 void whip_endpoint_free (WhipEndpoint *self);
 void whip_endpoint_handle (WhipEndpoint *self, SoupServerMessage *msg,
                            const char *path);
+/* another node's publisher has taken the stream over: those connected here are
+ * closed (close_notify) */
+void whip_endpoint_close_stream (WhipEndpoint *self, const char *stream);
 /* JSON array of the sessions for /debug/state (transfer full) */
 JsonNode *whip_endpoint_describe (WhipEndpoint *self);
 guint whip_endpoint_get_n_sessions (WhipEndpoint *self);

@@ -8,6 +8,7 @@ import {getBlob, getJson} from './signaling.js';
 
 const POLL_MS = 2000;
 const SNAPSHOT_MS = 10000;
+const MAX_FETCHED = 12;
 const cards = new Map(); // name -> {item, image, …}
 let token = readToken('watch');
 let timer = 0;
@@ -26,8 +27,16 @@ function makeCard(name) {
   return {item, image, badge, about, state, shotAt: 0};
 }
 
+// Published at another node and not carried by this one: no numbers here.
+function isElsewhere(stream) {
+  return stream.live && !stream.since;
+}
+
 async function updateShot(card, stream) {
   const hasVideo = stream.tracks.some(track => track.kind === 'video');
+  // a picture of a stream that is elsewhere makes this node carry it
+  if (isElsewhere(stream) && cards.size > MAX_FETCHED)
+    return;
   if (!stream.live || !hasVideo || Date.now() - card.shotAt < SNAPSHOT_MS)
     return;
   card.shotAt = Date.now();
@@ -51,10 +60,13 @@ function updateCard(card, stream) {
   card.badge.classList.toggle('live', stream.live);
   const viewers = `${stream.viewers} ` +
     (stream.viewers === 1 ? 'viewer' : 'viewers');
-  card.state.textContent = stream.live
-    ? `${viewers} · live for ${formatSince(stream.since)}`
-      .replace('live for just now', 'just started')
-    : `${viewers} · the publisher is away`;
+  if (!stream.live)
+    card.state.textContent = `${viewers} · the publisher is away`;
+  else if (isElsewhere(stream))
+    card.state.textContent = `live at ${stream.origin}`;
+  else
+    card.state.textContent = `${viewers} · live for ${
+      formatSince(stream.since)}`.replace('live for just now', 'just started');
   card.about.textContent = [formatTracks(stream.tracks),
     stream.live && stream.bitrate ? formatBitrate(stream.bitrate) : '']
     .filter(Boolean).join(' · ');

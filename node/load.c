@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NodeLoad: see load.h. */
+#include "node/load.h"
+
+#include "base/clock.h"
+#include "node/cluster.h"
+#include "node/process.h"
+
+/* what a packet has beside its payload: RTP and its extensions, the SRTP tag */
+#define OVERHEAD_BYTES 36
+#define MIN_SAMPLE_US (200 * BASE_US_PER_MS)
+
+typedef struct
+{
+  guint64 n_bytes; /* at the last sample */
+  gint64 rate_bps; /* to one viewer; 0 = not known yet */
+  guint turn;
+} StreamRate;
+
+struct _NodeLoad
+{
+  const NodeParts *parts; /* borrowed */
+  GHashTable *streams;    /* owned: name -> StreamRate */
+  guint turn;
+  gint64 at_us; /* of the last sample; 0 = none yet */
+  guint64 tx_bytes, rx_bytes;
+  double cpu_s;
+  gint64 tx_bps, rx_bps;
+  double cpu_ratio;
+  /* let in before the last sample, whose packets it had not seen, and since */
+  gint64 before_bps, since_bps;
+};
+
+NodeLoad *
+node_load_new (const NodeParts *parts)
+{
+  NodeLoad *self = g_new0 (NodeLoad, 1);
+
+  self->parts = parts;
+  self->streams =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  return self;
+}
+
+void
+node_load_free (NodeLoad *self)
+{
+  if (!self)
+    return;
+  g_hash_table_unref (self->streams);
+  g_free (self);
+}
+
+static gint64
+rate_of (guint64 now, guint64 before, gint64 passed_us)
+{
+  return now > before
+             ? (gint64)((double)(now - before) * 8 * BASE_US_PER_S / passed_us)
+             : 0;
+}
+
+static void
+sample_stream (NodeLoad *self, RelayStream *stream, gint64 passed_us)
+{
+  const char *name = relay_stream_get_name (stream);
+  StreamRate *rate = g_hash_table_lookup (self->streams, name);
+  gboolean is_new = rate == NULL;
+  RelayStreamStats stats;
+  guint64 n_bytes = 0;
+
+  relay_stream_get_stats (stream, &stats);
+  for (guint kind = 0; kind < RTC_MEDIA_N_KINDS; kind++)
+    n_bytes += stats.n_bytes[kind] + stats.n_packets[kind] * OVERHEAD_BYTES;
+  if (is_new)
+    {
+      rate = g_new0 (StreamRate, 1);
+      g_hash_table_insert (self->streams, g_strdup (name), rate);
+    }
+  else
+    {
+      gint64 now_bps = rate_of (n_bytes, rate->n_bytes, passed_us);
+
+      /* a keyframe makes one second unlike the next */
+      rate->rate_bps =
+          rate->rate_bps > 0 ? (3 * rate->rate_bps + now_bps) / 4 : now_bps;
+    }
+  rate->n_bytes = n_bytes;
+  rate->turn = self->turn;
+}
+
+static void
+sample_streams (NodeLoad *self, gint64 passed_us)
+{
+  g_autoptr (GPtrArray) streams = relay_hub_list (self->parts->hub);
+  GHashTableIter iter;
+  gpointer value;
+
+  self->turn++;
+  for (guint i = 0; i < streams->len; i++)
+    sample_stream (self, streams->pdata[i], passed_us);
+  g_hash_table_iter_init (&iter, self->streams);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (((StreamRate *)value)->turn != self->turn)
+      g_hash_table_iter_remove (&iter);
+}
+
+void
+node_load_sample (NodeLoad *self, gint64 now_us)
+{
+  gint64 passed_us = now_us - self->at_us;
+  guint64 tx_bytes = 0, rx_bytes = 0;
+  double cpu_s = node_process_get_cpu_seconds ();
+
+  if (self->at_us != 0 && passed_us < MIN_SAMPLE_US)
+    return;
+  for (guint i = 0; i < self->parts->n_workers; i++)
+    rtc_worker_add_bytes (self->parts->workers[i], &tx_bytes, &rx_bytes);
+  if (self->at_us != 0)
+    {
+      self->tx_bps = rate_of (tx_bytes, self->tx_bytes, passed_us);
+      self->rx_bps = rate_of (rx_bytes, self->rx_bytes, passed_us);
+      self->cpu_ratio =
+          CLAMP ((cpu_s - self->cpu_s) * BASE_US_PER_S
+                     / ((double)passed_us * g_get_num_processors ()),
+                 0, 1);
+      sample_streams (self, passed_us);
+    }
+  self->before_bps = self->since_bps;
+  self->since_bps = 0;
+  self->tx_bytes = tx_bytes;
+  self->rx_bytes = rx_bytes;
+  self->cpu_s = cpu_s;
+  self->at_us = now_us;
+}
+
+static gint64
+viewer_bps (NodeLoad *self, RelayStream *stream)
+{
+  StreamRate *rate =
+      g_hash_table_lookup (self->streams, relay_stream_get_name (stream));
+
+  return rate ? rate->rate_bps : 0;
+}
+
+static gint64
+max_tx_bps (NodeLoad *self)
+{
+  return base_settings_get_int (self->parts->settings, "max-bandwidth");
+}
+
+gboolean
+node_load_has_room (NodeLoad *self, RelayStream *stream)
+{
+  gint64 max_bps = max_tx_bps (self);
+
+  return max_bps == 0
+         || self->tx_bps + self->before_bps + self->since_bps
+                    + viewer_bps (self, stream)
+                <= max_bps;
+}
+
+void
+node_load_add_viewer (NodeLoad *self, RelayStream *stream)
+{
+  self->since_bps += viewer_bps (self, stream);
+}
+
+static void
+fill_viewers (NodeLoad *self, ClusterLoad *load)
+{
+  EgressWhep *whep = self->parts->whep;
+  gint64 max_bps = max_tx_bps (self);
+  EgressWhepTotals totals;
+
+  load->max_tx_bps = (guint64)max_bps;
+  if (!whep)
+    return;
+  egress_whep_get_totals (whep, &totals);
+  load->n_viewers = totals.n_sessions;
+  load->n_joins = totals.n_joins;
+  load->n_refused = totals.n_refused;
+  load->n_leaves = totals.n_leaves;
+  /* no slot is free when the rate is used up, whatever their number */
+  load->max_viewers =
+      max_bps > 0
+              && self->tx_bps + self->before_bps + self->since_bps >= max_bps
+          ? MIN (totals.n_sessions, totals.max_sessions)
+          : totals.max_sessions;
+}
+
+void
+node_load_fill (NodeLoad *self, ClusterLoad *load)
+{
+  const NodeParts *parts = self->parts;
+  RelayPortPool *ports = node_cluster_get_ports (parts->cluster);
+  g_autoptr (GPtrArray) streams = relay_hub_list (parts->hub);
+
+  fill_viewers (self, load);
+  if (parts->whip)
+    {
+      load->n_publishers = whip_endpoint_get_n_sessions (parts->whip);
+      load->max_publishers =
+          (guint)base_settings_get_int (parts->settings, "max-publishers");
+    }
+  for (guint i = 0; i < streams->len; i++)
+    load->n_streams += relay_stream_is_live (streams->pdata[i]) ? 1 : 0;
+  load->n_ports = relay_port_pool_get_n_used (ports);
+  load->max_ports = relay_port_pool_get_n_ports (ports);
+  load->tx_bps = (guint64)self->tx_bps;
+  load->rx_bps = (guint64)self->rx_bps;
+  load->cpu_ratio = self->cpu_ratio;
+  load->rss_bytes = node_process_get_rss_bytes ();
+  load->is_draining = !parts->is_ready;
+}
