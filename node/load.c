@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "node/cluster.h"
+#include "node/link-stats.h"
 #include "node/process.h"
 
 /* what a packet has beside its payload: RTP and its extensions, the SRTP tag */
@@ -21,6 +22,7 @@ struct _NodeLoad
 {
   const NodeParts *parts; /* borrowed */
   GHashTable *streams;    /* owned: name -> StreamRate */
+  NodeLinkStats *links;   /* owned */
   guint turn;
   gint64 at_us; /* of the last sample; 0 = none yet */
   guint64 tx_bytes, rx_bytes;
@@ -37,6 +39,7 @@ node_load_new (const NodeParts *parts)
   NodeLoad *self = g_new0 (NodeLoad, 1);
 
   self->parts = parts;
+  self->links = node_link_stats_new ();
   self->streams =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   return self;
@@ -47,6 +50,7 @@ node_load_free (NodeLoad *self)
 {
   if (!self)
     return;
+  node_link_stats_free (self->links);
   g_hash_table_unref (self->streams);
   g_free (self);
 }
@@ -188,6 +192,26 @@ fill_viewers (NodeLoad *self, ClusterLoad *load)
           : totals.max_sessions;
 }
 
+static void
+add_inlet (const char *stream, const RelayInletStats *stats, gpointer data)
+{
+  NodeLoad *self = data;
+
+  node_link_stats_add (self->links, stream, stats);
+}
+
+static void
+fill_links (NodeLoad *self, ClusterLoad *load)
+{
+  RelayCarrier *carrier = node_cluster_get_carrier (self->parts->cluster);
+
+  node_link_stats_begin (self->links);
+  if (carrier)
+    relay_carrier_foreach (carrier, add_inlet, self);
+  node_link_stats_fill (self->links, load);
+  node_link_stats_fill_carried (self->parts->hub, load);
+}
+
 void
 node_load_fill (NodeLoad *self, ClusterLoad *load)
 {
@@ -196,6 +220,7 @@ node_load_fill (NodeLoad *self, ClusterLoad *load)
   g_autoptr (GPtrArray) streams = relay_hub_list (parts->hub);
 
   fill_viewers (self, load);
+  fill_links (self, load);
   if (parts->whip)
     {
       load->n_publishers = whip_endpoint_get_n_sessions (parts->whip);

@@ -11,6 +11,7 @@
 #include "node/listener.h"
 #include "node/log.h"
 #include "node/pages.h"
+#include "node/tree.h"
 
 G_DEFINE_QUARK (node - server - error - quark, node_server_error)
 
@@ -23,6 +24,7 @@ struct _NodeServer
   NodeGuard *guard;       /* owned */
   NodePages *pages;       /* owned */
   NodeStreams *streams;   /* owned */
+  NodeTree *tree;         /* owned */
   GSource *timer;         /* owned: once a second */
   char *url;              /* owned (nullable): after listen() */
 };
@@ -59,6 +61,12 @@ route_streams (NodeServer *self, SoupServerMessage *msg, const char *path)
   node_streams_handle (self->streams, msg, path);
 }
 
+static void
+route_tree (NodeServer *self, SoupServerMessage *msg, const char *path)
+{
+  node_tree_handle (self->tree, msg, path);
+}
+
 typedef struct
 {
   const char *prefix; /* itself, or followed by a slash */
@@ -66,9 +74,9 @@ typedef struct
 } Route;
 
 static const Route routes[] = {
-  { "/whip", route_whip },
-  { "/whep", route_whep },
-  { "/api/streams", route_streams },
+  { "/whip", route_whip },           { "/whep", route_whep },
+  { "/api/streams", route_streams }, { "/api/nodes", route_tree },
+  { "/api/tree", route_tree },
 };
 
 static const Route *
@@ -259,6 +267,7 @@ node_server_new (const NodeParts *parts, GError **error)
       parts->metrics);
   self->pages = node_pages_new (parts->options->has_cluster);
   self->streams = node_streams_new (parts);
+  self->tree = node_tree_new (parts);
   node_state_register_metrics (parts);
   soup_server_add_handler (self->soup, NULL, on_request, self, NULL);
   self->timer = g_timeout_source_new_seconds (1);
@@ -280,6 +289,7 @@ node_server_free (NodeServer *self)
   g_clear_pointer (&self->guard, node_guard_free);
   soup_server_remove_handler (self->soup, NULL);
   g_clear_object (&self->soup);
+  g_clear_pointer (&self->tree, node_tree_free);
   g_clear_pointer (&self->streams, node_streams_free);
   g_clear_pointer (&self->pages, node_pages_free);
   g_free (self->url);

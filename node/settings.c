@@ -87,7 +87,7 @@ static const BaseSettingSpec specs[] = {
   { "whep-token", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Access",
     "Bearer token that viewers must send." },
   { "admin-token", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Access",
-    "Bearer token for /debug/state." },
+    "Bearer token for /debug/state, /api/nodes, /api/tree (media-tree ctl)." },
   { "metrics-token", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Access",
     "Bearer token for /metrics." },
   { "jwt-key", BASE_SETTING_PATH, 0, 0, NULL, NULL, "Access",

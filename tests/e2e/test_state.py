@@ -89,6 +89,7 @@ def schemas(api):
 
 @pytest.mark.parametrize("path", [
     "/healthz", "/readyz", "/metrics", "/debug/state", "/api/streams",
+    "/api/nodes", "/api/tree",
     "/api/openapi.yaml", "/whip/live", "/whep/live", "/whep/live/none",
     "/api/streams/none/snapshot.jpg"])
 def test_get_as_described(live, schemas, path):
