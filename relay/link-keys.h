@@ -70,9 +70,9 @@ typedef struct {
   guint32 rtp_ts;
   gboolean marker, is_keyframe, has_params; /* the latter two: tree's mark */
   const guint8 *ext; /* elements [table id][len][data], without the mark */
-  guint ext_len;
+  guint ext_len; /* at most 255 */
   const guint8 *payload;
-  guint payload_len;
+  guint payload_len; /* at most RTC_MAX_PACKET_BYTES */
 } RelayLinkPacket;
 
 #define RELAY_LINK_MAX_PACKET_BYTES 2048

@@ -25,6 +25,10 @@
 #define MAX_EXT_BYTES 255 /* as a RelayPacket holds */
 #define MAX_INDEX G_GUINT64_CONSTANT (0xffffffffffff) /* RFC 3711 3.3.1 */
 
+G_STATIC_ASSERT (HEADER_BYTES + 4 + MARK_BYTES + MAX_EXT_BYTES + 3
+                     + RTC_MAX_PACKET_BYTES + TAG_BYTES
+                 <= RELAY_LINK_MAX_PACKET_BYTES);
+
 struct _RelayLinkMedia
 {
   gatomicrefcount refs;
@@ -147,9 +151,8 @@ relay_link_media_seal (RelayLinkMedia *self, const RelayLinkPacket *packet,
 
   /* the index may never wrap: nonces would come again */
   g_return_val_if_fail (packet->ext_seq <= MAX_INDEX, 0);
-  g_return_val_if_fail (HEADER_BYTES + 4 + MARK_BYTES + 3 + packet->ext_len
-                                + packet->payload_len + TAG_BYTES
-                            <= RELAY_LINK_MAX_PACKET_BYTES,
+  g_return_val_if_fail (packet->ext_len <= MAX_EXT_BYTES
+                            && packet->payload_len <= RTC_MAX_PACKET_BYTES,
                         0);
   dst[0] = has_ext ? 0x80 | HAS_EXT : 0x80;
   dst[1] = (guint8)((packet->marker ? 0x80 : 0) | (FIRST_PT + packet->codec));
@@ -261,7 +264,8 @@ relay_link_media_open (RelayLinkMedia *self, guint8 *data, gsize len,
   if ((data[0] & HAS_EXT) && !read_ext (data, len, &header_len, &packet))
     return FALSE;
   if (!rtc_srtp_in_open (self->in, data, len, header_len,
-                         (guint32)(ext_seq >> 16), &payload_len))
+                         (guint32)(ext_seq >> 16), &payload_len)
+      || payload_len > RTC_MAX_PACKET_BYTES)
     return FALSE;
   packet.codec = (RtcCodec)((data[1] & 0x7fu) - FIRST_PT);
   packet.marker = data[1] >> 7;

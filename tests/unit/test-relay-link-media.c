@@ -299,12 +299,39 @@ test_peek (void)
     }
 }
 
+/* seal_theirs: libsrtp2 seals @n_bytes as number 1, with our SSRC for video.
+ * Returns: bytes; room for 16 more */
+static gsize
+seal_theirs (RelayLinkMedia *media, guint8 *p, gsize n_bytes)
+{
+  guint32 ssrc =
+      GUINT32_TO_BE (relay_link_media_get_ssrc (media, RTC_MEDIA_VIDEO));
+  srtp_policy_t policy;
+  srtp_t out = NULL;
+  guint8 key[28];
+  int n = (int)n_bytes;
+
+  memset (&policy, 0, sizeof policy);
+  from_hex (MEDIA_KEY_AND_SALT, key);
+  srtp_crypto_policy_set_from_profile_for_rtp (&policy.rtp,
+                                               srtp_profile_aead_aes_128_gcm);
+  srtp_crypto_policy_set_from_profile_for_rtcp (&policy.rtcp,
+                                                srtp_profile_aead_aes_128_gcm);
+  policy.key = key;
+  policy.ssrc.type = ssrc_any_outbound;
+  g_assert_cmpint (srtp_create (&out, &policy), ==, srtp_err_status_ok);
+  memcpy (p + 8, &ssrc, 4);
+  g_assert_cmpint (srtp_protect (out, p, &n), ==, srtp_err_status_ok);
+  srtp_dealloc (out);
+  return (gsize)n;
+}
+
 /* The least and the most that a packet may be. */
 static void
 test_media_bounds (void)
 {
   g_autoptr (RelayLinkMedia) media = new_media ();
-  static guint8 ext[255], payload[RELAY_LINK_MAX_PACKET_BYTES];
+  static guint8 ext[255], payload[RTC_MAX_PACKET_BYTES];
   RelayLinkPacket packet = {
     .kind = RTC_MEDIA_VIDEO,
     .codec = RTC_CODEC_VP9,
@@ -324,12 +351,27 @@ test_media_bounds (void)
   ext[1] = 253;
   packet.ext_len = 255;
   packet.has_params = packet.is_keyframe = TRUE;
-  packet.payload_len = MAX_BYTES - 12 - 4 - 3 - 3 - 255 - 16;
+  packet.payload_len = RTC_MAX_PACKET_BYTES;
   len = relay_link_media_seal (media, &packet, sealed);
   g_assert_cmpuint (len, <=, MAX_BYTES);
   g_assert_true (
       relay_link_media_open (media, sealed, len, packet.ext_seq, &got));
   assert_same (&got, &packet);
+
+  /* a payload that no history takes: sealed rightly by somebody else */
+  for (guint over = 0; over < 2; over++)
+    {
+      memcpy (sealed, "\x80\x62\0\1tttt", 8);
+      memset (sealed + 12, 7, RTC_MAX_PACKET_BYTES + over);
+      len = seal_theirs (media, sealed, 12 + RTC_MAX_PACKET_BYTES + over);
+      g_assert_cmpint (relay_link_media_open (media, sealed, len, 1, &got), ==,
+                       over == 0);
+    }
+  /* 256 bytes of elements */
+  memcpy (sealed, "\x90\x62\0\1ttttssss\x10\0\0\x40\1\xfe", 18);
+  memset (sealed + 18, 7, 254 + 4);
+  len = seal_theirs (media, sealed, 18 + 254 + 4);
+  g_assert_false (relay_link_media_open (media, sealed, len, 1, &got));
 }
 
 /* What a member of the cluster must not send: sealed rightly, of another form.
@@ -369,37 +411,21 @@ test_media_form (void)
     { "\x90\x62\0\1ttttssss\x10\0\0\2\1\1a\0\0\0\0\0", 24, FALSE },
   };
   g_autoptr (RelayLinkMedia) media = new_media ();
-  guint32 ssrc =
-      GUINT32_TO_BE (relay_link_media_get_ssrc (media, RTC_MEDIA_VIDEO));
-  srtp_policy_t policy;
-  guint8 key[28];
 
-  from_hex (MEDIA_KEY_AND_SALT, key);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      srtp_t out = NULL;
       guint8 p[128];
-      int n = (int)cases[i].len + 4;
       RelayLinkPacket got;
+      gsize len;
 
-      memset (&policy, 0, sizeof policy);
-      srtp_crypto_policy_set_from_profile_for_rtp (
-          &policy.rtp, srtp_profile_aead_aes_128_gcm);
-      srtp_crypto_policy_set_from_profile_for_rtcp (
-          &policy.rtcp, srtp_profile_aead_aes_128_gcm);
-      policy.key = key;
-      policy.ssrc.type = ssrc_any_outbound;
-      g_assert_cmpint (srtp_create (&out, &policy), ==, srtp_err_status_ok);
       memcpy (p, cases[i].header, cases[i].len);
-      memcpy (p + 8, &ssrc, 4);
       memcpy (p + cases[i].len, "load", 4);
-      g_assert_cmpint (srtp_protect (out, p, &n), ==, srtp_err_status_ok);
+      len = seal_theirs (media, p, cases[i].len + 4);
       g_test_message ("case %u", i);
-      g_assert_cmpint (relay_link_media_open (media, p, (gsize)n, 1, &got), ==,
+      g_assert_cmpint (relay_link_media_open (media, p, len, 1, &got), ==,
                        cases[i].is_good);
       if (cases[i].is_good)
         g_assert_cmpmem (got.payload, got.payload_len, "load", 4);
-      srtp_dealloc (out);
     }
 }
 
