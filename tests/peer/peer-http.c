@@ -4,6 +4,10 @@
 
 #include <string.h>
 
+#define MAX_REDIRECTS 3
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PeerReply, peer_reply_clear)
+
 /* (transfer full) (nullable): the first line "a=@name:VALUE" */
 static char *
 dup_attribute (char *const *lines, const char *name)
@@ -115,14 +119,34 @@ take_reply (SoupMessage *msg, GBytes *bytes, PeerReply *ret)
     }
 }
 
-void
-peer_http_send (SoupSession *session, const char *method, const char *url,
-                const char *token, const char *body, PeerReply *ret)
+static void
+send_once (SoupSession *session, const char *method, const char *url,
+           const char *token, const char *body, PeerReply *ret)
 {
   g_autoptr (SoupMessage) msg = make_message (method, url, token, body);
   g_autoptr (GBytes) bytes =
       soup_session_send_and_read (session, msg, NULL, NULL);
   take_reply (msg, bytes, ret);
+}
+
+void
+peer_http_send (SoupSession *session, const char *method, const char *url,
+                const char *token, const char *body, PeerReply *ret)
+{
+  send_once (session, method, url, token, body, ret);
+  /* libsoup would follow for GET only */
+  for (guint i = 0; i < MAX_REDIRECTS; i++)
+    {
+      g_auto (PeerReply) redirect = *ret;
+
+      if ((redirect.status != 307 && redirect.status != 308)
+          || redirect.location == NULL)
+        {
+          redirect = (PeerReply){ 0 };
+          return;
+        }
+      send_once (session, method, redirect.location, token, body, ret);
+    }
 }
 
 typedef struct

@@ -28,7 +28,8 @@ typedef struct {
 } PeerReply;
 
 void peer_reply_clear (PeerReply *self);
-/* blocking; @body (nullable), @token (nullable) */
+/* blocking; @body (nullable), @token (nullable). Follows 307 and 308 with body
+ * and token, as libcurl in OBS does (UNRESTRICTED_AUTH) */
 void peer_http_send (SoupSession *session, const char *method,
                      const char *url, const char *token, const char *body,
                      PeerReply *ret);

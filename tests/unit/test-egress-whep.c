@@ -41,6 +41,10 @@ typedef struct
   RelayPublication *publication;
   EgressWhep *whep;
   char *location; /* of the last session */
+  /* what the hooks say */
+  gboolean is_full, sends_on;
+  int want_error; /* -1 = none */
+  guint n_wanted, n_joined;
 } Fixture;
 
 static void
@@ -97,6 +101,46 @@ unpublish (Fixture *f)
     rtc_worker_post (f->worker, end, g_steal_pointer (&f->publication), NULL);
 }
 
+static RelayStream *
+on_want (const char *name, GError **error, gpointer data)
+{
+  Fixture *f = data;
+
+  f->n_wanted++;
+  if (f->want_error >= 0)
+    {
+      g_set_error (error, RELAY_ERROR, f->want_error, "no");
+      return NULL;
+    }
+  return relay_hub_lookup (f->hub, name);
+}
+
+static gboolean
+has_room (RelayStream *stream, gpointer data)
+{
+  Fixture *f = data;
+
+  g_assert_true (stream == f->stream);
+  return !f->is_full;
+}
+
+static void
+on_joined (RelayStream *stream, gpointer data)
+{
+  ((Fixture *)data)->n_joined++;
+}
+
+static gboolean
+send_on (const char *stream, SoupServerMessage *msg, gpointer data)
+{
+  Fixture *f = data;
+
+  g_assert_cmpstr (stream, ==, "show");
+  if (f->sends_on)
+    soup_server_message_set_status (msg, 307, NULL);
+  return f->sends_on;
+}
+
 static void
 set_up (Fixture *f, gconstpointer max_viewers)
 {
@@ -106,9 +150,15 @@ set_up (Fixture *f, gconstpointer max_viewers)
                               .join_rate_bps = 50000000,
                               .playout_delay_min_ms = -1,
                               .playout_delay_max_ms = -1,
-                              .max_viewers = GPOINTER_TO_UINT (max_viewers) };
+                              .max_viewers = GPOINTER_TO_UINT (max_viewers),
+                              .hooks = { .want_stream = on_want,
+                                         .has_room = has_room,
+                                         .on_joined = on_joined,
+                                         .send_on = send_on,
+                                         .data = f } };
   g_autoptr (GError) error = NULL;
 
+  f->want_error = -1;
   loopback_set_up (&f->http, NULL);
   f->http.handler = on_request;
   f->http.data = f;
@@ -301,6 +351,46 @@ test_limit (Fixture *f, gconstpointer data)
   g_assert_cmpuint (post (f, OFFER ("VP8", "recvonly")), ==, 201);
 }
 
+/* what a node that is not alone adds to it */
+static void
+test_hooks (Fixture *f, gconstpointer data)
+{
+  EgressWhepTotals totals;
+
+  publish (f, RTC_CODEC_VP8);
+  f->want_error = RELAY_ERROR_UNKNOWN;
+  g_assert_cmpuint (post (f, OFFER ("VP8", "recvonly")), ==, 409);
+  assert_problem (f, "stream-not-live");
+  f->want_error = RELAY_ERROR_NO_PORT;
+  g_assert_cmpuint (post (f, OFFER ("VP8", "recvonly")), ==, 503);
+  assert_problem (f, "stream-limit");
+  f->want_error = -1;
+  f->is_full = TRUE;
+  g_assert_cmpuint (post (f, OFFER ("VP8", "recvonly")), ==, 503);
+  assert_problem (f, "server-full");
+  g_assert_nonnull (loopback_header (&f->http, "Retry-After"));
+  egress_whep_get_totals (f->whep, &totals);
+  g_assert_cmpuint (totals.n_refused, ==, 2);
+  /* to another node: not refused */
+  f->sends_on = TRUE;
+  g_assert_cmpuint (post (f, OFFER ("VP8", "recvonly")), ==, 307);
+  f->is_full = FALSE;
+  g_assert_cmpuint (post (f, OFFER ("VP8", "recvonly")), ==, 201);
+  g_assert_cmpuint (f->n_joined, ==, 1);
+  g_assert_cmpuint (post (f, OFFER ("VP8", "recvonly")), ==, 307);
+  g_assert_cmpuint (f->n_wanted, ==, 5); /* not when there is no slot */
+  egress_whep_get_totals (f->whep, &totals);
+  g_assert_cmpuint (totals.n_refused, ==, 2);
+  g_assert_cmpuint (totals.n_sessions, ==, 1);
+  g_assert_cmpuint (totals.max_sessions, ==, 1);
+  g_assert_cmpuint (totals.n_joins, ==, 1);
+  g_assert_cmpuint (totals.n_leaves, ==, 0);
+  g_assert_cmpuint (
+      loopback_ask (&f->http, "DELETE", f->location, NULL, NULL, 0), ==, 200);
+  egress_whep_get_totals (f->whep, &totals);
+  g_assert_cmpuint (totals.n_leaves, ==, 1);
+}
+
 /* the hub drops the stream: viewers go with it */
 static void
 test_stream_removed (Fixture *f, gconstpointer data)
@@ -462,6 +552,8 @@ main (int argc, char **argv)
               set_up, test_counter_offer, tear_down);
   g_test_add ("/egress/whep/limit", Fixture, GUINT_TO_POINTER (1), set_up,
               test_limit, tear_down);
+  g_test_add ("/egress/whep/hooks", Fixture, GUINT_TO_POINTER (1), set_up,
+              test_hooks, tear_down);
   g_test_add ("/egress/whep/stream-removed", Fixture, GUINT_TO_POINTER (10),
               set_up, test_stream_removed, tear_down);
   g_test_add ("/egress/whep/events", Fixture, GUINT_TO_POINTER (10), set_up,

@@ -39,11 +39,22 @@ on_request (SoupServerMessage *msg, gpointer data)
                         g_uri_get_path (soup_server_message_get_uri (msg)));
 }
 
+static gboolean
+send_on (const char *stream, SoupServerMessage *msg, gpointer data)
+{
+  if (!g_str_equal (stream, "c"))
+    return FALSE;
+  soup_server_message_set_status (msg, 307, NULL);
+  return TRUE;
+}
+
 static void
 set_up (Fixture *f, gconstpointer unused)
 {
   const char *const tokens[BASE_AUTH_N_SURFACES] = { NULL };
-  WhipConfig config = { .repair = TRUE, .max_publishers = 2 };
+  WhipConfig config = { .repair = TRUE,
+                        .max_publishers = 2,
+                        .send_on = send_on };
 
   f->metrics = base_metrics_new ();
   f->auth = base_auth_new (tokens, NULL, TRUE, NULL);
@@ -414,6 +425,29 @@ test_takeover (Fixture *f, gconstpointer unused)
   publisher_clear (&b);
 }
 
+/* another node has the stream now */
+static void
+test_close_stream (Fixture *f, gconstpointer unused)
+{
+  Publisher a = publish (f, "/whip/live"), b = publish (f, "/whip/other");
+  g_autofree char *offer = make_offer ();
+
+  AWAIT (metric_is (f, "media_tree_publishers 2\n"));
+  /* half-open: it comes after the one that was taken over */
+  g_assert_cmpuint (ask (f, "POST", "/whip/live", "application/sdp", offer), ==,
+                    201);
+  whip_endpoint_close_stream (f->endpoint, "nobody");
+  whip_endpoint_close_stream (f->endpoint, "live");
+  await_closed (&a);
+  AWAIT (
+      metric_is (f, "media_tree_whip_sessions_total{result=\"replaced\"} 1\n"));
+  g_assert_cmpuint (ask (f, "GET", a.location, NULL, NULL), ==, 404);
+  g_assert_cmpuint (ask (f, "GET", b.location, NULL, NULL), ==, 204);
+  g_assert_cmpuint (whip_endpoint_get_n_sessions (f->endpoint), ==, 2);
+  publisher_clear (&a);
+  publisher_clear (&b);
+}
+
 static void
 test_patch (Fixture *f, gconstpointer unused)
 {
@@ -450,7 +484,8 @@ test_limits (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (ask (f, "POST", "/whip/a", sdp, "v=0\r\nx"), ==, 400);
   g_assert_cmpuint (ask (f, "POST", "/whip/a", sdp, offer), ==, 201);
   g_assert_cmpuint (ask (f, "POST", "/whip/b", sdp, offer), ==, 201);
-  g_assert_cmpuint (ask (f, "POST", "/whip/c", sdp, offer), ==, 503); /* W36 */
+  g_assert_cmpuint (ask (f, "POST", "/whip/c", sdp, offer), ==, 307); /* W35 */
+  g_assert_cmpuint (ask (f, "POST", "/whip/d", sdp, offer), ==, 503); /* W36 */
   g_assert_nonnull (loopback_header (&f->http, "Retry-After"));
   g_assert_nonnull (strstr (f->http.text, "publisher-limit"));
   /* takeovers go on, once a stream */
@@ -468,6 +503,7 @@ main (int argc, char **argv)
   ADD (publish);
   ADD (layers);
   ADD (takeover);
+  ADD (close_stream);
   ADD (patch);
   ADD (limits);
 #undef ADD
