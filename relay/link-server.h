@@ -5,17 +5,18 @@
  * outlet of their stream.
  *   One socket, read on the first worker; each stream's home worker sends from
  * the same descriptor. A SUBSCRIBE without a good cookie is answered by a
- * COOKIE, smaller than itself, and nothing else. A child's counters must grow
- * (64 numbers of reordering); they are kept a minute after its last message,
- * longer than a cookie lives. A subscription that is not repeated for 1 s ends.
- *   Bounds: max_children a stream, 4096 known senders, 65,536 control messages
- * a second (more are dropped); each with a counter.
+ * COOKIE, smaller than itself, and nothing else. A child's counters must be new
+ * (link-replay.h). A subscription that is not repeated for 1 s ends.
+ *   Bounds: max_children a stream, 4096 known senders, 16,384 subscriptions,
+ * 65,536 datagrams a second (more are dropped); each with a counter.
+ *   Dropped messages are counted by cause and logged once a minute and cause.
  * Owner:  node. Thread: main; packets: media.
  */
 #pragma once
 
 #include "relay/hub.h"
 #include "relay/link-keys.h"
+#include "relay/outlet.h"
 
 typedef struct _RelayLinkServer RelayLinkServer;
 
@@ -28,8 +29,9 @@ typedef struct {
   const char *node_id;        /* ourselves, on paths; copied */
   RtcAddr address;            /* --cluster-address and --relay-port */
   guint max_children;         /* subscriptions of one stream (2 × degree) */
-  /* main: a child asks for a stream that is not carried here. It is answered
-   * PENDING while this is %TRUE, else UNKNOWN. At most once a 100 ms a stream */
+  /* main: a child asks for a stream that nobody publishes here. While there is
+   * none at all it is answered PENDING when this is %TRUE, else UNKNOWN. At
+   * most once a 100 ms a stream */
   gboolean (*on_stream_wanted) (const char *stream, gpointer data);
   gpointer data;
 } RelayLinkServerConfig;
@@ -39,15 +41,10 @@ RelayLinkServer *relay_link_server_new (const RelayLinkServerConfig *config,
                                         GError **error);
 /* tells children BYE (LEAVING), refuses new ones */
 void relay_link_server_leave (RelayLinkServer *self);
-/* after the workers have been stopped */
+/* after the workers have been stopped, before they are freed */
 void relay_link_server_free (RelayLinkServer *self);
 guint relay_link_server_get_port (RelayLinkServer *self);
 
-typedef struct {
-  char stream[65], node[65];
-  guint64 n_packets, n_bytes, n_repairs; /* sent, as answers to NACK */
-  guint32 n_received, n_lost, rtt_us, jitter_us; /* the child's own report */
-} RelayLinkChild;
 /* main: (transfer full) (element-type RelayLinkChild): at most 2 s old */
 GArray *relay_link_server_list (RelayLinkServer *self);
 

@@ -29,7 +29,7 @@
 typedef struct
 {
   RtcPath path;
-  guint8 *data; /* borrowed from the arena */
+  const guint8 *data; /* borrowed, of the arena or the caller's */
   guint n_bytes, n_segments, segment_bytes;
   gboolean is_closed; /* its last one was shorter */
 } Message;
@@ -119,9 +119,10 @@ rtc_batch_reserve (RtcBatch *self, const RtcPath *path, gsize max_bytes)
   return self->arena + self->used;
 }
 
-/* Neighbours in the arena, so the message's bytes stay in one piece. */
+/* Neighbours in memory, so the message's bytes stay in one piece. */
 static gboolean
-may_join (const RtcBatch *self, const guint8 *data, gsize n_bytes)
+may_join (const RtcBatch *self, const RtcPath *path, const guint8 *data,
+          gsize n_bytes)
 {
   const Message *m = self->last;
 
@@ -129,38 +130,50 @@ may_join (const RtcBatch *self, const guint8 *data, gsize n_bytes)
          && n_bytes <= m->segment_bytes && m->segment_bytes <= MAX_SEGMENT_BYTES
          && m->n_segments < MAX_SEGMENTS
          && m->n_bytes + n_bytes <= MAX_GSO_BYTES
-         && memcmp (&m->path, &self->path, sizeof self->path) == 0;
+         && memcmp (&m->path, path, sizeof *path) == 0;
 }
 
-static void
-commit_udp (RtcBatch *self, guint8 *data, gsize n_bytes)
+/* Returns: %FALSE: its family is not there */
+static gboolean
+put_message (RtcBatch *self, const RtcPath *path, const guint8 *data,
+             gsize n_bytes)
 {
-  Family *f = family_of (self, &self->path);
+  Family *f = family_of (self, path);
   Message *m;
 
   if (f == NULL)
     {
       self->stats.n_dropped_error++;
-      return;
+      return FALSE;
     }
-  self->used += n_bytes;
   if (n_bytes > MAX_SEGMENT_BYTES)
     self->stats.n_oversize++;
-  if (may_join (self, data, n_bytes))
+  if (may_join (self, path, data, n_bytes))
     {
       m = self->last;
       m->n_bytes += (guint)n_bytes;
       m->n_segments++;
       m->is_closed = n_bytes < m->segment_bytes;
-      return;
+      return TRUE;
     }
   m = &f->messages[f->n++];
-  m->path = self->path;
+  m->path = *path;
   m->data = data;
   m->n_bytes = m->segment_bytes = (guint)n_bytes;
   m->n_segments = 1;
   m->is_closed = FALSE;
   self->last = m;
+  return TRUE;
+}
+
+void
+rtc_batch_add (RtcBatch *self, const RtcPath *path, const guint8 *data,
+               gsize n_bytes)
+{
+  g_assert (!self->is_reserved && path->tcp == NULL);
+  if (self->v4.n == MAX_MESSAGES || self->v6.n == MAX_MESSAGES)
+    rtc_batch_flush (self);
+  put_message (self, path, data, n_bytes);
 }
 
 void
@@ -173,7 +186,10 @@ rtc_batch_commit (RtcBatch *self, gsize n_bytes)
   if (n_bytes == 0)
     return;
   if (self->path.tcp == NULL)
-    commit_udp (self, data, n_bytes);
+    {
+      if (put_message (self, &self->path, data, n_bytes))
+        self->used += n_bytes;
+    }
   else if (!rtc_tcp_conn_send (self->path.tcp, data, n_bytes))
     self->stats.n_dropped_tcp++;
   else

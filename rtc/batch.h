@@ -34,5 +34,10 @@ void rtc_batch_set_gso (RtcBatch *self, gboolean enabled);
 guint8 *rtc_batch_reserve (RtcBatch *self, const RtcPath *path,
                            gsize max_bytes);
 void rtc_batch_commit (RtcBatch *self, gsize n_bytes); /* 0 = cancelled */
+/* rtc_batch_add: a packet that lies elsewhere, as the same bytes for many UDP
+ * peers do; neighbours in memory join as those in the buffer. @data must stay
+ * as it is until the next flush. */
+void rtc_batch_add (RtcBatch *self, const RtcPath *path, const guint8 *data,
+                    gsize n_bytes);
 void rtc_batch_flush (RtcBatch *self);
 const RtcBatchStats *rtc_batch_get_stats (const RtcBatch *self);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define RELAY_WORLD_WORKERS 2
+#define RELAY_WORLD_SECRET "a secret of the cluster"
 
 typedef struct
 {
@@ -37,7 +38,7 @@ relay_world_init (RelayWorld *self, BaseMetrics *metrics)
   for (guint i = 0; i < RELAY_WORLD_WORKERS; i++)
     self->workers[i] = rtc_worker_new (i, 0, self->certificate, NULL, NULL);
   self->hub = relay_hub_new (self->workers, RELAY_WORLD_WORKERS, 0, metrics);
-  self->keys = relay_link_keys_new ("a secret of the cluster", boot_id);
+  self->keys = relay_link_keys_new (RELAY_WORLD_SECRET, boot_id);
 }
 
 static inline void
