@@ -6,7 +6,9 @@ every packet's tag, and keeps a book: (kind, number) -> SHA-256 of the datagram.
 subscribes to each stream at each node. Prints JSON objects, one a line, with
 "event": bound, cookie, status, refuse, bye, counts (each second), end. Ends at
 SIGTERM, after --seconds, or when stdin is closed; then --map has one line a
-packet: stream, publication, kind, number, digest; sorted.
+packet: stream, publication, kind, number, digest, and with --times when it
+came (the kernel's time, microseconds since 1970); sorted. A parent that falls
+silent is asked again from the first number that is missing on.
 Bad manners by options: see --help."""
 import argparse
 import hashlib
@@ -31,7 +33,11 @@ REFRESH_S = 0.3
 NACK_DELAY_S = 0.02
 NACK_RETRY_S = 0.05
 NACK_GIVE_UP_S = 2
+SILENT_S = 0.7
 MAX_NACK_RANGES = 64
+# asm-generic/socket.h; Python names neither
+SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
 MAX_EARLY = 2000
 MAX_JUMP_PACKETS = 5000
 RECEIVE_BUFFER_BYTES = 16 << 20
@@ -55,6 +61,7 @@ class Book:
         self.publication = publication
         self.epoch = epoch
         self.digests = ({}, {})
+        self.times = ({}, {})  # with --times
         self.first = [0, 0]  # where it begins; 0 = not known yet
         self.highest = [0, 0]
         self.marks = {"keyframes": 0, "parameter_sets": 0}
@@ -62,6 +69,8 @@ class Book:
         self.counts = dict.fromkeys(
             ("packets", "bytes", "duplicates", "bad", "different", "nacked",
              "repaired", "given_up"), 0)
+        self.last_new = None
+        self.gap_ms = self.max_gap_ms = 0.0
         self.holes = {}  # (kind, number): [found, asked or None]
 
     def missing(self, kind):
@@ -84,7 +93,7 @@ class Book:
         self.first[kind] = first
         self.highest[kind] = first - 1 if first else head
 
-    def on_packet(self, data, kind, now):
+    def on_packet(self, data, kind, now, arrived_us=None):
         number = self.number_of(kind, data[2] << 8 | data[3])
         payload = self.media.open(data, number)
         if payload is None:
@@ -96,6 +105,13 @@ class Book:
         if had is not digest:
             self.counts["duplicates" if had == digest else "different"] += 1
             return
+        if arrived_us is not None:
+            self.times[kind][number] = arrived_us
+        if self.last_new is not None:
+            gap_ms = (now - self.last_new) * 1000
+            self.gap_ms = max(self.gap_ms, gap_ms)
+            self.max_gap_ms = max(self.max_gap_ms, gap_ms)
+        self.last_new = now
         self.counts["packets"] += 1
         self.counts["bytes"] += len(data)
         self.codecs[kind] = CODECS[(data[1] & 0x7f) - 96]
@@ -110,6 +126,7 @@ class Book:
                     self.holes[kind, n] = [now, None]
             self.highest[kind] = number
         else:
+            self.first[kind] = min(self.first[kind], number)
             hole = self.holes.pop((kind, number), None)
             if hole and hole[1]:
                 self.counts["repaired"] += 1
@@ -138,6 +155,7 @@ class Book:
                     "missing": self.missing(kind),
                     "codec": self.codecs[kind]}
         return {"publication": self.publication.hex(), "epoch": self.epoch,
+                "max_gap_ms": round(self.max_gap_ms, 1),
                 **kinds, **self.counts, **self.marks}
 
 
@@ -153,17 +171,20 @@ class Subscription:
             socket.AF_INET6 if ":" in to[0] else socket.AF_INET,
             socket.SOCK_DGRAM)
         self.socket.setblocking(False)
-        for name in (33, socket.SO_RCVBUF):  # 33: SO_RCVBUFFORCE, for root
+        for name in (SO_RCVBUFFORCE, socket.SO_RCVBUF):  # the first: for root
             try:
                 self.socket.setsockopt(socket.SOL_SOCKET, name,
                                        RECEIVE_BUFFER_BYTES)
                 break
             except OSError:
                 pass
+        if options.times:
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.socket.bind(options.bind)
         self.cookie = bytes(16)
         self.is_subscribed = False
-        self.is_over = False
+        self.is_again = False  # there was one before
+        self.answered = 0
         self.n_subscribes = 0
         self.next_subscribe = 0
         self.next_nack = 0
@@ -204,9 +225,11 @@ class Subscription:
     def subscribe_fields(self):
         cookie = {"good": self.cookie, "none": bytes(16),
                   "bad": b"\xbb" * 16}[self.options.cookie]
-        fields = cookie + bytes([STARTS[self.options.start]])
-        fields += struct.pack(">QQIII", *self.options.numbers, now_us(),
-                              self.rtt_us, 0)
+        start, numbers = self.options.start, self.options.numbers
+        if self.is_again and self.book:
+            start, numbers = "from", [n + 1 for n in self.book.highest]
+        fields = cookie + bytes([STARTS[start]]) + struct.pack(
+            ">QQIII", *numbers, now_us(), self.rtt_us, 0)
         for kind in range(2):
             n = len(self.book.digests[kind]) if self.book else 0
             fields += struct.pack(
@@ -270,11 +293,11 @@ class Subscription:
         row[1] += len(data)
         row[2] = max(row[2], len(data))
 
-    def on_datagram(self, data, now):
+    def on_datagram(self, data, now, arrived_us=None):
         if data and 128 <= data[0] <= 191:
             self.count("rtp", data)
             self.last_media = now
-            self.on_media(data, now)
+            self.on_media(data, now, arrived_us)
             return
         opened = self.keys.open(data)
         if opened is None:
@@ -301,7 +324,9 @@ class Subscription:
             fields.done()
             if self.received["cookie"][0] == 1:
                 say("cookie", **self.name)
-            if not self.is_subscribed and self.options.cookie == "good":
+            if self.options.cookie == "good" and (
+                    not self.is_subscribed
+                    or now - self.answered > self.options.refresh_ms / 1000):
                 self.subscribe(now)
         elif message_type == STATUS:
             status = read_status(fields)
@@ -322,6 +347,7 @@ class Subscription:
     def on_status(self, status, now):
         if status["is_reply"]:
             self.rtt_us = (now_us() - status["echo_us"]) & 0xffffffff
+            self.answered = now
             if not self.is_subscribed:
                 self.is_subscribed = True
                 self.next_subscribe = now + self.options.refresh_ms / 1000
@@ -337,8 +363,8 @@ class Subscription:
                 self.book.on_status(kind, status["first"][kind],
                                     status["head"][kind])
             early, self.early = self.early, []
-            for data in early:
-                self.on_media(data, now)
+            for packet in early:
+                self.on_media(*packet)
         news = {**status, "publication": publication.hex()}
         for name in ("echo_us", "head", "clock", "is_reply"):
             del news[name]
@@ -349,21 +375,31 @@ class Subscription:
             say("status", head=status["head"], rtt_us=self.rtt_us,
                 **news, **self.name)
 
-    def on_media(self, data, now):
+    def on_media(self, data, now, arrived_us=None):
         ssrc = int.from_bytes(data[8:12], "big")
-        if self.book and ssrc in self.book.media.ssrcs:
-            self.book.on_packet(data, self.book.media.ssrcs[ssrc], now)
-            return
-        for book in self.books.values():
-            if ssrc in book.media.ssrcs:
-                book.on_packet(data, book.media.ssrcs[ssrc], now)
-                return
-        if len(self.early) < MAX_EARLY:
-            self.early.append(data)
+        book = self.book
+        if not book or ssrc not in book.media.ssrcs:
+            book = next((b for b in self.books.values()
+                         if ssrc in b.media.ssrcs), None)
+        if book:
+            book.on_packet(data, book.media.ssrcs[ssrc], now, arrived_us)
+        elif len(self.early) < MAX_EARLY:
+            self.early.append((data, now, arrived_us))
 
     # time
 
+    def on_silence(self):
+        """Another subscription, which goes on where this one ended."""
+        self.is_subscribed = False
+        self.is_again = True
+        self.next_subscribe = 0
+        self.number = int.from_bytes(os.urandom(4), "big")
+        say("silence", **self.name)
+
     def tick(self, now):
+        if self.is_subscribed and not self.options.subscribes and \
+                now - self.answered > SILENT_S + self.options.refresh_ms / 1000:
+            self.on_silence()
         if now >= self.next_subscribe:
             if self.options.garbage:
                 self.garbage()
@@ -385,6 +421,7 @@ class Subscription:
             "replayed_to_us": self.replayed_to_us,
             "since_media_s": None if self.last_media is None
             else round(now - self.last_media, 3),
+            "gap_ms": round(self.book.gap_ms, 1) if self.book else None,
             "publications": [b.summary() for b in self.books.values()]}
 
 
@@ -428,6 +465,7 @@ def parse_options():
         default=[0, 0], help="AUDIO,VIDEO for --start from")
     add("--seconds", type=float, default=float("inf"))
     add("--map", help="file: what came, sorted")
+    add("--times", action="store_true", help="in the map: when it came")
     add("--no-repair", dest="repair", action="store_false",
         help="do not ask for what is missing")
     add("--refresh-ms", type=float, default=REFRESH_S * 1000)
@@ -446,15 +484,23 @@ def parse_options():
     return parser.parse_args()
 
 
+def rows(subscription):
+    for publication, book in subscription.books.items():
+        for kind in range(2):
+            times = book.times[kind]
+            for number, digest in book.digests[kind].items():
+                time_us = f" {times[number]}" if number in times else ""
+                yield (subscription.stream, publication.hex(), kind, number,
+                       f"{digest.hex()}{time_us}")
+
+
 def write_map(path, subscriptions):
-    rows = {f"{s.stream} {publication.hex()} {KINDS[kind]} {number} "
-            f"{digest.hex()}\n"
-            for s in subscriptions for publication, book in s.books.items()
-            for kind in range(2)
-            for number, digest in book.digests[kind].items()}
+    """What several nodes sent alike is there once, or once for each time."""
     with open(path + ".part", "w", encoding="ascii") as file:
-        file.writelines(sorted(rows, key=lambda r: (
-            r.split()[:3], int(r.split()[3]))))
+        for stream, publication, kind, number, rest in sorted(
+                {row for s in subscriptions for row in rows(s)}):
+            file.write(f"{stream} {publication} {KINDS[kind]} {number} "
+                       f"{rest}\n")
     os.rename(path + ".part", path)
 
 
@@ -498,7 +544,13 @@ class Program:
         now = time.monotonic()
         try:
             for _ in range(1000):
-                subscription.on_datagram(receive(2048), now)
+                if subscription.options.times:
+                    data, control, _, _ = subscription.socket.recvmsg(2048, 64)
+                    seconds, ns = struct.unpack("qq", control[0][2])
+                    subscription.on_datagram(data, now,
+                                             seconds * 1000000 + ns // 1000)
+                else:
+                    subscription.on_datagram(receive(2048), now)
         except BlockingIOError:
             pass
         except ConnectionError:
@@ -517,6 +569,8 @@ class Program:
                 next_counts += 1
                 for subscription in self.subscriptions:
                     say("counts", **subscription.summary(now))
+                    if subscription.book:
+                        subscription.book.gap_ms = 0.0
             for key, _ in self.selector.select(0.01):
                 if key.data:
                     self.drain(key.data)
