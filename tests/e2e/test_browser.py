@@ -280,7 +280,7 @@ def test_npm_publisher_with_token(foreign, peer, world):
 
 def test_page_is_not_framed_by_others(shared_node):
     """Pages carry a strict Content-Security-Policy."""
-    for path in ("/", "/publish", "/watch/live"):
+    for path in ("/", "/publish", "/watch/live", "/tree"):
         reply = shared_node.request(path)
         assert reply.status == 200 and reply.type == "text/html", reply
         policy = reply.headers["Content-Security-Policy"]

@@ -8,16 +8,8 @@ import urllib.request
 
 import pytest
 
+from lib.certificate import make_certificate
 from lib.wait import wait_for
-
-
-def make_certificate(path, name):
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-         f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", path / "key.pem", "-out", path / "cert.pem"],
-        check=True, capture_output=True)
 
 
 def common_name(port):
