@@ -46,7 +46,7 @@ void node_cluster_start (NodeCluster *self, const char *url);
 void node_cluster_leave (NodeCluster *self);
 /* lets go of what is carried; before the workers are stopped */
 void node_cluster_stop (NodeCluster *self);
-/* after the workers, before the hub */
+/* after the workers were stopped, before they are freed */
 void node_cluster_free (NodeCluster *self);
 
 /* the store has been asked once (/readyz) */

@@ -119,6 +119,11 @@ node_load_sample (NodeLoad *self, gint64 now_us)
     return;
   for (guint i = 0; i < self->parts->n_workers; i++)
     rtc_worker_add_bytes (self->parts->workers[i], &tx_bytes, &rx_bytes);
+  /* what goes to children does not go out by the workers' ports; made by
+   * RelayLinkServer, so that its help stands */
+  if (node_cluster_get_links (self->parts->cluster))
+    tx_bytes += (guint64)base_counter_get (base_metrics_add_counter (
+        self->parts->metrics, "media_tree_link_bytes_sent_total", NULL, NULL));
   if (self->at_us != 0)
     {
       self->tx_bps = rate_of (tx_bytes, self->tx_bytes, passed_us);

@@ -68,6 +68,7 @@ program_clear (Program *self)
   for (guint i = 0; i < parts->n_workers; i++)
     if (parts->workers[i])
       rtc_worker_stop (parts->workers[i]);
+  g_clear_pointer (&parts->cluster, node_cluster_free);
   for (guint i = 0; i < parts->n_workers; i++)
     g_clear_pointer (&parts->workers[i], rtc_worker_free);
   /* what the workers had to say at their end reaches the sessions and the
@@ -75,7 +76,6 @@ program_clear (Program *self)
   while (g_main_context_iteration (NULL, FALSE))
     ;
   g_clear_pointer (&parts->wills, rtc_will_store_free);
-  g_clear_pointer (&parts->cluster, node_cluster_free);
   g_clear_pointer (&parts->load, node_load_free);
   g_clear_pointer (&parts->hub, relay_hub_free);
   base_mailbox_clear_main ();
