@@ -11,6 +11,7 @@ struct _NodeCluster
   gpointer data;
   guint8 boot_id[RELAY_ID_BYTES];
   char *address;        /* owned (nullable): --cluster-address */
+  guint told_port;      /* with a port of its own; 0 = --relay-port */
   ClusterStore *store;  /* owned until start() */
   ClusterMember *member; /* owned (nullable) until start() */
   RelayPortPool *ports; /* owned */

@@ -257,7 +257,8 @@ make_tree (NodeCluster *self, GError **error)
   RtcAddr address, any_port;
 
   self->address = node_settings_dup_cluster_address (
-      parts->options, parts->settings, parts->addresses, error);
+      parts->options, parts->settings, parts->addresses, &self->told_port,
+      error);
   if (!self->address)
     return FALSE;
   if (!get_bind_address (self->address, port, &address)
@@ -319,11 +320,11 @@ static char *
 dup_link_address (NodeCluster *self)
 {
   RtcAddr address;
+  guint port = self->told_port;
 
-  return self->links
-                 && rtc_addr_from_string (
-                     self->address, relay_link_server_get_port (self->links),
-                     &address)
+  if (port == 0 && self->links)
+    port = relay_link_server_get_port (self->links);
+  return self->links && rtc_addr_from_string (self->address, port, &address)
              ? rtc_addr_to_string (&address)
              : NULL;
 }

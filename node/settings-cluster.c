@@ -37,12 +37,35 @@ check_secret (NodeOptions *self, BaseSettings *settings, GError **error)
   return TRUE;
 }
 
+/* split_address: "1.2.3.4", "1.2.3.4:5", "::1", "[::1]:5"
+ * Returns: (transfer full) (nullable): the IP; @ret_port is 0 without one */
+static char *
+split_address (const char *text, guint *ret_port)
+{
+  const char *colon = strrchr (text, ':');
+  gboolean is_plain_v6 = colon && text[0] != '[' && strchr (text, ':') != colon;
+  gboolean is_bracketed =
+      colon && colon > text && text[0] == '[' && colon[-1] == ']';
+  guint64 port;
+
+  *ret_port = 0;
+  if (!colon || is_plain_v6)
+    return g_strdup (text);
+  if (!g_ascii_string_to_unsigned (colon + 1, 10, 1, 65535, &port, NULL))
+    return NULL;
+  *ret_port = (guint)port;
+  return is_bracketed ? g_strndup (text + 1, (gsize)(colon - text) - 2)
+                      : g_strndup (text, (gsize)(colon - text));
+}
+
 static gboolean
 check_address (BaseSettings *settings, GError **error)
 {
   const char *text = base_settings_get_string (settings, "cluster-address");
+  guint port;
+  g_autofree char *ip = text ? split_address (text, &port) : NULL;
   g_autoptr (GInetAddress) address =
-      text ? g_inet_address_new_from_string (text) : NULL;
+      ip ? g_inet_address_new_from_string (ip) : NULL;
 
   if (!text
       || (address && !g_inet_address_get_is_any (address)
@@ -50,7 +73,7 @@ check_address (BaseSettings *settings, GError **error)
           && !g_inet_address_get_is_link_local (address)))
     return TRUE;
   return refuse (error,
-                 "cluster-address: \"%s\" is no IP address that other nodes "
+                 "cluster-address: \"%s\" is no IP[:PORT] that other nodes "
                  "can reach",
                  text);
 }
@@ -93,15 +116,17 @@ listens_on_loopback_only (NodeOptions *self)
 
 char *
 node_settings_dup_cluster_address (NodeOptions *self, BaseSettings *settings,
-                                   RtcAddresses *addresses, GError **error)
+                                   RtcAddresses *addresses, guint *ret_port,
+                                   GError **error)
 {
   const char *named = base_settings_get_string (settings, "cluster-address");
   const char *const *public_addresses =
       base_settings_get_list (settings, "public-address");
   GPtrArray *known = rtc_addresses_get_advertised (addresses);
 
+  *ret_port = 0;
   if (named)
-    return g_strdup (named);
+    return split_address (named, ret_port);
   if (*public_addresses)
     return g_strdup (*public_addresses);
   for (guint i = 0; i < known->len; i++)

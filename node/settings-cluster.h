@@ -18,8 +18,9 @@ gboolean node_settings_read_cluster (NodeOptions *self, BaseSettings *settings,
 /* node_settings_dup_cluster_address: --cluster-address; else the first
  * --public-address; else the host's first address, IPv4 before IPv6 (the other
  * nodes may lack the latter); else loopback when HTTP is there only.
+ * @ret_port: (out): where others send to, before a NAT; 0 = --relay-port
  * Returns: (transfer full) (nullable): an IP literal */
 char *node_settings_dup_cluster_address (NodeOptions *self,
                                          BaseSettings *settings,
                                          RtcAddresses *addresses,
-                                         GError **error);
+                                         guint *ret_port, GError **error);

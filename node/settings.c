@@ -52,8 +52,9 @@ static const BaseSettingSpec specs[] = {
   { "cluster-secret", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Cluster",
     "Secret that all nodes share; 16 characters or more." },
   { "cluster-address", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Cluster",
-    "IP address by which other nodes reach this one; the first "
-    "public-address when unset, else the host's first." },
+    "IP[:PORT] by which other nodes reach this one, with a port when a NAT "
+    "has another than relay-port; the first public-address when unset, else "
+    "the host's first." },
   { "relay-port", BASE_SETTING_INT, 0, 65535, "7100", NULL, "Cluster",
     "UDP port where other nodes subscribe to streams; 0 = any." },
   { "rtp-port-range", BASE_SETTING_RANGE, 1, 65535, "10000-10999", NULL,

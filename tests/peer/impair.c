@@ -5,9 +5,14 @@
  * client address, so that the far side sees as many peers as there are.
  * Drops only what looks like RTP unless --what says otherwise: a trial of
  * repair should not become a trial of handshakes.
+ *   --dice number: an RTP packet's fate follows from the seed, its SSRC, its
+ * number and how often its flow had it: two proxies with one seed lose the
+ * same packets, whatever else passes through them.
+ *   --allow FIRST-LAST (again for more): clients on other ports do not exist.
  *   impair --listen 127.0.0.1:0 --to 127.0.0.1:7200 --seed 1 --loss-up 0.05
  * Prints {"listening":PORT} at once and its counters at SIGTERM/SIGINT. Lines
- * "loss-down 0.2" on stdin change a value while it runs.
+ * "loss-down 0.2" on stdin change a value while it runs, "dice number" and
+ * "dice arrival" the dice.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,6 +30,7 @@
 #define MAX_CLIENTS 1024
 #define MAX_DATAGRAM_BYTES 2048
 #define MAX_QUEUED_PACKETS 65536
+#define MAX_ALLOWED_RANGES 16
 #define N_FIXED_FDS 3
 
 enum
@@ -61,7 +67,20 @@ typedef struct
 {
   struct sockaddr_in address;
   int fd; /* owned: towards the far side */
+  /* owned, SSRC and seq -> how often it came down here */
+  GHashTable *n_seen[N_DIRECTIONS];
 } Client;
+
+typedef struct
+{
+  guint first, last;
+} PortRange;
+
+/* what becomes of one packet: each from 0 to 1 */
+typedef struct
+{
+  double lose, reorder, dup;
+} Throw;
 
 typedef struct
 {
@@ -85,20 +104,35 @@ typedef struct
   GSequence *queue;           /* owned, of Packet, by due time */
   guint64 n_arrivals;
   Counters counters[N_DIRECTIONS];
+  guint64 n_denied;
+  gboolean by_number; /* the dice */
+  guint64 seed;
+  PortRange allowed[MAX_ALLOWED_RANGES];
+  guint n_allowed;   /* 0 = everybody */
   GString *commands; /* owned: a line of stdin not yet whole */
 } Proxy;
 
 static gboolean
+is_media (const guint8 *data, gsize len)
+{
+  return len >= 12 && data[0] >= 128 && data[0] <= 191;
+}
+
+static gboolean
+is_rtp (const guint8 *data, gsize len)
+{
+  return is_media (data, len) && !(data[1] >= 192 && data[1] <= 223);
+}
+
+static gboolean
 is_impairable (const Proxy *self, const guint8 *data, gsize len)
 {
-  gboolean is_media = len >= 12 && data[0] >= 128 && data[0] <= 191;
-  gboolean is_rtcp = is_media && data[1] >= 192 && data[1] <= 223;
   switch (self->what)
     {
     case WHAT_RTP:
-      return is_media && !is_rtcp;
+      return is_rtp (data, len);
     case WHAT_MEDIA:
-      return is_media;
+      return is_media (data, len);
     case WHAT_ALL:
     default:
       return TRUE;
@@ -145,6 +179,48 @@ enqueue (Proxy *self, int direction, guint client, const guint8 *data,
   g_sequence_insert_sorted (self->queue, packet, compare_packets, NULL);
 }
 
+/* fraction: a well-mixed number (splitmix64) of @x as 0..1 */
+static double
+fraction (guint64 x)
+{
+  x += G_GUINT64_CONSTANT (0x9e3779b97f4a7c15);
+  x = (x ^ (x >> 30)) * G_GUINT64_CONSTANT (0xbf58476d1ce4e5b9);
+  x = (x ^ (x >> 27)) * G_GUINT64_CONSTANT (0x94d049bb133111eb);
+  return (double)((x ^ (x >> 31)) >> 11)
+         / (double)(G_GUINT64_CONSTANT (1) << 53);
+}
+
+/* throw_by_number: the n-th copy of a packet has the n-th throw */
+static Throw
+throw_by_number (Proxy *self, int direction, guint client, const guint8 *data)
+{
+  Client *flow = g_ptr_array_index (self->clients, client);
+  guint64 key = ((guint64)data[8] << 40) | ((guint64)data[9] << 32)
+                | ((guint64)data[10] << 24) | ((guint64)data[11] << 16)
+                | ((guint64)data[2] << 8) | data[3];
+  gpointer slot = GSIZE_TO_POINTER (key);
+  guint n =
+      GPOINTER_TO_UINT (g_hash_table_lookup (flow->n_seen[direction], slot));
+  guint64 base = (key << 12) ^ (self->seed << 3) ^ ((guint64)n * 8);
+
+  g_hash_table_insert (flow->n_seen[direction], slot, GUINT_TO_POINTER (n + 1));
+  return (Throw){ fraction (base), fraction (base + 1), fraction (base + 2) };
+}
+
+/* always three draws, so that one setting does not move another's dice */
+static Throw
+throw_dice (Proxy *self, int direction, guint client, const guint8 *data,
+            gsize len)
+{
+  Throw ret;
+  if (self->by_number && is_rtp (data, len))
+    return throw_by_number (self, direction, client, data);
+  ret.lose = g_rand_double (self->rand[direction]);
+  ret.reorder = g_rand_double (self->rand[direction]);
+  ret.dup = g_rand_double (self->rand[direction]);
+  return ret;
+}
+
 static void
 handle_packet (Proxy *self, int direction, guint client, const guint8 *data,
                gsize len, gint64 now_us)
@@ -160,11 +236,8 @@ handle_packet (Proxy *self, int direction, guint client, const guint8 *data,
       return;
     }
   counters->n_impairable++;
-  /* always three draws, so that one setting does not move another's dice */
-  double lose = g_rand_double (self->rand[direction]);
-  double reorder = g_rand_double (self->rand[direction]);
-  double dup = g_rand_double (self->rand[direction]);
-  if (lose < how->loss[direction])
+  Throw dice = throw_dice (self, direction, client, data, len);
+  if (dice.lose < how->loss[direction])
     {
       counters->n_dropped++;
       return;
@@ -172,13 +245,13 @@ handle_packet (Proxy *self, int direction, guint client, const guint8 *data,
   if (how->jitter_us[direction] > 0)
     due_us += (gint64)(g_rand_double (self->rand[direction])
                        * how->jitter_us[direction]);
-  if (reorder < how->reorder[direction])
+  if (dice.reorder < how->reorder[direction])
     {
       counters->n_reordered++;
       due_us += 15 * 1000; /* behind the next frame's packets, not a loss */
     }
   enqueue (self, direction, client, data, len, due_us);
-  if (dup < how->dup[direction])
+  if (dice.dup < how->dup[direction])
     {
       counters->n_doubled++;
       enqueue (self, direction, client, data, len, due_us);
@@ -189,8 +262,19 @@ static void
 client_free (gpointer data)
 {
   Client *client = data;
+  for (int d = 0; d < N_DIRECTIONS; d++)
+    g_hash_table_unref (client->n_seen[d]);
   close (client->fd);
   g_free (client);
+}
+
+static gboolean
+is_allowed (const Proxy *self, guint port)
+{
+  for (guint i = 0; i < self->n_allowed; i++)
+    if (port >= self->allowed[i].first && port <= self->allowed[i].last)
+      return TRUE;
+  return self->n_allowed == 0;
 }
 
 /* Returns: the client's index, -1 when there is no room for another */
@@ -215,6 +299,8 @@ find_client (Proxy *self, const struct sockaddr_in *address)
   Client *client = g_new0 (Client, 1);
   client->address = *address;
   client->fd = fd;
+  for (int d = 0; d < N_DIRECTIONS; d++)
+    client->n_seen[d] = g_hash_table_new (NULL, NULL);
   g_ptr_array_add (self->clients, client);
   guint64 *stored = g_new (guint64, 1);
   *stored = key;
@@ -235,6 +321,11 @@ read_clients (Proxy *self)
                               (struct sockaddr *)&from, &from_len);
       if (len < 0)
         return;
+      if (!is_allowed (self, ntohs (from.sin_port)))
+        {
+          self->n_denied++;
+          continue;
+        }
       int client = find_client (self, &from);
       if (client >= 0)
         handle_packet (self, UP, client, data, len, g_get_monotonic_time ());
@@ -308,6 +399,24 @@ set_value (Proxy *self, const char *name, double value)
   return known;
 }
 
+static gboolean
+set_dice (Proxy *self, const char *value)
+{
+  self->by_number = g_str_equal (value, "number");
+  return self->by_number || g_str_equal (value, "arrival");
+}
+
+static gboolean
+add_allowed (Proxy *self, const char *value)
+{
+  PortRange *range = &self->allowed[self->n_allowed];
+  if (self->n_allowed == MAX_ALLOWED_RANGES
+      || sscanf (value, "%u-%u", &range->first, &range->last) != 2)
+    return FALSE;
+  self->n_allowed++;
+  return TRUE;
+}
+
 /* Returns: %FALSE at the end of stdin */
 static gboolean
 read_commands (Proxy *self)
@@ -322,9 +431,11 @@ read_commands (Proxy *self)
     {
       *end = '\0';
       g_auto (GStrv) words = g_strsplit (self->commands->str, " ", 2);
-      gboolean ok =
-          words[0] != NULL && words[1] != NULL
-          && set_value (self, words[0], g_ascii_strtod (words[1], NULL));
+      gboolean ok = words[0] != NULL && words[1] != NULL
+                    && (g_str_equal (words[0], "dice")
+                            ? set_dice (self, words[1])
+                            : set_value (self, words[0],
+                                         g_ascii_strtod (words[1], NULL)));
       printf ("{\"set\":%s}\n", ok ? "true" : "false");
       fflush (stdout);
       g_string_erase (self->commands, 0, end - self->commands->str + 1);
@@ -369,7 +480,8 @@ run (Proxy *self, int signal_fd)
 static void
 print_counters (const Proxy *self)
 {
-  printf ("{\"clients\":%u", self->clients->len);
+  printf ("{\"clients\":%u,\"denied\":%" G_GUINT64_FORMAT, self->clients->len,
+          self->n_denied);
   for (int d = 0; d < N_DIRECTIONS; d++)
     {
       const Counters *c = &self->counters[d];
@@ -448,6 +560,10 @@ main (int argc, char **argv)
         self.what = g_str_equal (value, "all")     ? WHAT_ALL
                     : g_str_equal (value, "media") ? WHAT_MEDIA
                                                    : WHAT_RTP;
+      else if (g_str_equal (name, "--dice") && set_dice (&self, value))
+        continue;
+      else if (g_str_equal (name, "--allow") && add_allowed (&self, value))
+        continue;
       else if (!g_str_has_prefix (name, "--")
                || !set_value (&self, name + 2, g_ascii_strtod (value, NULL)))
         {
@@ -469,6 +585,7 @@ main (int argc, char **argv)
   for (int d = 0; d < N_DIRECTIONS; d++)
     self.rand[d] = g_rand_new_with_seed ((guint32)seed * 2 + d);
   self.clients = g_ptr_array_new_with_free_func (client_free);
+  self.seed = seed;
   self.client_indexes =
       g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   self.queue = g_sequence_new (g_free);

@@ -60,9 +60,12 @@ test_roles (void)
 #define SECRET " --cluster-secret 0123456789abcdef"
 #define REDIS "--redis-url redis://127.0.0.1:6379"
 
+/* dup_address: "IP PORT" */
 static char *
 dup_address (const char *args, const char *const *public_addresses)
 {
+  g_autofree char *ip = NULL;
+  guint port = 12345;
   g_autoptr (BaseSettings) settings = node_settings_new ();
   g_auto (GStrv) argv = g_strsplit (args, " ", -1);
   char *env[] = { NULL };
@@ -73,7 +76,9 @@ dup_address (const char *args, const char *const *public_addresses)
   g_assert_true (base_settings_load (settings, argv, env, NULL));
   options = node_options_new (settings, NULL);
   g_assert_nonnull (options);
-  return node_settings_dup_cluster_address (options, settings, addresses, NULL);
+  ip = node_settings_dup_cluster_address (options, settings, addresses, &port,
+                                          NULL);
+  return g_strdup_printf ("%s %u", ip, port);
 }
 
 static void
@@ -81,6 +86,11 @@ test_cluster (void)
 {
   static const char *const public_addresses[] = { "192.0.2.1", "192.0.2.2",
                                                   NULL };
+  static const char *const bad_addresses[] = {
+    "a.example",      "0.0.0.0",         "224.0.0.1", "127.0.0.1:0",
+    "127.0.0.1:",     "127.0.0.1:65536", ":7100",     "[::2]",
+    "[2001:db8::5]x", "[2001:db8::5:7",  "[]:5",      NULL
+  };
   g_autoptr (NodeOptions) alone = load ("--role egress", NULL);
   g_autoptr (NodeOptions) relay = load ("--role relay " REDIS SECRET, NULL);
   g_autoptr (NodeOptions) ports =
@@ -89,6 +99,12 @@ test_cluster (void)
       dup_address (REDIS SECRET " --cluster-address 198.51.100.7"
                                 " --public-address 192.0.2.1",
                    public_addresses);
+  g_autofree char *with_port =
+      dup_address (REDIS SECRET " --cluster-address 198.51.100.7:65535", NULL);
+  g_autofree char *v6 =
+      dup_address (REDIS SECRET " --cluster-address 2001:db8::5", NULL);
+  g_autofree char *v6_with_port =
+      dup_address (REDIS SECRET " --cluster-address [2001:db8::5]:7", NULL);
   g_autofree char *from_public = dup_address (
       REDIS SECRET " --public-address 192.0.2.1,192.0.2.2", public_addresses);
   g_autofree char *from_host = dup_address (REDIS SECRET, NULL);
@@ -101,22 +117,24 @@ test_cluster (void)
   g_assert_true (relay->has_cluster);
   g_assert_cmpuint (ports->rtp_port_first, ==, 20000);
   g_assert_cmpuint (ports->rtp_port_last, ==, 20010);
-  g_assert_cmpstr (named, ==, "198.51.100.7");
-  g_assert_cmpstr (from_public, ==, "192.0.2.1");
+  g_assert_cmpstr (named, ==, "198.51.100.7 0");
+  g_assert_cmpstr (with_port, ==, "198.51.100.7 65535");
+  g_assert_cmpstr (v6, ==, "2001:db8::5 0");
+  g_assert_cmpstr (v6_with_port, ==, "2001:db8::5 7");
+  g_assert_cmpstr (from_public, ==, "192.0.2.1 0");
   g_assert_nonnull (from_host);
 
   assert_refused (REDIS, "cluster-secret: is missing");
   assert_refused (REDIS " --cluster-secret 0123456789abcde",
                   "cluster-secret: has fewer than 16");
   assert_refused ("--cluster-secret short", "cluster-secret:");
-  assert_refused (REDIS SECRET " --cluster-address a.example",
-                  "cluster-address:");
-  assert_refused (REDIS SECRET " --cluster-address 0.0.0.0",
-                  "cluster-address:");
-  assert_refused (REDIS SECRET " --cluster-address 224.0.0.1",
-                  "cluster-address:");
-  assert_refused (REDIS SECRET " --cluster-address 127.0.0.1:7100",
-                  "cluster-address:");
+  for (guint i = 0; bad_addresses[i]; i++)
+    {
+      g_autofree char *args = g_strconcat (REDIS SECRET " --cluster-address ",
+                                           bad_addresses[i], NULL);
+
+      assert_refused (args, "cluster-address:");
+    }
 }
 
 /* what is in a URL may be a password, and a secret is one */
