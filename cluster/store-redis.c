@@ -1,12 +1,346 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store in Redis: not there yet; a URL is refused. */
-#include "cluster/store-private.h"
+/*
+ * The store in Redis: two connections, one for calls and one that hears hints.
+ * Whether functions or EVAL serve is found out at each connect.
+ */
+#include "cluster/store-redis.h"
+
+#include "cluster/log.h"
+#include "cluster/mtctl.h"
+#include "cluster/store-read.h"
+#include "cluster/store-redis-private.h"
+
+#include <string.h>
+
+/* the same complaint is not logged again so soon */
+#define LOG_AGAIN_US (60 * BASE_US_PER_S)
+#define MAX_COMPLAINTS 64
+
+/* --- saying what is wrong, once ----------------------------------------- */
+
+void
+cluster_store_redis_complain (ClusterStoreRedis *self, const char *what)
+{
+  gint64 now_us = base_clock_now_us ();
+  gint64 *last_us = g_hash_table_lookup (self->complaints, what);
+
+  if (last_us != NULL && now_us - *last_us < LOG_AGAIN_US)
+    {
+      GST_DEBUG ("%s", what);
+      return;
+    }
+  if (g_hash_table_size (self->complaints) >= MAX_COMPLAINTS)
+    g_hash_table_remove_all (self->complaints);
+  last_us = g_new (gint64, 1);
+  *last_us = now_us;
+  g_hash_table_insert (self->complaints, g_strdup (what), last_us);
+  GST_WARNING ("%s", what);
+}
+
+/* --- functions or EVAL -------------------------------------------------- */
+
+static void
+go_connected (ClusterStoreRedis *self)
+{
+  const char *address = cluster_redis_link_get_address (self->calls);
+
+  if (self->base.state == CLUSTER_STORE_CONNECTED)
+    return;
+  GST_INFO ("the store at %s answers%s", address,
+            self->is_eval ? ", without functions: by EVAL" : "");
+  if (self->was_connected)
+    base_counter_add (self->base.n_reconnects, 1);
+  self->was_connected = TRUE;
+  self->has_told = TRUE;
+  cluster_store_set_state (&self->base, CLUSTER_STORE_CONNECTED);
+}
+
+static void
+give_up (ClusterStoreRedis *self, const char *what, const ClusterReply *reply)
+{
+  g_autofree char *said = g_strescape (
+      reply->type == CLUSTER_REPLY_ERROR ? reply->text : "nonsense", NULL);
+  g_autofree char *why = g_strdup_printf ("%s: %s", what, said);
+
+  cluster_redis_link_drop (self->calls, why, FALSE);
+}
+
+static void
+on_eval (const ClusterReply *reply, const GError *error, gpointer data)
+{
+  ClusterStoreRedis *self = data;
+
+  if (reply == NULL)
+    return;
+  if (reply->type != CLUSTER_REPLY_INTEGER)
+    {
+      give_up (self, "EVAL", reply);
+      return;
+    }
+  self->is_eval = TRUE;
+  go_connected (self);
+}
+
+/* EVAL leaves the script in the server's cache, where EVALSHA finds it. */
+static void
+use_eval (ClusterStoreRedis *self)
+{
+  cluster_redis_ask (cluster_redis_link_get (self->calls), on_eval, self,
+                     "EVAL", self->script, "0", "mt_version", NULL);
+}
+
+static gboolean
+is_unknown (const ClusterReply *reply)
+{
+  return cluster_reply_is_error (reply, "unknown command")
+         || cluster_reply_is_error (reply, "NOPERM");
+}
+
+static void
+on_loaded (const ClusterReply *reply, const GError *error, gpointer data)
+{
+  ClusterStoreRedis *self = data;
+
+  if (reply == NULL || cluster_redis_link_get (self->calls) == NULL)
+    return;
+  if (is_unknown (reply))
+    use_eval (self);
+  else if (reply->type == CLUSTER_REPLY_ERROR)
+    give_up (self, "FUNCTION LOAD", reply);
+  else
+    {
+      self->is_eval = FALSE;
+      go_connected (self);
+    }
+}
+
+static void
+on_version (const ClusterReply *reply, const GError *error, gpointer data)
+{
+  ClusterStoreRedis *self = data;
+  ClusterRedis *redis = cluster_redis_link_get (self->calls);
+
+  if (reply == NULL || redis == NULL)
+    return;
+  if (reply->type == CLUSTER_REPLY_INTEGER
+      && reply->integer >= CLUSTER_MTCTL_VERSION)
+    {
+      self->is_eval = FALSE;
+      go_connected (self);
+    }
+  else if (is_unknown (reply))
+    use_eval (self);
+  else if (reply->type == CLUSTER_REPLY_INTEGER
+           || cluster_reply_is_error (reply, "Function not found"))
+    cluster_redis_ask (redis, on_loaded, self, "FUNCTION", "LOAD", "REPLACE",
+                       self->library, NULL);
+  else
+    give_up (self, "FCALL", reply);
+}
+
+void
+cluster_store_redis_negotiate (ClusterStoreRedis *self)
+{
+  ClusterRedis *redis = cluster_redis_link_get (self->calls);
+
+  if (redis != NULL)
+    cluster_redis_ask (redis, on_version, self, "FCALL", "mt_version", "0",
+                       NULL);
+}
+
+/* --- connections -------------------------------------------------------- */
+
+static void
+on_calls_up (gpointer data)
+{
+  cluster_store_redis_negotiate (data);
+}
+
+static void
+on_calls_down (const GError *error, gpointer data)
+{
+  ClusterStoreRedis *self = data;
+  g_autofree char *where = cluster_redis_url_describe (self->url);
+  g_autofree char *what =
+      g_strdup_printf ("the store at %s is away: %s", where, error->message);
+
+  cluster_store_redis_complain (self, what);
+  if (self->base.state == CLUSTER_STORE_CONNECTED)
+    cluster_store_set_state (&self->base, CLUSTER_STORE_AWAY);
+  else
+    base_counter_add (self->base.n_errors[error->code], 1);
+  if (!self->has_told)
+    {
+      self->has_told = TRUE; /* the store has been tried once */
+      cluster_store_hint (&self->base, CLUSTER_HINT_STATE);
+    }
+}
+
+static void
+subscribe (ClusterStoreRedis *self, const char *kind, const char *name)
+{
+  ClusterRedis *redis = cluster_redis_link_get (self->hints);
+  g_autofree char *channel = g_strconcat (self->prefix, kind, name, NULL);
+
+  if (redis != NULL)
+    cluster_redis_ask (redis, NULL, NULL, "SUBSCRIBE", channel, NULL);
+}
+
+void
+cluster_store_redis_subscribe_node (ClusterStoreRedis *self)
+{
+  if (self->node_id != NULL)
+    subscribe (self, "topology:", self->node_id);
+}
+
+/* What was said while nobody listened is read. */
+static void
+on_hints_up (gpointer data)
+{
+  ClusterStoreRedis *self = data;
+
+  subscribe (self, "streams:", self->base.tree_id);
+  cluster_store_redis_subscribe_node (self);
+  cluster_store_hint (&self->base, CLUSTER_HINT_STREAMS);
+  cluster_store_hint (&self->base, CLUSTER_HINT_TOPOLOGY);
+}
+
+static void
+on_hints_down (const GError *error, gpointer data)
+{
+  GST_DEBUG ("hints: %s", error->message);
+}
+
+static void
+on_message (const char *channel, const char *text, gpointer data)
+{
+  ClusterStoreRedis *self = data;
+
+  if (!g_str_has_prefix (channel, self->prefix))
+    return;
+  channel += strlen (self->prefix);
+  if (g_str_has_prefix (channel, "topology:"))
+    cluster_store_hint (&self->base, CLUSTER_HINT_TOPOLOGY);
+  else if (g_str_has_prefix (channel, "streams:"))
+    cluster_store_hint (&self->base, CLUSTER_HINT_STREAMS);
+}
+
+static void
+on_switch (gpointer data)
+{
+  ClusterStoreRedis *self = data;
+
+  cluster_redis_link_drop (self->calls, "the master is another one now", TRUE);
+  cluster_redis_link_drop (self->hints, "the master is another one now", TRUE);
+}
+
+/* --- life --------------------------------------------------------------- */
+
+static void
+redis_free (ClusterStore *store)
+{
+  ClusterStoreRedis *self = (ClusterStoreRedis *)store;
+
+  g_clear_pointer (&self->calls, cluster_redis_link_free);
+  g_clear_pointer (&self->hints, cluster_redis_link_free);
+  g_clear_pointer (&self->sentinel, cluster_sentinel_free);
+  g_clear_pointer (&self->url, cluster_redis_url_free);
+  g_clear_object (&self->ca);
+  g_free (self->prefix);
+  g_free (self->library);
+  g_free (self->script);
+  g_free (self->sha);
+  g_free (self->node_id);
+  g_hash_table_unref (self->complaints);
+  cluster_store_clear (store);
+}
+
+static char *
+redis_describe (ClusterStore *store)
+{
+  ClusterStoreRedis *self = (ClusterStoreRedis *)store;
+  const char *address = cluster_redis_link_get_address (self->calls);
+
+  return self->url->is_sentinel && address != NULL
+             ? g_strdup_printf ("redis %s, by sentinels", address)
+             : cluster_redis_url_describe (self->url);
+}
+
+static const ClusterStoreClass redis_class = {
+  .free = redis_free,
+  .describe = redis_describe,
+  .beat = cluster_store_redis_beat,
+  .leave = cluster_store_redis_leave,
+  .place = cluster_store_redis_place,
+  .read_peers = cluster_store_redis_read_peers,
+  .read_streams = cluster_store_redis_read_streams,
+  .claim_stream = cluster_store_redis_claim_stream,
+  .end_stream = cluster_store_redis_end_stream,
+};
+
+static void
+open_links (ClusterStoreRedis *self)
+{
+  static const ClusterRedisLinkCallbacks calls = { on_calls_up, on_calls_down,
+                                                   NULL };
+  static const ClusterRedisLinkCallbacks hints = { on_hints_up, on_hints_down,
+                                                   on_message };
+
+  if (self->url->is_sentinel)
+    self->sentinel = cluster_sentinel_new (self->url, self->ca, &self->limits,
+                                           on_switch, self);
+  self->calls = cluster_redis_link_new (self->url, self->sentinel, self->ca,
+                                        &self->limits, &calls, self);
+  self->hints = cluster_redis_link_new (self->url, self->sentinel, self->ca,
+                                        &self->limits, &hints, self);
+}
+
+static gboolean
+load_ca (ClusterStoreRedis *self, GError **error)
+{
+  g_autoptr (GError) why = NULL;
+
+  if (self->url->tls_ca == NULL)
+    return TRUE;
+  self->ca = g_tls_file_database_new (self->url->tls_ca, &why);
+  if (self->ca == NULL)
+    g_set_error (error, CLUSTER_ERROR, CLUSTER_ERROR_URL,
+                 "the Redis URL's tls-ca %s: %s", self->url->tls_ca,
+                 why->message);
+  return self->ca != NULL;
+}
 
 ClusterStore *
 cluster_store_new_redis (const char *url, const char *prefix,
                          const char *tree_id, GError **error)
 {
-  g_set_error (error, CLUSTER_ERROR, CLUSTER_ERROR_URL,
-               "this build has no Redis store");
-  return NULL;
+  ClusterRedisUrl *parsed = cluster_redis_url_parse (url, error);
+  ClusterStoreRedis *self;
+
+  if (parsed == NULL)
+    return NULL;
+  self = g_new0 (ClusterStoreRedis, 1);
+  cluster_store_init (&self->base, &redis_class, tree_id);
+  self->url = parsed;
+  self->prefix = g_strdup (prefix != NULL ? prefix : "");
+  self->limits = cluster_redis_limits;
+  self->complaints =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->library = cluster_mtctl_library ();
+  self->script = cluster_mtctl_script ();
+  self->sha = g_compute_checksum_for_string (G_CHECKSUM_SHA1, self->script, -1);
+  if (!load_ca (self, error))
+    {
+      redis_free (&self->base);
+      return NULL;
+    }
+  open_links (self);
+  return &self->base;
+}
+
+void
+cluster_store_redis_set_limits (ClusterStore *store,
+                                const ClusterRedisLimits *limits)
+{
+  ((ClusterStoreRedis *)store)->limits = *limits;
 }

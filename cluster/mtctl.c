@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster/mtctl: head and foot around mtctl.lua. */
+#include "cluster/mtctl.h"
+
+#include <gio/gio.h>
+
+#include "cluster-resources.h"
+
+#define PATH "/media-tree/cluster/mtctl.lua"
+
+/* While it is loaded a library has no pairs(). Those that only read may run
+ * where writing is refused for want of memory. */
+static const char library_foot[] =
+    "local function add (name, flags)\n"
+    "  local func = M[name]\n"
+    "  redis.register_function{ function_name = name, flags = flags,\n"
+    "    callback = function(keys, args) return func(args) end }\n"
+    "end\n"
+    "add('mt_version', { 'no-writes' })\n"
+    "add('mt_peers', { 'no-writes' })\n"
+    "add('mt_streams', { 'no-writes' })\n"
+    "add('mt_beat', {})\n"
+    "add('mt_leave', {})\n"
+    "add('mt_place', {})\n"
+    "add('mt_claim', {})\n"
+    "add('mt_end', {})\n";
+
+static const char script_foot[] =
+    "local rest = {}\n"
+    "for i = 2, #ARGV do rest[i - 1] = ARGV[i] end\n"
+    "return M[ARGV[1]](rest)\n";
+
+static char *
+wrap (const char *head, const char *foot)
+{
+  g_autoptr (GBytes) bytes = g_resource_lookup_data (
+      cluster_get_resource (), PATH, G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
+  gsize n_bytes;
+  const char *source = g_bytes_get_data (bytes, &n_bytes);
+
+  return g_strdup_printf ("%s%.*s%s", head, (int)n_bytes, source, foot);
+}
+
+char *
+cluster_mtctl_library (void)
+{
+  return wrap ("#!lua name=mtctl\n", library_foot);
+}
+
+char *
+cluster_mtctl_script (void)
+{
+  return wrap ("", script_foot);
+}

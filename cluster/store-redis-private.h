@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cluster/store-redis-private: what the Redis store's files share.
+ * store-redis.c has its connections and its life, store-redis-calls.c the
+ * calls.
+ * Thread: main.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "cluster/redis-link.h"
+#include "cluster/store-private.h"
+
+typedef struct
+{
+  ClusterStore base;
+  ClusterRedisUrl *url; /* owned */
+  char *prefix;         /* owned */
+  GTlsDatabase *ca;     /* owned, nullable */
+  ClusterRedisLimits limits;
+  ClusterSentinel *sentinel;       /* owned, nullable */
+  ClusterRedisLink *calls, *hints; /* owned */
+  char *library, *script, *sha;    /* owned: mtctl.lua in both forms */
+  gboolean is_eval;
+  char *node_id; /* owned, nullable: who beats through this */
+  gboolean has_beaten, has_told, was_connected;
+  GHashTable *complaints; /* owned (element-type char* gint64 at_us) */
+} ClusterStoreRedis;
+
+/* logs it, once a minute at most when it is the same */
+void cluster_store_redis_complain (ClusterStoreRedis *self, const char *what);
+/* finds out how functions are called, and loads them */
+void cluster_store_redis_negotiate (ClusterStoreRedis *self);
+/* topology: of the node that beats here */
+void cluster_store_redis_subscribe_node (ClusterStoreRedis *self);
+
+/* the class's calls */
+void cluster_store_redis_beat (ClusterStore *store, const ClusterNode *node,
+                               const ClusterLoad *load, ClusterAnswer *answer);
+void cluster_store_redis_leave (ClusterStore *store, const ClusterNode *node,
+                                ClusterAnswer *answer);
+void cluster_store_redis_place (ClusterStore *store, const char *node_id,
+                                const ClusterPlace *place, guint max_children,
+                                ClusterAnswer *answer);
+void cluster_store_redis_read_peers (ClusterStore *store,
+                                     ClusterAnswer *answer);
+void cluster_store_redis_read_streams (ClusterStore *store,
+                                       ClusterAnswer *answer);
+void cluster_store_redis_claim_stream (ClusterStore *store,
+                                       const ClusterStream *stream,
+                                       ClusterAnswer *answer);
+void cluster_store_redis_end_stream (ClusterStore *store, const char *name,
+                                     const char *publication,
+                                     ClusterAnswer *answer);
