@@ -329,13 +329,31 @@ dup_link_address (NodeCluster *self)
              : NULL;
 }
 
+/* dup_url: (transfer full): where others shall send clients: --public-url; a
+ * server that listens everywhere has no address of its own: the cluster's */
+static char *
+dup_url (NodeCluster *self, const char *url)
+{
+  const NodeOptions *options = self->parts->options;
+  GInetSocketAddress *first = G_INET_SOCKET_ADDRESS (options->listen->pdata[0]);
+  g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_NONE, NULL);
+
+  if (options->public_url || !uri || !self->address
+      || !g_inet_address_get_is_any (g_inet_socket_address_get_address (first)))
+    return g_strdup (url);
+  return g_strdup_printf (
+      strchr (self->address, ':') ? "%s://[%s]:%d" : "%s://%s:%d",
+      g_uri_get_scheme (uri), self->address, g_uri_get_port (uri));
+}
+
 void
-node_cluster_start (NodeCluster *self, const char *url)
+node_cluster_start (NodeCluster *self, const char *own_url)
 {
   const NodeParts *parts = self->parts;
   g_autofree char *boot_id = node_cluster_dup_hex (self->boot_id);
   g_autofree char *machine = dup_machine ();
   g_autofree char *link_address = dup_link_address (self);
+  g_autofree char *url = dup_url (self, own_url);
   ClusterMemberConfig config = {
     .store = g_steal_pointer (&self->store),
     .node = { .node_id = parts->options->node_id,
@@ -344,7 +362,7 @@ node_cluster_start (NodeCluster *self, const char *url)
                   (char *)base_settings_get_string (parts->settings, "tree-id"),
               .roles = cluster_roles (parts->options->roles),
               .host = machine,
-              .url = (char *)url,
+              .url = url,
               .link_address = link_address,
               .started_wall_us = parts->started_wall_us },
     .max_children =
@@ -366,8 +384,8 @@ node_cluster_start (NodeCluster *self, const char *url)
   node_cluster_start_streams (self);
   cluster_member_start (self->member);
   if (self->links)
-    GST_INFO ("meets other nodes at %s, is reached by them at %s and %s",
-              "the store", link_address, url);
+    GST_INFO ("other nodes subscribe at %s and send clients to %s",
+              link_address, url);
 }
 
 /* --- The end ------------------------------------------------------------- */

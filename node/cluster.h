@@ -39,8 +39,8 @@ typedef struct {
 NodeCluster *node_cluster_new (const NodeClusterConfig *config,
                                GError **error);
 /* node_cluster_start: all ports are bound; the first heartbeat goes out from
- * the main loop. @url: of our HTTP, for the others' redirects */
-void node_cluster_start (NodeCluster *self, const char *url);
+ * the main loop. @own_url: of our HTTP, as this machine would call it */
+void node_cluster_start (NodeCluster *self, const char *own_url);
 /* node_cluster_leave: runs the main loop until the store knows, 1 s at most;
  * then children are told BYE. Nothing is begun in the tree any more */
 void node_cluster_leave (NodeCluster *self);
