@@ -63,6 +63,7 @@ typedef struct {
   guint64 n_packets, n_first, n_lost; /* received; before the other's copy;
                                          passed by without them */
   guint32 rtt_us, jitter_us;
+  gint64 heard_us; /* anything came; 0 = never */
 } RelayInletParentStats;
 typedef struct {
   guint n_parents;
@@ -70,6 +71,7 @@ typedef struct {
   guint64 n_packets, n_duplicates, n_repaired, n_lost, n_nacked;
   guint64 n_bad; /* not authentic, or of another publication */
   guint64 n_failovers, n_keyframe_requests;
+  guint64 n_loops; /* left a parent whose path has ourselves */
   gint64 max_gap_us; /* longest time without a packet since the last read */
 } RelayInletStats;
 /* main: a copy, at most 1 s old */
