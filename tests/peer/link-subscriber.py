@@ -211,16 +211,18 @@ class Subscription:
         except OSError:
             pass  # nobody there (any more)
 
-    def send(self, message_type, fields):
-        data = self.keys.seal(bytes([message_type])
+    def seal(self, message_type, fields):
+        return self.keys.seal(bytes([message_type])
                               + self.number.to_bytes(4, "big") + fields)
+
+    def send(self, message_type, fields):
+        data = self.seal(message_type, fields)
         if self.options.record:
             self.options.record.write(data.hex() + "\n")
             self.options.record.flush()
         self.send_raw(data)
         if self.options.replay:
             self.send_raw(data)
-        return data
 
     def subscribe_fields(self):
         cookie = {"good": self.cookie, "none": bytes(16),
@@ -243,9 +245,10 @@ class Subscription:
             self.next_subscribe = float("inf")
             return
         self.n_subscribes += self.is_subscribed
-        data = self.send(SUBSCRIBE, self.subscribe_fields())
+        fields = self.subscribe_fields()
+        self.send(SUBSCRIBE, fields)
         if self.options.spoof and any(self.cookie):
-            spoof(self.options.spoof, self.to, data)
+            spoof(self.options.spoof, self.to, self.seal(SUBSCRIBE, fields))
         self.next_subscribe = now + (
             self.options.refresh_ms / 1000 if self.is_subscribed else RETRY_S)
 
@@ -275,8 +278,7 @@ class Subscription:
 
     def garbage(self):
         """Random, random behind our own header, cut, and one bit changed."""
-        good = self.keys.seal(bytes([SUBSCRIBE]) + bytes(4)
-                              + self.subscribe_fields())
+        good = self.seal(SUBSCRIBE, self.subscribe_fields())
         bit = int.from_bytes(os.urandom(2), "big") % (8 * len(good))
         changed = bytearray(good)
         changed[bit // 8] ^= 1 << bit % 8

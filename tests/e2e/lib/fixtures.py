@@ -9,6 +9,7 @@ import pytest
 
 from . import sdp
 from .chrome import BrowserPeer, Chrome
+from .links import LinkSubscriber
 from .node import Node
 from .peers import CACHE, Impair, Obs, Viewers
 from .wait import wait_for
@@ -63,6 +64,11 @@ class World:
 
     def impair(self, node, **more):
         return self._add(Impair(self._dir("impair"), node.rtc_port, **more))
+
+    def link_subscriber(self, to, secret, streams=("live",), **more):
+        """A child of the relay ports @to."""
+        return self._add(LinkSubscriber(self._dir("links"), to, secret,
+                                        streams, **more))
 
     def close(self):
         errors = []
