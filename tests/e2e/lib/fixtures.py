@@ -12,6 +12,7 @@ from .chrome import BrowserPeer, Chrome
 from .links import LinkSubscriber
 from .node import Node
 from .peers import CACHE, Impair, Obs, Viewers
+from .redis import Probe, Redis, Sentinels
 from .wait import wait_for
 from .webserver import WebServer
 
@@ -69,6 +70,16 @@ class World:
         """A child of the relay ports @to."""
         return self._add(LinkSubscriber(self._dir("links"), to, secret,
                                         streams, **more))
+
+    def redis(self, *lines, **more):
+        return self._add(Redis(self._dir("redis"), *lines, **more))
+
+    def sentinels(self):
+        return self._add(Sentinels(self._dir))
+
+    def probe(self, url, node_id, roles, *args):
+        return self._add(Probe(self._dir("probe"), url, node_id, roles,
+                               *args))
 
     def close(self):
         errors = []
