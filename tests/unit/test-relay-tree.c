@@ -238,8 +238,9 @@ run_order (gpointer data)
       a, V, 300000 - RELAY_HISTORY_MAX_PACKETS + 1));
   g_assert_false (push (f, a, V, 300000 - RELAY_HISTORY_MAX_PACKETS, 1, 0));
   g_assert_true (push (f, a, V, 300000 - RELAY_HISTORY_MAX_PACKETS + 1, 1, 0));
-  end (a);
+  relay_publication_end (a);
   g_assert_false (push (f, a, V, 300001, 1, KEY));
+  relay_publication_unref (a);
 }
 
 static void
