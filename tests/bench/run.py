@@ -12,6 +12,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import joins  # noqa: E402
 import measure  # noqa: E402
+import relay_links  # noqa: E402
 import scale  # noqa: E402
 import servers  # noqa: E402
 from report import (ROOT, machine, median_of, ratios, report,  # noqa: E402
@@ -28,6 +29,8 @@ USAGE = """\
                                   90 % of its core
 ./dev bench joins                 media-tree alone: what a join costs; 1,000
                                   joins in 10 s while 200 watch
+./dev bench relay [--quick]       a relay's cost a packet and child beside
+                                  GStreamer's multiudpsink, 16 children
 Numbers of a busy machine are worth little: compare ratios of one run."""
 
 
@@ -39,7 +42,8 @@ def build(directory):
                         "-Dwerror=false"], cwd=ROOT, check=True,
                        stdout=sys.stderr)
     subprocess.run(["ninja", "-C", path, "media-tree", "tests/bench/bench-load",
-                    "tests/bench/bench-source", "tests/bench/bench-floor"],
+                    "tests/bench/bench-source", "tests/bench/bench-floor",
+                    "tests/bench/bench-relay", "tests/bench/bench-children"],
                    check=True, stdout=sys.stderr)
     return path
 
@@ -93,6 +97,15 @@ def run_floor(args):
         write_section("floor", f"## The floor\n\n`{args.command}` on "
                       f"{machine()}\n\n```\n{done.stdout.strip()}\n```\n")
     return done.returncode
+
+
+def run_relay(args):
+    lines = relay_links.run(args, build(args.build))
+    print("\n".join(lines))
+    if args.write:
+        write_section("relay", f"## A relay's links\n\n`{args.command}` on "
+                      f"{machine()}\n\n" + "\n".join(lines) + "\n")
+    return 0
 
 
 def fanout_settings(args):
@@ -176,7 +189,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench", usage=USAGE)
     parser.add_argument("what", nargs="?",
                         choices=["floor", "fanout", "scale", "full",
-                                 "joins"])
+                                 "joins", "relay"])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--viewers", type=int, action="append")
     parser.add_argument("--rounds", type=int, default=3)
@@ -197,7 +210,7 @@ def main():
         return 0
     with contextlib.suppress(PermissionError):  # other programs disturb less
         os.setpriority(os.PRIO_PROCESS, 0, -10)
-    return {"floor": run_floor, "fanout": run_fanout}.get(
+    return {"floor": run_floor, "fanout": run_fanout, "relay": run_relay}.get(
         args.what, run_alone)(args)
 
 
