@@ -100,43 +100,57 @@ outlet_seal_burst (RelayOutlet *self, guint64 pos, guint64 to, Sealed *sealed,
   return pos;
 }
 
+/* Pacing serves cursors, and what waits for its publication's numbers. */
 static void
 outlet_set_pacing (RelayOutlet *self)
 {
-  guint64 head = relay_feed_get_head (self->feed);
-  gboolean is_behind = FALSE;
+  gboolean is_behind =
+      self->held_us == 0 && self->live < relay_feed_get_head (self->feed);
 
   for (guint i = 0; i < self->children->len && !is_behind; i++)
-    is_behind = ((RelayOutletChild *)self->children->pdata[i])->next < head;
+    is_behind =
+        ((RelayOutletChild *)self->children->pdata[i])->next < self->live;
   relay_feed_set_pacing (self->feed, &self->receiver, is_behind);
 }
 
-void
-relay_outlet_on_packets (RelayReceiver *receiver, RelayFeed *feed, guint64 from,
-                         guint64 to)
-{
-  RelayOutlet *self = (RelayOutlet *)receiver;
-  guint64 tail = relay_feed_get_tail (feed), end;
-  Sealed sealed[BURST_PACKETS];
-  gboolean is_waiting = FALSE;
-  guint n;
+/* --- live -------------------------------------------------------------------
+ */
 
-  relay_outlet_look (
-      self, rtc_worker_get_turn_us (relay_stream_get_home (self->stream)));
+/* What fell off the log is nobody's any more. */
+static void
+outlet_follow_tail (RelayOutlet *self)
+{
+  guint64 tail = relay_feed_get_tail (self->feed);
+
+  self->live = MAX (self->live, tail);
   for (guint i = 0; i < self->children->len; i++)
     {
       RelayOutletChild *child = self->children->pdata[i];
 
       child->next = MAX (child->next, tail);
     }
-  for (guint64 pos = from; pos < to && !is_waiting; pos = end)
+}
+
+void
+relay_outlet_send_live (RelayOutlet *self)
+{
+  guint64 head = relay_feed_get_head (self->feed), end;
+  gboolean is_waiting = FALSE;
+  Sealed sealed[BURST_PACKETS];
+  guint n;
+
+  self->held_us = 0;
+  if (self->gather != NULL)
+    g_source_set_ready_time (self->gather, -1);
+  outlet_follow_tail (self);
+  for (; self->live < head && !is_waiting; self->live = end)
     {
-      end = outlet_seal_burst (self, pos, to, sealed, &n, &is_waiting);
+      end = outlet_seal_burst (self, self->live, head, sealed, &n, &is_waiting);
       for (guint i = 0; i < self->children->len; i++)
         {
           RelayOutletChild *child = self->children->pdata[i];
 
-          if (child->next != pos)
+          if (child->next != self->live)
             continue;
           child_send (self, child, sealed, n);
           child->next = end;
@@ -144,6 +158,76 @@ relay_outlet_on_packets (RelayReceiver *receiver, RelayFeed *feed, guint64 from,
       relay_link_sender_flush (self->sender);
     }
   outlet_set_pacing (self);
+}
+
+static gboolean
+outlet_on_gather (gpointer data)
+{
+  RelayOutlet *self = data;
+
+  g_clear_pointer (&self->gather, g_source_unref);
+  relay_outlet_send_live (self);
+  return G_SOURCE_REMOVE;
+}
+
+/* An encoder's frame comes packet by packet to a worker that is idle. By links
+ * it comes as the origin sent it. */
+static gboolean
+outlet_must_gather (const RelayOutlet *self, gint64 now_us)
+{
+  guint64 head = relay_feed_get_head (self->feed);
+  const RelayPacket *last = relay_feed_at (self->feed, head - 1);
+
+  return last->kind == RTC_MEDIA_VIDEO
+         && !(last->flags & (RELAY_PACKET_MARKER | RELAY_PACKET_LATE))
+         && head - self->live < RELAY_OUTLET_GATHER_PACKETS
+         && !relay_stream_is_linked (self->stream)
+         && (self->held_us == 0 || now_us - self->held_us < self->gather_us);
+}
+
+static void
+outlet_hold (RelayOutlet *self, gint64 now_us)
+{
+  if (self->held_us != 0)
+    return;
+  self->held_us = now_us;
+  if (self->gather != NULL)
+    g_source_set_ready_time (self->gather, now_us + self->gather_us);
+  else
+    self->gather =
+        rtc_worker_add_timer (relay_stream_get_home (self->stream),
+                              self->gather_us, outlet_on_gather, self);
+}
+
+void
+relay_outlet_on_packets (RelayReceiver *receiver, RelayFeed *feed, guint64 from,
+                         guint64 to)
+{
+  RelayOutlet *self = (RelayOutlet *)receiver;
+  gint64 now_us = rtc_worker_get_turn_us (relay_stream_get_home (self->stream));
+
+  relay_outlet_look (self, now_us);
+  if (outlet_must_gather (self, now_us))
+    outlet_hold (self, now_us);
+  else
+    relay_outlet_send_live (self);
+}
+
+void
+relay_outlet_begin_sending (RelayOutlet *self)
+{
+  self->live = relay_feed_get_head (self->feed);
+  self->held_us = 0;
+}
+
+void
+relay_outlet_end_sending (RelayOutlet *self)
+{
+  self->held_us = 0;
+  if (self->gather == NULL)
+    return;
+  g_source_destroy (self->gather);
+  g_clear_pointer (&self->gather, g_source_unref);
 }
 
 /* --- cursors ---------------------------------------------------------------
@@ -160,11 +244,10 @@ void
 relay_outlet_catch_up (RelayOutlet *self, RelayOutletChild *child,
                        guint max_packets)
 {
-  guint64 head = relay_feed_get_head (self->feed);
   guint n_sent = 0;
 
   child->next = MAX (child->next, relay_feed_get_tail (self->feed));
-  while (child->next < head && n_sent < max_packets)
+  while (child->next < self->live && n_sent < max_packets)
     {
       Sealed sealed;
 
@@ -196,6 +279,8 @@ relay_outlet_on_pace (RelayReceiver *receiver, RelayFeed *feed, gint64 now_us)
   RelayOutlet *self = (RelayOutlet *)receiver;
 
   relay_outlet_look (self, now_us);
+  if (self->held_us == 0)
+    relay_outlet_send_live (self);
   for (guint i = 0; i < self->children->len; i++)
     relay_outlet_catch_up (self, self->children->pdata[i],
                            RELAY_OUTLET_CATCH_UP_PACKETS);
@@ -291,6 +376,7 @@ relay_outlet_start (RelayOutlet *self, RelayOutletChild *child,
                       || subscribe->from[RTC_MEDIA_VIDEO] != 0;
 
   memset (child->from, 0, sizeof child->from);
+  relay_outlet_send_live (self); /* so that live is the feed's head */
   child->next = relay_feed_get_head (self->feed);
   if (self->is_published && subscribe->start != RELAY_LINK_START_LIVE)
     {

@@ -25,6 +25,7 @@ relay_outlet_new (RelayStream *stream, RelayLinkSender *sender,
   self->sender = sender;
   self->node_id = g_strdup (node_id);
   self->max_children = max_children;
+  self->gather_us = RELAY_OUTLET_GATHER_US;
   self->children = g_ptr_array_new_with_free_func (g_free);
   return self;
 }
@@ -33,8 +34,10 @@ static void
 outlet_remove_child (RelayOutlet *self, RelayOutletChild *child)
 {
   g_ptr_array_remove_fast (self->children, child);
-  if (self->children->len == 0)
-    relay_feed_remove_receiver (self->feed, &self->receiver);
+  if (self->children->len > 0)
+    return;
+  relay_outlet_end_sending (self);
+  relay_feed_remove_receiver (self->feed, &self->receiver);
 }
 
 void
@@ -270,7 +273,10 @@ outlet_on_subscribe (RelayOutlet *self, const RtcPath *path,
     }
   if (child == NULL)
     {
+      if (self->children->len == 0)
+        relay_outlet_begin_sending (self);
       child = g_new0 (RelayOutletChild, 1);
+      child->next = RELAY_POS_NONE; /* nowhere yet */
       g_ptr_array_add (self->children, child);
       child->repairs_left = RELAY_OUTLET_REPAIR_BURST;
       child->repairs_us = now_us;

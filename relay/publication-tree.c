@@ -265,6 +265,12 @@ relay_stream_is_published (RelayStream *self)
   return self->current != NULL;
 }
 
+gboolean
+relay_stream_is_linked (RelayStream *self)
+{
+  return self->current != NULL && self->current->is_link;
+}
+
 guint8
 relay_stream_get_serial (RelayStream *self)
 {

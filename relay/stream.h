@@ -145,6 +145,8 @@ gboolean relay_publication_has_tree (RelayPublication *self,
 
 /* home: somebody publishes, be his numbers known or not */
 gboolean relay_stream_is_published (RelayStream *self);
+/* home: it comes by a link */
+gboolean relay_stream_is_linked (RelayStream *self);
 /* home: RelayPacket.publication of the one that began last */
 guint8 relay_stream_get_serial (RelayStream *self);
 /* home: what it carries; %FALSE = none began yet */

@@ -26,6 +26,8 @@ typedef struct
   RelayLinkMedia *media; /* as another node has it */
   gint n_wanted;         /* atomic */
   gint64 now_us;
+  gint64 gather_us; /* what the outlet is told, */
+  gboolean is_held; /* and what it says */
 } Fixture;
 
 static inline void
@@ -48,7 +50,7 @@ typedef struct
   guint8 id; /* 0: a publisher's, without a tree */
   guint64 tree_seq;
   guint n;
-  gboolean is_key;
+  gboolean is_key, is_part; /* part: of a frame that is not at its end */
   LinkChild *child;
   const RelayLinkMessage *message;
   gint64 now_us;
@@ -109,8 +111,8 @@ run_push (gpointer data)
       fill_payload (payload, seq, is_key);
       if (job->id == 0)
         relay_publication_push (job->f->publication, V, (guint16)seq,
-                                (guint32)seq * 3000, TRUE, NULL, 0, payload,
-                                sizeof payload, FALSE, base_clock_now_us ());
+                                (guint32)seq * 3000, !job->is_part, NULL, 0,
+                                payload, sizeof payload, FALSE, base_clock_now_us ());
       else
         g_assert_true (relay_publication_push_tree (
             job->f->publication, V, seq, (guint32)seq * 3000,
@@ -171,6 +173,15 @@ static inline void
 run_forget (gpointer data)
 {
   ((Fixture *)data)->stream->last_request_us = 0;
+}
+
+static inline void
+run_gather (gpointer data)
+{
+  Fixture *f = data;
+
+  f->outlet->gather_us = f->gather_us;
+  f->is_held = f->outlet->held_us != 0;
 }
 
 static inline void

@@ -237,6 +237,77 @@ test_change (Fixture *f, gconstpointer data)
   link_child_clear (&a);
 }
 
+/* of a publisher here: the number of the next media packet */
+static guint64
+wait_for_number (Fixture *f, LinkChild *child)
+{
+  guint64 highest[RTC_MEDIA_N_KINDS] = { 0, 3 * 65536 }, seq = 0;
+  LinkDatagram got;
+  RtcMediaKind kind;
+
+  link_child_wait_media (child, &got);
+  g_assert_true (relay_link_media_peek (f->media, got.data, got.len, highest,
+                                        &kind, &seq));
+  return seq;
+}
+
+/* A frame's first packets wait for its last, but not for long, nor many. */
+static void
+test_gather (Fixture *f, gconstpointer data)
+{
+  Job job = { .f = f, .tree_seq = 10, .n = 1, .is_key = TRUE, .is_part = TRUE };
+  RelayTreeInfo tree = { .epoch = 7, .first = { 0, 70000 }, .n_path = 1 };
+  LinkChild a;
+  LinkDatagram got;
+  guint64 next = 3 * 65536;
+
+  begin (f, 0, 0);
+  WAIT_FOR (relay_stream_is_live (f->stream));
+  g_assert_true (relay_stream_get_publication_id (f->stream, tree.id));
+  strcpy (tree.path[0], "parent");
+  tree.media = f->media = relay_link_media_new (f->world.keys, "s", tree.id);
+  relay_stream_post_tree (f->stream, &tree);
+  child_init (f, &a, 1);
+  join (f, &a, RELAY_LINK_START_LIVE, &got);
+  f->gather_us = G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC;
+  relay_call_on (f->home, run_gather, f);
+  relay_call_on (f->home, run_push, &job);
+  relay_call_on (f->home, run_gather, f);
+  g_assert_true (f->is_held);
+  g_assert_false (link_child_read (&a, &got));
+  /* its end comes */
+  job.tree_seq++;
+  job.is_key = job.is_part = FALSE;
+  relay_call_on (f->home, run_push, &job);
+  g_assert_cmpuint (wait_for_number (f, &a), ==, next++);
+  g_assert_cmpuint (wait_for_number (f, &a), ==, next++);
+  relay_call_on (f->home, run_gather, f);
+  g_assert_false (f->is_held);
+  /* as many as are enough: all but the last wait */
+  job.is_part = TRUE;
+  for (guint i = 1; i < RELAY_OUTLET_GATHER_PACKETS; i++)
+    {
+      job.tree_seq++;
+      relay_call_on (f->home, run_push, &job);
+    }
+  relay_call_on (f->home, run_gather, f);
+  g_assert_true (f->is_held);
+  g_assert_false (link_child_read (&a, &got));
+  job.tree_seq++;
+  relay_call_on (f->home, run_push, &job);
+  for (guint i = 0; i < RELAY_OUTLET_GATHER_PACKETS; i++)
+    g_assert_cmpuint (wait_for_number (f, &a), ==, next++);
+  /* its time ends: a new timer, for the old one is far off */
+  f->gather_us = 1000;
+  relay_call_on (f->home, run_gather, f);
+  job.tree_seq++;
+  relay_call_on (f->home, run_push, &job);
+  g_assert_cmpuint (wait_for_number (f, &a), ==, next++);
+  relay_call_on (f->home, run_gather, f);
+  g_assert_false (f->is_held);
+  link_child_clear (&a);
+}
+
 #define ADD(name, func)                                                        \
   g_test_add (name, Fixture, NULL, set_up, func, tear_down)
 
@@ -250,5 +321,6 @@ main (int argc, char **argv)
   ADD ("/relay/outlet-media/nack", test_nack);
   ADD ("/relay/outlet-media/pending", test_pending);
   ADD ("/relay/outlet-media/change", test_change);
+  ADD ("/relay/outlet-media/gather", test_gather);
   return g_test_run ();
 }
