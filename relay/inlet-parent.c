@@ -100,15 +100,34 @@ inlet_parent_begin (RelayInlet *inlet, InletParent *self, gint64 now_us)
   self->asked_us = self->next_us = now_us;
 }
 
+/* Nothing to go on from: without a keyframe video has not begun. */
+static gboolean
+inlet_has_begun (const RelayInlet *inlet)
+{
+  return inlet->has_media
+         && (inlet->is_video_open
+             || !inlet->info.tracks[RTC_MEDIA_VIDEO].is_present);
+}
+
+/* The GOP comes once, from the lead, when it said that it holds one. */
+static gboolean
+lead_has_gop (const RelayInlet *inlet, const InletParent *except)
+{
+  const InletParent *lead = inlet->lead;
+
+  return lead != NULL && lead != except && lead->has_status
+         && lead->first[RTC_MEDIA_VIDEO] != 0;
+}
+
 static void
 parent_choose_start (RelayInlet *inlet, InletParent *self)
 {
-  if (inlet->has_media)
+  if (inlet_has_begun (inlet))
     self->start = RELAY_LINK_START_FROM;
-  else if (inlet->lead == NULL || inlet->lead == self)
-    self->start = RELAY_LINK_START_GOP;
-  else
+  else if (lead_has_gop (inlet, self))
     self->start = RELAY_LINK_START_LIVE;
+  else
+    self->start = RELAY_LINK_START_GOP;
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     self->from[k] =
         self->start == RELAY_LINK_START_FROM ? inlet_get_missing (inlet, k) : 0;

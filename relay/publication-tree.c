@@ -214,7 +214,11 @@ relay_publication_push_tree (RelayPublication *self, RtcMediaKind kind,
       && !publication_pass_gate (self, tree_seq, flags, now_us))
     return FALSE;
   track = &tree->tracks[kind];
-  if (!track->is_mapped)
+  /* nothing is in yet: it may begin before what the first answer said, when
+   * another parent has the GOP */
+  if (!track->is_mapped
+      || (track->last == 0
+          && (gint64)(tree_seq - track->offset - track->first) < 0))
     track_map_link (track, own, tree_seq);
   packet.ext_seq = tree_seq - track->offset;
   if (track->first == 0)
@@ -250,7 +254,7 @@ relay_publication_has_tree (RelayPublication *self, RtcMediaKind kind,
   if (tree == NULL || stream->current != self)
     return FALSE;
   track = &tree->tracks[kind];
-  return track->is_mapped
+  return track->is_mapped && track->last != 0
          && (track_is_too_old (track, tree_seq - track->offset)
              || relay_history_find (feed->history, kind,
                                     tree_seq - track->offset)

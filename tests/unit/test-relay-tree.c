@@ -209,6 +209,33 @@ run_continuity (gpointer data)
   g_assert_false (relay_stream_get_tree (f->stream, &tree, head));
 }
 
+/* A parent that is live has answered first, the one with the GOP after it:
+ * the GOP begins the video all the same, on a stream that is new here and on
+ * one that had another publication. */
+static void
+run_gop_below_first (gpointer data)
+{
+  Fixture *f = data;
+  RelayPublication *a = begin_link (f, 1, 100, 5040), *b;
+
+  g_assert_true (push (f, a, A, 100, 0, 0));
+  g_assert_false (push (f, a, V, 5040, 9000, 0));
+  g_assert_false (relay_publication_has_tree (a, V, 5000));
+  g_assert_true (push (f, a, V, 5000, 3000, KEY));
+  g_assert_true (push (f, a, V, 5001, 6000, 0));
+  g_assert_true (push (f, a, V, 5040, 9000, 0));
+  g_assert_false (push (f, a, V, 4999, 0, KEY));
+  end (a);
+
+  b = begin_link (f, 2, 0, 71040);
+  g_assert_false (push (f, b, V, 71040, 9000, 0));
+  g_assert_true (push (f, b, V, 71000, 3000, KEY));
+  assert_tree_of (f, 5041, 71000, 3000, NULL);
+  g_assert_true (push (f, b, V, 71040, 9000, 0));
+  assert_tree_of (f, 5081, 71040, 9000, NULL);
+  end (b);
+}
+
 static void
 run_order (gpointer data)
 {
@@ -373,6 +400,7 @@ run_kept (gpointer data)
 
 /* clang-format off */
 ADD_HOME (continuity, run_continuity)
+ADD_HOME (gop_below_first, run_gop_below_first)
 ADD_HOME (order, run_order)
 ADD_HOME (gate, run_gate)
 ADD_HOME (codecs, run_codecs)
@@ -530,6 +558,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   ADD ("/relay/tree/continuity", test_continuity);
+  ADD ("/relay/tree/gop-below-first", test_gop_below_first);
   ADD ("/relay/tree/order", test_order);
   ADD ("/relay/tree/gate", test_gate);
   ADD ("/relay/tree/codecs", test_codecs);
