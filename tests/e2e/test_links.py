@@ -2,7 +2,6 @@
 """What a node gives to its children on links, and what it refuses, by a child
 that shares no code with it (tests/peer/link-subscriber.py)."""
 import socket
-import subprocess
 
 import pytest
 
@@ -18,29 +17,11 @@ MAX_REPAIRS_S = 5000
 MAX_REPAIRS_BURST = 1024
 
 
-class Redis:
-    """Just there: what is shared is not what is tested here."""
-
-    def __init__(self, directory):
-        self.port = free_ports()
-        self.log = open(f"{directory}/redis.log", "wb")
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
-             "--save", "", "--dir", directory], stdout=self.log,
-            stdin=subprocess.DEVNULL)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
-
-
 def start_node(world, *args, **more):
-    redis = world._add(Redis(world._dir("redis")))
     relay_port = free_ports()
     node = world.node(
         "--insecure", "--role", "injection", "--cluster-secret", SECRET,
-        "--redis-url", f"redis://127.0.0.1:{redis.port}",
+        "--redis-url", world.redis().url,
         "--cluster-address", "127.0.0.1", "--relay-port", str(relay_port),
         *args, **more)
     node.relay_port = relay_port
