@@ -172,7 +172,9 @@ export function layOut(tree, width, expanded = new Set()) {
     line.path = makePath(line.from, line.to, line.kind === 'parent' ? 0 : 6);
   }
   for (const box of boxes) {
-    const its = lines.filter(line => line.to === box);
+    // a candidate that is silent does no harm
+    const its = lines.filter(line => line.to === box &&
+      line.kind !== 'candidate');
     box.grade = worst(its.map(line => line.grade));
     box.n_lossy = new Set(its.flatMap(line => line.links.filter((link, i) =>
       line.grades[i] !== 'ok').map(link => link.child))).size;
