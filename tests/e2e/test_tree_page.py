@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/tree: where boxes and lines stand, and what the page shows of a node."""
+"""/tree: where boxes and lines stand, and what the page shows of a node alone
+and of a cluster."""
+import re
+import subprocess
+
 import pytest
 
+from lib.cluster import Cluster
+from lib.node import BINARY, clean_environment
 from lib.tree import link, make_tree, node
 from lib.wait import wait_for
+
+OPEN = "--insecure"
 
 LAY_OUT = """
 const {layOut, onlyStream, judge} = await import('/tree-layout.js');
@@ -248,3 +256,57 @@ def test_server_gone(browser, world):
     node_.stop()
     wait_for(lambda: "reached" in (page.text("#banner") or ""), "a sentence")
     assert list(page.boxes()) == ["box-2"]
+
+
+def ctl_tree(node_):
+    result = subprocess.run([BINARY, "ctl", "tree", "--url", node_.url],
+                            capture_output=True, text=True, timeout=30,
+                            env=clean_environment(LC_ALL="C.UTF-8"))
+    assert result.returncode == 0, result
+    return result.stdout
+
+
+def test_a_cluster(browser, world):
+    """What is drawn is what there is: parents, backups, the stream's path; a
+    relay that is killed is marked or gone within 5 s, a node that comes is
+    there, and media goes on meanwhile."""
+    cluster = Cluster(world, world.redis().url, OPEN)
+    cluster.grow(injection=1, relay=2, egress=2)
+    page = TreePage(browser, cluster["e2"])
+    page.wait(lambda boxes, _: set(boxes) == set(cluster.nodes), "five boxes")
+    world.obs(cluster["i1"])
+    cluster["e1"].wait_live("live")
+    viewers = world.viewers(cluster["e1"])
+    viewers.wait_video(20)
+
+    def is_fed(_, lines):
+        return all("fed" in lines.get((parent, "e1"), ())
+                   for parent in ("r1", "r2"))
+    page.wait(is_fed, "both relays feed e1", 15)
+    assert {p for p, child in page.lines() if child == "e2"} == {"r1", "r2"}
+    tree = cluster["r1"].request("/api/tree").json()
+    for one in tree["links"]:
+        if one["child"] == "e1":
+            assert one["streams"] == 1 and one["loss_ratio"] < 0.01, one
+            assert 0 < one["rtt_us"] < 1000000, one
+            assert 0 <= one["first_ratio"] <= 1, one
+    page.page.click('#streams button[data-name="live"]')
+    page.wait(lambda boxes, _: set(boxes) == {"i1", "r1", "r2", "e1"},
+              "only the stream's path")
+    page.page.click('#streams button[data-name=""]')
+
+    cluster["r1"].kill()
+    world.started.remove(cluster["r1"])
+    page.wait(lambda boxes, _: "dead" in boxes.get("r1", ["dead"]),
+              "r1 marked as dead or gone", 5)
+
+    def is_told():
+        return all("DEAD" in line for line in ctl_tree(cluster["e1"])
+                   .splitlines() if re.match(r"[│├└─ ]*r1 ", line))
+    wait_for(is_told, "r1 dead or gone in ctl tree")
+    cluster.node("e3", "egress", ready=False)
+    page.wait(lambda boxes, lines: "alive" in boxes.get("e3", ()) and
+              ("r2", "e3") in lines, "e3 below r2", 15)
+    assert "└─ e3" in ctl_tree(cluster["i1"])
+    book = viewers.finish()["viewers"][0]
+    assert book["video"]["n_missing"] == 0, book
