@@ -44,6 +44,14 @@ def post(url, offer, headers=None):
                                         **(headers or {})})
 
 
+def find_stream(node, name):
+    """What the node's tree says of it."""
+    reply = node.request("/api/tree")
+    assert reply.status == 200, reply
+    return next((s for s in reply.json()["streams"] if s["name"] == name),
+                {"origin": None, "epoch": 0})
+
+
 def assert_full(reply, code):
     reply.assert_problem(503, code=code)
     assert 1 <= int(reply.headers["Retry-After"]) <= 5, reply
@@ -172,6 +180,58 @@ def test_takeover_prefers_the_origin(world, cluster):
         assert_sent_on(cluster["r1"].post_sdp("/whip/live",
                                               sdp.publish_offer()),
                        "/whip/live", cluster["i2"])
+
+
+def test_a_publisher_goes_on_elsewhere(world, cluster):
+    """His node is killed; the same POST at any living one is on screen again,
+    for the same viewers, as one stream."""
+    cluster.grow(injection=2, relay=1, egress=1)
+    world.obs(cluster["i1"])
+    cluster.wait_live("live")
+    viewers = world.viewers(cluster["e1"])
+    viewers.wait_video(60)
+    epoch = find_stream(cluster["e1"], "live")["epoch"]
+    killed = cluster.nodes.pop("i1")
+    killed.kill()
+    world.started.remove(killed)
+    # at once, while the killed one still seems to live: i2 takes him itself
+    begin = time.monotonic()
+    world.obs(cluster["i2"], wait=False).wait_connected()
+    viewers.wait_video(30)
+    assert time.monotonic() - begin < 5
+    cluster.wait_live("live")
+    stream = wait_for(
+        lambda: find_stream(cluster["e1"], "live")["origin"] == "i2" and
+        find_stream(cluster["e1"], "live"), "the new origin", 10)
+    assert stream["epoch"] > epoch, stream
+    viewer = viewers.finish()["viewers"][0]
+    assert not viewer["is_closed"], viewer
+    for kind in ("audio", "video"):
+        assert viewer[kind]["n_ssrc_changes"] == 0, viewer
+        assert viewer[kind]["n_ts_backwards"] == 0, viewer
+        assert viewer[kind]["n_missing"] == 0, viewer
+
+
+def test_a_takeover_at_another_node(world, cluster):
+    """Who comes last has the stream; the former publisher is told so."""
+    cluster.grow(injection=2, relay=1, egress=1)
+    first = world.obs(cluster["i1"])
+    cluster.wait_live("live")
+    viewers = world.viewers(cluster["e1"])
+    viewers.wait_video(60)
+    world.obs(cluster["i2"], wait=False).wait_connected()
+    wait_for(lambda: find_stream(cluster["i1"], "live")["origin"] == "i2",
+             "the new origin", 10)
+    wait_for(lambda: cluster["i1"].metrics().total(
+        "media_tree_whip_sessions_total", result="replaced") == 1,
+        "the former one's end", 10)
+    assert first.finish()["closed_by_peer"]
+    viewers.wait_video(60)
+    viewer = viewers.finish()["viewers"][0]
+    assert not viewer["is_closed"], viewer
+    for kind in ("audio", "video"):
+        assert viewer[kind]["n_ssrc_changes"] == 0, viewer
+        assert viewer[kind]["n_missing"] == 0, viewer
 
 
 def test_page_of_a_relay_plays(world, cluster, browser):
