@@ -176,33 +176,47 @@ on_calls_down (const GError *error, gpointer data)
     }
 }
 
+/* What was said before somebody listened is read. */
 static void
-subscribe (ClusterStoreRedis *self, const char *kind, const char *name)
+on_streams_heard (const ClusterReply *reply, const GError *error, gpointer data)
+{
+  if (reply != NULL)
+    cluster_store_hint (data, CLUSTER_HINT_STREAMS);
+}
+
+static void
+on_topology_heard (const ClusterReply *reply, const GError *error,
+                   gpointer data)
+{
+  if (reply != NULL)
+    cluster_store_hint (data, CLUSTER_HINT_TOPOLOGY);
+}
+
+static void
+subscribe (ClusterStoreRedis *self, const char *kind, const char *name,
+           ClusterReplyFunc func)
 {
   ClusterRedis *redis = cluster_redis_link_get (self->hints);
   g_autofree char *channel = g_strconcat (self->prefix, kind, name, NULL);
 
   if (redis != NULL)
-    cluster_redis_ask (redis, NULL, NULL, "SUBSCRIBE", channel, NULL);
+    cluster_redis_ask (redis, func, self, "SUBSCRIBE", channel, NULL);
 }
 
 void
 cluster_store_redis_subscribe_node (ClusterStoreRedis *self)
 {
   if (self->node_id != NULL)
-    subscribe (self, "topology:", self->node_id);
+    subscribe (self, "topology:", self->node_id, on_topology_heard);
 }
 
-/* What was said while nobody listened is read. */
 static void
 on_hints_up (gpointer data)
 {
   ClusterStoreRedis *self = data;
 
-  subscribe (self, "streams:", self->base.tree_id);
+  subscribe (self, "streams:", self->base.tree_id, on_streams_heard);
   cluster_store_redis_subscribe_node (self);
-  cluster_store_hint (&self->base, CLUSTER_HINT_STREAMS);
-  cluster_store_hint (&self->base, CLUSTER_HINT_TOPOLOGY);
 }
 
 static void

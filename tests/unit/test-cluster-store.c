@@ -291,6 +291,11 @@ test_hints (Fixture *f, gconstpointer data)
 {
   beat (f, 0, "i", BOOT_A);
   beat (f, 1, "r", BOOT_B);
+  if (f->memory == NULL) /* who begins to listen is told to read */
+    for (guint i = 0; i < 2; i++)
+      WAIT (f->n_topology[i] >= 1 && f->n_streams[i] >= 1);
+  memset (f->n_topology, 0, sizeof f->n_topology);
+  memset (f->n_streams, 0, sizeof f->n_streams);
   place (f, "i", NULL, NULL, 1, 16);
   WAIT (f->n_topology[0] >= 1);
   place (f, "r", "i", NULL, 2, 16);

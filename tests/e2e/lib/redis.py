@@ -13,7 +13,7 @@ from .node import build_dir, clean_environment, free_ports
 from .wait import wait_for
 
 
-class RedisError(Exception):
+class RedisError(ValueError):
     pass
 
 
@@ -141,6 +141,8 @@ class Sentinels:
         self.sentinels = [
             self._add(Sentinel(make_dir(f"sentinel{i}-"), master.port))
             for i in range(3)]
+        for sentinel in self.sentinels:  # they look at the servers each 10 s
+            sentinel.call("SENTINEL", "DEBUG", "info-period", 500)
         wait_for(self._is_whole, "sentinels that know each other", 20)
 
     def _add(self, server):
