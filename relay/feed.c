@@ -294,8 +294,8 @@ relay_feed_add_receiver (RelayFeed *self, RelayReceiver *receiver)
   g_ptr_array_add (self->receivers, receiver);
   g_atomic_int_inc (&self->stream->n_receivers);
   if (self->tick == NULL)
-    self->tick = rtc_worker_add_timer (
-        self->worker, G_USEC_PER_SEC / TICK_SLOTS, feed_on_tick, self);
+    self->tick = rtc_worker_add_tick (self->worker, G_USEC_PER_SEC / TICK_SLOTS,
+                                      feed_on_tick, self);
   feed_subscribe (self, TRUE);
   return TRUE;
 }

@@ -171,12 +171,36 @@ rtc_sockets_open (RtcSockets *s, guint *port)
   return error;
 }
 
+/* Only what recvmmsg writes to: the other slots' headers stay out of the
+ * cache when a burst is short. */
+static void
+rearm (RtcUdpReader *self, guint i)
+{
+  struct msghdr *h = &self->headers[i].msg_hdr;
+
+  h->msg_namelen = sizeof self->from[i];
+  h->msg_controllen = CONTROL_BYTES;
+  h->msg_flags = 0;
+}
+
 RtcUdpReader *
 rtc_udp_reader_new (void)
 {
   RtcUdpReader *self = g_new0 (RtcUdpReader, 1);
 
   self->slots = g_malloc (MAX_MESSAGES * SLOT_BYTES);
+  for (guint i = 0; i < MAX_MESSAGES; i++)
+    {
+      struct msghdr *h = &self->headers[i].msg_hdr;
+
+      self->iov[i].iov_base = self->slots + i * SLOT_BYTES;
+      self->iov[i].iov_len = SLOT_BYTES;
+      h->msg_name = &self->from[i];
+      h->msg_iov = &self->iov[i];
+      h->msg_iovlen = 1;
+      h->msg_control = self->control[i].bytes;
+      rearm (self, i);
+    }
   return self;
 }
 
@@ -185,25 +209,6 @@ rtc_udp_reader_free (RtcUdpReader *self)
 {
   g_free (self->slots);
   g_free (self);
-}
-
-static void
-prepare (RtcUdpReader *self)
-{
-  for (guint i = 0; i < MAX_MESSAGES; i++)
-    {
-      struct msghdr *h = &self->headers[i].msg_hdr;
-
-      self->iov[i].iov_base = self->slots + i * SLOT_BYTES;
-      self->iov[i].iov_len = SLOT_BYTES;
-      h->msg_name = &self->from[i];
-      h->msg_namelen = sizeof self->from[i];
-      h->msg_iov = &self->iov[i];
-      h->msg_iovlen = 1;
-      h->msg_control = self->control[i].bytes;
-      h->msg_controllen = CONTROL_BYTES;
-      h->msg_flags = 0;
-    }
 }
 
 static void
@@ -279,15 +284,16 @@ rtc_udp_reader_read (RtcUdpReader *self, int fd, RtcUdpPacketFunc func,
 {
   for (guint burst = 0; burst < MAX_BURSTS; burst++)
     {
-      int n;
+      int n = recvmmsg (fd, self->headers, MAX_MESSAGES, MSG_DONTWAIT, NULL);
 
-      prepare (self);
-      n = recvmmsg (fd, self->headers, MAX_MESSAGES, MSG_DONTWAIT, NULL);
       if (n < 0 && errno != EINTR && errno != EAGAIN)
         continue; /* an ICMP error was reported; it is gone now */
       for (int i = 0; i < n; i++)
-        if (!(self->headers[i].msg_hdr.msg_flags & MSG_TRUNC))
-          deliver (self, (guint)i, func, user_data);
+        {
+          if (!(self->headers[i].msg_hdr.msg_flags & MSG_TRUNC))
+            deliver (self, (guint)i, func, user_data);
+          rearm (self, (guint)i);
+        }
       if (n < MAX_MESSAGES)
         return;
     }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "rtc/timers.h"
 #include "rtc/worker-private.h"
 
 struct _RtcWorker
@@ -14,6 +15,7 @@ struct _RtcWorker
   GMainContext *context;       /* owned */
   GThread *thread;             /* owned */
   BaseMailbox *mailbox;        /* owned */
+  RtcTimers *timers;           /* owned */
   RtcSockets sockets;          /* owned; the TCP ones by @tcp */
   RtcPoll *poll;               /* owned */
   RtcWatch watch4, watch6;

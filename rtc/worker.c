@@ -142,8 +142,8 @@ rtc_worker_end_turn (RtcWorker *self)
   update_counts (self);
   self->turn_us = 0;
   if (self->dtls_timers.length > 0 && self->dtls_tick == NULL)
-    self->dtls_tick = rtc_worker_add_timer (self, RTC_WORKER_DTLS_TICK_US,
-                                            on_dtls_tick, self);
+    self->dtls_tick =
+        rtc_worker_add_tick (self, RTC_WORKER_DTLS_TICK_US, on_dtls_tick, self);
   if (self->deferred->len > 0 || self->handshakes.length > 0)
     g_main_context_wakeup (self->context);
 }
@@ -172,6 +172,9 @@ run_thread (gpointer data)
     {
       g_main_context_iteration (self->context, TRUE);
       rtc_worker_end_turn (self);
+      /* after the packets, not before them */
+      if (rtc_timers_run_early (self->timers, base_clock_now_us ()))
+        rtc_worker_end_turn (self);
     }
   close_all (self);
   g_main_context_pop_thread_default (self->context);
@@ -211,6 +214,7 @@ set_up_state (RtcWorker *self, BaseMetrics *metrics)
 {
   self->context = g_main_context_new ();
   self->mailbox = base_mailbox_new (self->context);
+  self->timers = rtc_timers_new (self->context);
   self->by_ufrag = g_hash_table_new (g_str_hash, g_str_equal);
   self->by_address =
       g_hash_table_new ((GHashFunc)rtc_addr_hash, (GEqualFunc)rtc_addr_equal);
@@ -247,7 +251,7 @@ rtc_worker_new (guint index, guint port, RtcCertificate *certificate,
   self->certificate = rtc_certificate_ref (certificate);
   set_up_state (self, metrics);
   rtc_worker_set_up_io (self);
-  self->tick = rtc_worker_add_timer (self, RTC_WORKER_TICK_US, on_tick, self);
+  self->tick = rtc_worker_add_tick (self, RTC_WORKER_TICK_US, on_tick, self);
   self->thread = g_thread_new (name, run_thread, self);
   return self;
 }
@@ -274,6 +278,7 @@ rtc_worker_free (RtcWorker *self)
       g_source_destroy (self->dtls_tick);
       g_source_unref (self->dtls_tick);
     }
+  rtc_timers_free (self->timers);
   rtc_tcp_free (self->tcp);
   rtc_batch_free (self->batch);
   rtc_udp_reader_free (self->reader);
@@ -383,6 +388,13 @@ rtc_worker_add_timer (RtcWorker *self, gint64 interval_us, GSourceFunc func,
   g_source_set_ready_time (source, g_get_monotonic_time () + interval_us);
   g_source_attach (source, self->context);
   return source;
+}
+
+GSource *
+rtc_worker_add_tick (RtcWorker *self, gint64 interval_us, GSourceFunc func,
+                     gpointer data)
+{
+  return rtc_timers_add (self->timers, interval_us, func, data);
 }
 
 /* --- getters

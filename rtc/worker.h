@@ -53,6 +53,11 @@ void rtc_worker_cancel_deferred (RtcWorker *self, BaseMailFunc func,
  * it sends is flushed after it. (transfer full): destroy + unref to cancel */
 GSource *rtc_worker_add_timer (RtcWorker *self, gint64 interval_us,
                                GSourceFunc func, gpointer data);
+/* media: the same for what is done again and again and need not be on time:
+ * ticks of one interval fire together, from 50 ms on up to a fifth early, and
+ * cost no wake-up when packets make one; see rtc_timers_add () */
+GSource *rtc_worker_add_tick (RtcWorker *self, gint64 interval_us,
+                              GSourceFunc func, gpointer data);
 RtcBatch *rtc_worker_get_batch (RtcWorker *self);
 gint64 rtc_worker_get_turn_us (RtcWorker *self); /* clock read once a turn */
 

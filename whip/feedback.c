@@ -251,8 +251,8 @@ on_tick (gpointer data)
 void
 whip_feedback_start (WhipPublisher *self)
 {
-  self->timer = rtc_worker_add_timer (
-      rtc_transport_get_worker (self->transport), TICK_US, on_tick, self);
+  self->timer = rtc_worker_add_tick (rtc_transport_get_worker (self->transport),
+                                     TICK_US, on_tick, self);
 }
 
 void

@@ -151,7 +151,7 @@ arm (gpointer data)
                      && !relay_publication_is_current (self->publication);
 
   if (!self->timer)
-    self->timer = rtc_worker_add_timer (self->home, TICK_US, on_tick, self);
+    self->timer = rtc_worker_add_tick (self->home, TICK_US, on_tick, self);
   if (is_over)
     input_go_idle (self);
   if (!self->publication)
