@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <sys/time.h>
 
+#include "rtc/dtls-flight.h"
 #include "rtc/dtls-tail.h"
 
 #define MTU_BYTES 1200
@@ -23,6 +24,7 @@ struct _RtcDtls
   RtcCertificate *certificate; /* owned */
   SSL *ssl;                    /* owned, NULL once shed */
   RtcDtlsTail *tail;           /* owned, nullable: instead of ssl */
+  RtcDtlsFlight *flight;       /* owned, nullable: server's, until forgotten */
   GBytes *close;               /* owned, nullable: sealed for later */
   const EVP_MD *hash;          /* nullable: unknown hash */
   char *fingerprint;           /* owned: of the peer */
@@ -40,6 +42,8 @@ bio_write (BIO *bio, const char *buf, int len)
 {
   RtcDtls *self = BIO_get_data (bio);
 
+  if (len > 0 && self->flight != NULL && !self->is_connected)
+    rtc_dtls_flight_add (self->flight, (const guint8 *)buf, (gsize)len);
   if (len > 0)
     self->send ((const guint8 *)buf, (gsize)len, self->data);
   return len;
@@ -181,7 +185,10 @@ rtc_dtls_new (RtcCertificate *certificate, gboolean is_client,
   if (is_client)
     SSL_set_connect_state (self->ssl);
   else
-    SSL_set_accept_state (self->ssl);
+    {
+      SSL_set_accept_state (self->ssl);
+      self->flight = rtc_dtls_flight_new ();
+    }
   return self;
 }
 
@@ -190,6 +197,7 @@ rtc_dtls_free (RtcDtls *self)
 {
   SSL_free (self->ssl);
   g_clear_pointer (&self->tail, rtc_dtls_tail_free);
+  g_clear_pointer (&self->flight, rtc_dtls_flight_free);
   g_clear_pointer (&self->close, g_bytes_unref);
   g_clear_pointer (&self->certificate, rtc_certificate_unref);
   g_free (self->fingerprint);
@@ -199,7 +207,8 @@ rtc_dtls_free (RtcDtls *self)
 void
 rtc_dtls_shed (RtcDtls *self)
 {
-  if (!self->is_connected || self->is_closed || self->ssl == NULL)
+  if (!self->is_connected || self->is_closed || self->ssl == NULL
+      || (self->flight != NULL && !rtc_dtls_flight_is_whole (self->flight)))
     return;
   self->tail = rtc_dtls_tail_new (self->ssl);
   ERR_clear_error ();
@@ -209,6 +218,13 @@ rtc_dtls_shed (RtcDtls *self)
   self->ssl = NULL;
   g_clear_pointer (&self->certificate, rtc_certificate_unref);
   g_clear_pointer (&self->fingerprint, g_free);
+}
+
+void
+rtc_dtls_forget_flight (RtcDtls *self)
+{
+  if (self->is_connected)
+    g_clear_pointer (&self->flight, rtc_dtls_flight_free);
 }
 
 gboolean
@@ -231,6 +247,8 @@ step_handshake (RtcDtls *self)
   int n, err;
 
   ERR_clear_error ();
+  if (self->flight != NULL)
+    rtc_dtls_flight_clear (self->flight);
   n = SSL_do_handshake (self->ssl);
   err = SSL_get_error (self->ssl, n);
   if (n != 1)
@@ -267,6 +285,22 @@ rtc_dtls_start (RtcDtls *self)
   return self->is_connected ? RTC_DTLS_DATA : step_handshake (self);
 }
 
+static RtcDtlsResult
+receive_shed (RtcDtls *self, const guint8 *data, gsize len)
+{
+  const guint8 *datagram;
+  guint at = 0;
+  gsize n;
+
+  if (self->flight != NULL
+      && rtc_dtls_flight_is_asked (self->flight, data, len))
+    while ((datagram = rtc_dtls_flight_next (self->flight, &at, &n)) != NULL)
+      self->send (datagram, n, self->data);
+  self->is_closed = rtc_dtls_tail_is_close (self->tail, data, len);
+  ERR_clear_error ();
+  return self->is_closed ? RTC_DTLS_CLOSED : RTC_DTLS_DATA;
+}
+
 RtcDtlsResult
 rtc_dtls_receive (RtcDtls *self, const guint8 *data, gsize len)
 {
@@ -275,11 +309,7 @@ rtc_dtls_receive (RtcDtls *self, const guint8 *data, gsize len)
   if (self->is_closed)
     return RTC_DTLS_CLOSED;
   if (self->tail != NULL)
-    {
-      self->is_closed = rtc_dtls_tail_is_close (self->tail, data, len);
-      ERR_clear_error ();
-      return self->is_closed ? RTC_DTLS_CLOSED : RTC_DTLS_DATA;
-    }
+    return receive_shed (self, data, len);
   self->in = data;
   self->in_len = len;
   if (self->is_connected)

@@ -39,10 +39,12 @@ RtcDtlsResult rtc_dtls_on_timer (RtcDtls *self, gint64 *ret_wait_us);
 RtcSrtpProfile rtc_dtls_get_keys (RtcDtls *self, RtcSrtpKey *ret_inbound,
                                   RtcSrtpKey *ret_outbound);
 /* rtc_dtls_shed: gives back OpenSSL's session and keeps what close_notify needs
- * (rtc/dtls-tail.h). Only when the peer has shown that he has our last flight:
- * a retransmission could not be answered any more. Keeps the session when the
- * cipher suite is none the tail knows. */
+ * (rtc/dtls-tail.h) and, as a server, the last flight (rtc/dtls-flight.h). Take
+ * the keys first. Keeps the session when the cipher suite is none the tail
+ * knows, or when the flight is longer than expected. */
 void rtc_dtls_shed (RtcDtls *self);
+/* rtc_dtls_forget_flight: the peer has shown that he has it */
+void rtc_dtls_forget_flight (RtcDtls *self);
 gboolean rtc_dtls_is_shed (RtcDtls *self);
 /* rtc_dtls_get_close: close_notify for later, sealed at the first call: what
  * rtc_dtls_close sends from then on, so that its nonce is for these bytes only

@@ -21,14 +21,20 @@ send_datagram (const guint8 *data, gsize len, gpointer user_data)
   rtc_batch_commit (batch, len);
 }
 
+/* Those that have begun go first, so that few sessions of OpenSSL are open at
+ * once however many come; with more steps than a handshake takes, as others. */
 void
 rtc_transport_queue_handshake (RtcTransport *self)
 {
+  GQueue *queue = rtc_worker_get_handshakes (self->worker);
+
   if (self->in_handshakes)
     return;
   self->in_handshakes = TRUE;
-  g_queue_push_tail_link (rtc_worker_get_handshakes (self->worker),
-                          &self->handshake_link);
+  if (self->n_steps > 0 && self->n_steps < RTC_TRANSPORT_QUICK_STEPS)
+    g_queue_push_head_link (queue, &self->handshake_link);
+  else
+    g_queue_push_tail_link (queue, &self->handshake_link);
 }
 
 static void
@@ -59,6 +65,8 @@ on_handshake_done (RtcTransport *self)
       return;
     }
   rtc_worker_count (self->worker, RTC_COUNT_DTLS_OK, 1);
+  /* before what lives on is allocated: into the room it had */
+  rtc_dtls_shed (self->dtls);
   self->srtp = rtc_srtp_new (profile, &in, &out);
   self->srtp_out = rtc_srtp_out_new (profile, &out);
   memset (&in, 0, sizeof in);
@@ -104,6 +112,7 @@ rtc_transport_step_handshake (RtcTransport *self)
   RtcDtlsResult result = RTC_DTLS_AGAIN;
   gboolean is_first = self->dtls == NULL;
 
+  self->n_steps = MIN (self->n_steps + 1, RTC_TRANSPORT_QUICK_STEPS);
   if (is_first)
     self->dtls = rtc_dtls_new (rtc_worker_get_certificate (self->worker),
                                self->dtls_client, self->fingerprint_hash,
@@ -152,8 +161,12 @@ has_last_flight (const RtcTransport *self, gint64 now_us)
 static void
 on_connected_tick (RtcTransport *self, gint64 now_us)
 {
-  if (!rtc_dtls_is_shed (self->dtls) && has_last_flight (self, now_us))
-    rtc_dtls_shed (self->dtls);
+  if (has_last_flight (self, now_us))
+    {
+      rtc_dtls_forget_flight (self->dtls);
+      if (!rtc_dtls_is_shed (self->dtls))
+        rtc_dtls_shed (self->dtls);
+    }
   if (self->has_moved && self->callbacks.on_path != NULL)
     self->callbacks.on_path (self, self->data);
   self->has_moved = FALSE;

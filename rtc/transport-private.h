@@ -6,6 +6,7 @@
 
 #define RTC_TRANSPORT_MAX_PATHS 8    /* that passed a check */
 #define RTC_TRANSPORT_MAX_PENDING 8  /* handshake datagrams that wait */
+#define RTC_TRANSPORT_QUICK_STEPS 8  /* of a handshake; it takes 2 to 4 */
 #define RTC_TRANSPORT_ICE_TIMEOUT_US (15 * G_USEC_PER_SEC)
 #define RTC_TRANSPORT_DTLS_TIMEOUT_US (15 * G_USEC_PER_SEC)
 #define RTC_TRANSPORT_DTLS_QUIET_US (8 * G_USEC_PER_SEC)
@@ -41,6 +42,7 @@ struct _RtcTransport {
   gint64 dtls_timer_us, last_dtls_us;
   GBytes *pending[RTC_TRANSPORT_MAX_PENDING]; /* owned */
   guint n_pending;
+  guint n_steps; /* of the handshake, up to RTC_TRANSPORT_QUICK_STEPS */
   RtcSrtp *srtp;        /* owned, nullable until connected */
   RtcSrtpOut *srtp_out; /* owned, nullable until connected */
   RtcTransportStats stats;

@@ -3,7 +3,7 @@
 from lib.wait import wait_for
 
 N_VIEWERS = 400
-MAX_KB = 45
+MAX_KB = 30
 
 
 def n_viewers(node):
@@ -23,7 +23,6 @@ def test_memory_of_a_viewer(world, node, capsys):
     def kb_each():
         return (node.rss_bytes() - before) / 1024 / N_VIEWERS
     joined = kb_each()
-    # a handshake's memory goes back 8 s after it at the latest
     wait_for(lambda: kb_each() < MAX_KB, f"{MAX_KB} KB a viewer", 15, 0.2)
     viewers.wait_video(300, 60)
     playing = kb_each()

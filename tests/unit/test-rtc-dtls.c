@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "rtc/dtls-flight.h"
+
 typedef struct _End
 {
   RtcDtls *dtls;
@@ -296,6 +298,92 @@ test_shed_forged (Fixture *f, gconstpointer data)
                    RTC_DTLS_CLOSED);
 }
 
+/* Runs until the server is connected, its last flight lost, and sheds it. */
+static void
+shed_unheard (Fixture *f, RtcSrtpKey *ret_in, RtcSrtpKey *ret_out)
+{
+  End *client = &f->ends[0], *server = &f->ends[1];
+
+  rtc_dtls_start (client->dtls);
+  while (!g_queue_is_empty (&server->in))
+    deliver (server);
+  while (!g_queue_is_empty (&client->in))
+    deliver (client);
+  server->n_lose = G_MAXUINT;
+  while (!g_queue_is_empty (&server->in))
+    deliver (server);
+  g_assert_cmpint (server->result, ==, RTC_DTLS_CONNECTED);
+  g_assert_cmpint (client->result, ==, RTC_DTLS_AGAIN);
+  g_assert_cmpint (rtc_dtls_get_keys (server->dtls, ret_in, ret_out), ==,
+                   RTC_SRTP_AEAD_AES_128_GCM);
+  rtc_dtls_shed (server->dtls);
+  g_assert_true (rtc_dtls_is_shed (server->dtls));
+  server->n_lose = 0;
+}
+
+/* Whoever did not get the last flight gets it from what is left. */
+static void
+test_shed_lost_flight (Fixture *f, gconstpointer data)
+{
+  RtcSrtpKey in[2] = { 0 }, out[2] = { 0 };
+
+  shed_unheard (f, &in[1], &out[1]);
+  run (f);
+  g_assert_cmpint (f->ends[0].result, ==, RTC_DTLS_CONNECTED);
+  g_assert_cmpint (rtc_dtls_get_keys (f->ends[0].dtls, &in[0], &out[0]), ==,
+                   RTC_SRTP_AEAD_AES_128_GCM);
+  g_assert_cmpmem (&in[0], sizeof in[0], &out[1], sizeof out[1]);
+  g_assert_cmpmem (&in[1], sizeof in[1], &out[0], sizeof out[0]);
+  f->ends[0].result = RTC_DTLS_AGAIN;
+  rtc_dtls_close (f->ends[1].dtls);
+  while (!g_queue_is_empty (&f->ends[0].in))
+    deliver (&f->ends[0]);
+  g_assert_cmpint (f->ends[0].result, ==, RTC_DTLS_CLOSED);
+}
+
+/* Only a record like the peer's Finished asks for it, so often and no more. */
+static void
+test_shed_asked_often (Fixture *f, gconstpointer data)
+{
+  static const guint8 records[][14] = {
+    { 22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0 }, /* the old epoch */
+    { 22, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 0, 2, 0 }, /* cut short */
+    { 23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0 }, /* data */
+  };
+  guint8 finished[14] = { 22, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0 };
+  GQueue *sent = &f->ends[0].in;
+  RtcDtls *server = f->ends[1].dtls;
+  RtcSrtpKey in, out;
+  guint n_each;
+
+  shed_unheard (f, &in, &out);
+  for (guint i = 0; i < G_N_ELEMENTS (records); i++)
+    g_assert_cmpint (rtc_dtls_receive (server, records[i], 14), ==,
+                     RTC_DTLS_DATA);
+  g_assert_true (g_queue_is_empty (sent));
+  rtc_dtls_receive (server, finished, sizeof finished);
+  n_each = g_queue_get_length (sent);
+  g_assert_cmpuint (n_each, >, 0);
+  for (guint i = 0; i < 100; i++)
+    rtc_dtls_receive (server, finished, sizeof finished);
+  g_assert_cmpuint (g_queue_get_length (sent), ==,
+                    n_each * RTC_DTLS_FLIGHT_MAX_REPEATS);
+}
+
+static void
+test_shed_forgotten (Fixture *f, gconstpointer data)
+{
+  guint8 finished[14] = { 22, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0 };
+  RtcSrtpKey in, out;
+
+  shed_unheard (f, &in, &out);
+  rtc_dtls_forget_flight (f->ends[1].dtls);
+  g_assert_cmpint (
+      rtc_dtls_receive (f->ends[1].dtls, finished, sizeof finished), ==,
+      RTC_DTLS_DATA);
+  g_assert_true (g_queue_is_empty (&f->ends[0].in));
+}
+
 /* A session that is still shaking hands is not shed. */
 static void
 test_shed_early (Fixture *f, gconstpointer data)
@@ -323,6 +411,12 @@ main (int argc, char **argv)
               tear_down);
   g_test_add ("/rtc/dtls/shed-forged", Fixture, NULL, set_up, test_shed_forged,
               tear_down);
+  g_test_add ("/rtc/dtls/shed-lost-flight", Fixture, NULL, set_up,
+              test_shed_lost_flight, tear_down);
+  g_test_add ("/rtc/dtls/shed-asked-often", Fixture, NULL, set_up,
+              test_shed_asked_often, tear_down);
+  g_test_add ("/rtc/dtls/shed-forgotten", Fixture, NULL, set_up,
+              test_shed_forgotten, tear_down);
   g_test_add ("/rtc/dtls/shed-early", Fixture, NULL, set_up, test_shed_early,
               tear_down);
   return g_test_run ();
