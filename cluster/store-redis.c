@@ -167,8 +167,7 @@ on_calls_down (const GError *error, gpointer data)
   cluster_store_redis_complain (self, what);
   if (self->base.state == CLUSTER_STORE_CONNECTED)
     cluster_store_set_state (&self->base, CLUSTER_STORE_AWAY);
-  else
-    base_counter_add (self->base.n_errors[error->code], 1);
+  base_counter_add (self->base.n_errors[error->code], 1);
   if (!self->has_told)
     {
       self->has_told = TRUE; /* the store has been tried once */

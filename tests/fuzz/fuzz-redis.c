@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fuzzes what a hostile store says: bytes → replies → nodes and streams. What
+ * comes out must be what the types promise.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#include "cluster/redis-reply.h"
+#include "cluster/store-read.h"
+
+#define MAX_BYTES 65536
+#define MAX_ITEMS 4096
+
+static void
+check_peers (const ClusterReply *reply)
+{
+  g_autoptr (GError) error = NULL;
+  guint n_bad = 0;
+  g_autoptr (GPtrArray) peers =
+      cluster_read_peers (reply, "main", &n_bad, &error);
+
+  if ((peers == NULL) == (error == NULL))
+    g_error ("neither nodes nor an error");
+  for (guint i = 0; peers != NULL && i < peers->len; i++)
+    {
+      const ClusterPeer *peer = peers->pdata[i];
+      if (!cluster_name_is_valid (peer->node.node_id)
+          || !cluster_id_is_valid (peer->node.boot_id)
+          || strpbrk (peer->node.url, "\r\n \"<") != NULL
+          || peer->load.n_links > CLUSTER_MAX_LINKS
+          || peer->load.n_carried > CLUSTER_MAX_CARRIED)
+        g_error ("a bad node came through");
+    }
+}
+
+static void
+check_streams (const ClusterReply *reply)
+{
+  g_autoptr (GError) error = NULL;
+  guint n_bad = 0;
+  g_autoptr (GPtrArray) streams = cluster_read_streams (reply, &n_bad, &error);
+
+  if ((streams == NULL) == (error == NULL))
+    g_error ("neither streams nor an error");
+  for (guint i = 0; streams != NULL && i < streams->len; i++)
+    {
+      const ClusterStream *stream = streams->pdata[i];
+      if (!cluster_name_is_valid (stream->name)
+          || !cluster_id_is_valid (stream->publication)
+          || stream->epoch > CLUSTER_EPOCH_MAX
+          || strlen (stream->info) > CLUSTER_INFO_MAX_BYTES)
+        g_error ("a bad stream came through");
+    }
+}
+
+int
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t len)
+{
+  g_autoptr (ClusterReader) reader = cluster_reader_new (MAX_BYTES, MAX_ITEMS);
+  ClusterReply *reply = NULL;
+
+  if (!cluster_reader_feed (reader, data, len, NULL))
+    return 0;
+  while (cluster_reader_next (reader, &reply, NULL) && reply != NULL)
+    {
+      ClusterStream *current = NULL;
+      check_peers (reply);
+      check_streams (reply);
+      cluster_read_status (reply, NULL, NULL);
+      cluster_read_claim (reply, "live", &current, NULL);
+      g_clear_pointer (&current, cluster_stream_free);
+      g_clear_pointer (&reply, cluster_reply_free);
+    }
+  return 0;
+}
