@@ -66,7 +66,8 @@ on_reply (const ClusterReply *reply, const GError *error, gpointer data)
     {
       g_autofree char *what =
           g_strconcat ("the store says: ", answer->error->message, NULL);
-      cluster_store_redis_complain (self, what);
+      g_autofree char *kind = g_strdup_printf ("says %d", answer->error->code);
+      cluster_store_redis_complain (self, kind, what);
     }
   if (reply != NULL && reply->type == CLUSTER_REPLY_ERROR)
     check_server (self, reply);
@@ -144,8 +145,8 @@ count_bad (ClusterStoreRedis *self, guint n_bad)
     return;
   base_counter_add (self->base.n_bad_values, n_bad);
   cluster_store_redis_complain (
-      self, "the store has nodes or streams that make no sense; they "
-            "are left out");
+      self, "bad values",
+      "the store has nodes or streams that make no sense; they are left out");
 }
 
 static void

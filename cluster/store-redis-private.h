@@ -27,8 +27,9 @@ typedef struct
   GHashTable *complaints; /* owned (element-type char* gint64 at_us) */
 } ClusterStoreRedis;
 
-/* logs it, once a minute at most when it is the same */
-void cluster_store_redis_complain (ClusterStoreRedis *self, const char *what);
+/* logs @what, once a minute at most for the same @kind */
+void cluster_store_redis_complain (ClusterStoreRedis *self, const char *kind,
+                                   const char *what);
 /* finds out how functions are called, and loads them */
 void cluster_store_redis_negotiate (ClusterStoreRedis *self);
 /* topology: of the node that beats here */

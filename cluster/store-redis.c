@@ -12,17 +12,18 @@
 
 #include <string.h>
 
-/* the same complaint is not logged again so soon */
+/* the same kind of complaint is not logged again so soon */
 #define LOG_AGAIN_US (60 * BASE_US_PER_S)
 #define MAX_COMPLAINTS 64
 
 /* --- saying what is wrong, once ----------------------------------------- */
 
 void
-cluster_store_redis_complain (ClusterStoreRedis *self, const char *what)
+cluster_store_redis_complain (ClusterStoreRedis *self, const char *kind,
+                              const char *what)
 {
   gint64 now_us = base_clock_now_us ();
-  gint64 *last_us = g_hash_table_lookup (self->complaints, what);
+  gint64 *last_us = g_hash_table_lookup (self->complaints, kind);
 
   if (last_us != NULL && now_us - *last_us < LOG_AGAIN_US)
     {
@@ -33,7 +34,7 @@ cluster_store_redis_complain (ClusterStoreRedis *self, const char *what)
     g_hash_table_remove_all (self->complaints);
   last_us = g_new (gint64, 1);
   *last_us = now_us;
-  g_hash_table_insert (self->complaints, g_strdup (what), last_us);
+  g_hash_table_insert (self->complaints, g_strdup (kind), last_us);
   GST_WARNING ("%s", what);
 }
 
@@ -163,8 +164,10 @@ on_calls_down (const GError *error, gpointer data)
   g_autofree char *where = cluster_redis_url_describe (self->url);
   g_autofree char *what =
       g_strdup_printf ("the store at %s is away: %s", where, error->message);
+  /* not by the text, in which there may be bytes of a server gone mad */
+  g_autofree char *kind = g_strdup_printf ("away %d", error->code);
 
-  cluster_store_redis_complain (self, what);
+  cluster_store_redis_complain (self, kind, what);
   if (self->base.state == CLUSTER_STORE_CONNECTED)
     cluster_store_set_state (&self->base, CLUSTER_STORE_AWAY);
   base_counter_add (self->base.n_errors[error->code], 1);
