@@ -11,8 +11,8 @@
  *   --allow FIRST-LAST (again for more): clients on other ports do not exist.
  *   impair --listen 127.0.0.1:0 --to 127.0.0.1:7200 --seed 1 --loss-up 0.05
  * Prints {"listening":PORT} at once and its counters at SIGTERM/SIGINT. Lines
- * "loss-down 0.2" on stdin change a value while it runs, "dice number" and
- * "dice arrival" the dice.
+ * "loss-down 0.2" on stdin change a value while it runs; "dice" and "allow"
+ * are words there too.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -417,6 +417,16 @@ add_allowed (Proxy *self, const char *value)
   return TRUE;
 }
 
+static gboolean
+set_option (Proxy *self, const char *name, const char *value)
+{
+  if (g_str_equal (name, "dice"))
+    return set_dice (self, value);
+  if (g_str_equal (name, "allow"))
+    return add_allowed (self, value);
+  return set_value (self, name, g_ascii_strtod (value, NULL));
+}
+
 /* Returns: %FALSE at the end of stdin */
 static gboolean
 read_commands (Proxy *self)
@@ -432,10 +442,7 @@ read_commands (Proxy *self)
       *end = '\0';
       g_auto (GStrv) words = g_strsplit (self->commands->str, " ", 2);
       gboolean ok = words[0] != NULL && words[1] != NULL
-                    && (g_str_equal (words[0], "dice")
-                            ? set_dice (self, words[1])
-                            : set_value (self, words[0],
-                                         g_ascii_strtod (words[1], NULL)));
+                    && set_option (self, words[0], words[1]);
       printf ("{\"set\":%s}\n", ok ? "true" : "false");
       fflush (stdout);
       g_string_erase (self->commands, 0, end - self->commands->str + 1);
@@ -560,12 +567,8 @@ main (int argc, char **argv)
         self.what = g_str_equal (value, "all")     ? WHAT_ALL
                     : g_str_equal (value, "media") ? WHAT_MEDIA
                                                    : WHAT_RTP;
-      else if (g_str_equal (name, "--dice") && set_dice (&self, value))
-        continue;
-      else if (g_str_equal (name, "--allow") && add_allowed (&self, value))
-        continue;
       else if (!g_str_has_prefix (name, "--")
-               || !set_value (&self, name + 2, g_ascii_strtod (value, NULL)))
+               || !set_option (&self, name + 2, value))
         {
           fprintf (stderr, "impair: unknown option %s\n", name);
           return 64;

@@ -18,17 +18,23 @@ class Cluster:
         self.args = args
         self.nodes = {}
 
-    def node(self, name, role, *args, ready=True, **more):
-        """Starts one; @name is its node id."""
+    def node(self, name, role, *args, ready=True, loss=None, **more):
+        """Starts one; @name is its node id. @loss: a dict: a proxy with these
+        options stands before its relay port."""
         pool = free_ports(POOL_PORTS)
+        relay_port, proxy = free_ports(), None
+        address = "127.0.0.1"
+        if loss is not None:
+            proxy = self.world.impair_port(relay_port, **loss)
+            address += f":{proxy.port}"
         node = self.world.node(
             "--node-id", name, "--role", role, "--redis-url", self.redis_url,
-            "--cluster-address", "127.0.0.1",
-            "--relay-port", str(free_ports()),
+            "--cluster-address", address, "--relay-port", str(relay_port),
             "--rtp-port-range", f"{pool}-{pool + POOL_PORTS - 1}",
             *self.args, *args, workers=1, ready=ready,
             env={"MEDIA_TREE_CLUSTER_SECRET": self.secret}, **more)
         node.name, node.role = name, role
+        node.relay_port, node.pool, node.proxy = relay_port, pool, proxy
         self.nodes[name] = node
         return node
 

@@ -64,7 +64,10 @@ class World:
                                  count=count, **more))
 
     def impair(self, node, **more):
-        return self._add(Impair(self._dir("impair"), node.rtc_port, **more))
+        return self.impair_port(node.rtc_port, **more)
+
+    def impair_port(self, port, **more):
+        return self._add(Impair(self._dir("impair"), port, **more))
 
     def link_subscriber(self, to, secret, streams=("live",), **more):
         """A child of the relay ports @to."""

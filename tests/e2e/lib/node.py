@@ -45,6 +45,9 @@ def build_dir():
     return os.path.join(ROOT, "build")
 
 
+_given = set()
+
+
 def _is_free(port, kind):
     with socket.socket(socket.AF_INET, kind) as probe:
         try:
@@ -55,12 +58,18 @@ def _is_free(port, kind):
 
 
 def free_ports(count=1):
-    """The first of @count adjacent ports, free on UDP and TCP."""
+    """The first of @count adjacent ports, free on UDP and TCP, and not given
+    to somebody else by this process: who is to bind one may do so later."""
     rng = random.Random()
     for _ in range(1000):
         first = rng.randrange(PORTS.start, PORTS.stop - count)
-        if all(_is_free(first + i, kind) for i in range(count)
-               for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
+        ports = range(first, first + count)
+        if _given.isdisjoint(ports) and all(
+                _is_free(port, kind) for port in ports
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
+            if len(_given) > len(PORTS) // 2:
+                _given.clear()
+            _given.update(ports)
             return first
     raise RuntimeError("no free ports")
 
