@@ -122,26 +122,28 @@ parent_is_hope (const RelayInlet *self, const InletParent *parent,
   return !parent->has_status && now_us - parent->asked_us <= limit_us;
 }
 
+/* Before the first keyframe: it brought none. */
 static gboolean
 lead_has_failed (const RelayInlet *self, gint64 now_us)
 {
   const InletParent *lead = self->lead;
 
   return lead == NULL || !lead->is_asked
-         || (lead->has_status ? inlet_parent_is_silent (lead, now_us)
-                              : now_us - lead->asked_us > LEAD_US);
+         || (lead->has_status && inlet_parent_is_silent (lead, now_us))
+         || now_us - lead->asked_us > (lead->has_status ? HOPE_US : LEAD_US);
 }
 
 static void
 ask (RelayInlet *self, InletParent *parent, gint64 now_us)
 {
-  if (!self->has_media && lead_has_failed (self, now_us))
+  if (!inlet_has_begun (self) && lead_has_failed (self, now_us))
     self->lead = parent;
   inlet_parent_begin (self, parent, now_us);
 }
 
-/* Ours are always asked. Before the first packet one begins at the GOP, and
- * the others after it has answered: one GOP is enough. */
+/* Ours are always asked. One begins at the GOP, and the others at what is
+ * missing when its keyframe is there: one GOP is enough, and whoever began
+ * later would cut off its beginning. */
 static void
 ask_ours (RelayInlet *self, gint64 now_us)
 {
@@ -151,8 +153,7 @@ ask_ours (RelayInlet *self, gint64 now_us)
 
       if (!parent->is_ours || parent->is_asked || now_us < parent->retry_us)
         continue;
-      if (self->has_media || lead_has_failed (self, now_us)
-          || self->lead->has_status)
+      if (inlet_has_begun (self) || lead_has_failed (self, now_us))
         ask (self, parent, now_us);
     }
 }

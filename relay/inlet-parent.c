@@ -101,7 +101,7 @@ inlet_parent_begin (RelayInlet *inlet, InletParent *self, gint64 now_us)
 }
 
 /* Nothing to go on from: without a keyframe video has not begun. */
-static gboolean
+gboolean
 inlet_has_begun (const RelayInlet *inlet)
 {
   return inlet->has_media
@@ -109,25 +109,12 @@ inlet_has_begun (const RelayInlet *inlet)
              || !inlet->info.tracks[RTC_MEDIA_VIDEO].is_present);
 }
 
-/* The GOP comes once, from the lead, when it said that it holds one. */
-static gboolean
-lead_has_gop (const RelayInlet *inlet, const InletParent *except)
-{
-  const InletParent *lead = inlet->lead;
-
-  return lead != NULL && lead != except && lead->has_status
-         && lead->first[RTC_MEDIA_VIDEO] != 0;
-}
-
 static void
 parent_choose_start (RelayInlet *inlet, InletParent *self)
 {
-  if (inlet_has_begun (inlet))
-    self->start = RELAY_LINK_START_FROM;
-  else if (lead_has_gop (inlet, self))
-    self->start = RELAY_LINK_START_LIVE;
-  else
-    self->start = RELAY_LINK_START_GOP;
+  /* whoever is asked before the first keyframe may be who brings it */
+  self->start =
+      inlet_has_begun (inlet) ? RELAY_LINK_START_FROM : RELAY_LINK_START_GOP;
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     self->from[k] =
         self->start == RELAY_LINK_START_FROM ? inlet_get_missing (inlet, k) : 0;
@@ -412,6 +399,12 @@ on_status (RelayInlet *inlet, InletParent *self, const RelayLinkStatus *status,
       parent_note_rtt (self, status->echo_us, now_us);
       self->next_us = MAX (self->next_us, self->sent_us + REPEAT_US);
     }
+  GST_LOG ("stream=%s parent=%s status live=%d epoch=%" G_GUINT64_FORMAT
+           " first=%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT
+           " head=%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT,
+           inlet->name, self->parent.node, status->is_live, status->epoch,
+           status->first[0], status->first[1], status->head[0],
+           status->head[1]);
   if (status_has_node (status, inlet->node))
     {
       inlet_parent_leave (inlet, self);

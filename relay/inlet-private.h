@@ -89,6 +89,7 @@ struct _RelayInlet
 
   /* home */
   gboolean is_stopped;         /* freed, or a publisher came here */
+  gboolean was_late;           /* the last tick */
   GSource *tick, *repair_tick; /* owned, nullable */
   gint64 begun_us, ticked_us, shared_us;
   InletParent *parents[INLET_MAX_LINKS]; /* owned: ours, candidates, leaving */
@@ -155,6 +156,9 @@ gboolean inlet_parent_is_good (const RelayInlet *self,
 /* good, and (where media flows) it has brought some */
 gboolean inlet_parent_delivers (const RelayInlet *self,
                                 const InletParent *parent, gint64 now_us);
+
+/* something is there to go on from: a keyframe, where there is video */
+gboolean inlet_has_begun (const RelayInlet *self);
 
 /* --- inlet-links.c: whom to ask, home */
 void inlet_take_parents (RelayInlet *self, const RelayLinkParent *parents,

@@ -11,7 +11,7 @@
 #define TICK_US (10 * BASE_US_PER_MS)
 #define SHARE_US (500 * BASE_US_PER_MS)
 /* a tick that comes so late says that we slept, not that parents are silent */
-#define LATE_TICK_US (50 * BASE_US_PER_MS)
+#define LATE_TICK_US (20 * BASE_US_PER_MS)
 /* nobody has said anything: the publisher, or all our ways to him, are gone */
 #define DEAD_US (10 * BASE_US_PER_S)
 
@@ -244,9 +244,10 @@ on_tick (gpointer data)
 {
   RelayInlet *self = data;
   gint64 now_us = rtc_worker_get_turn_us (self->home);
-  gboolean is_late = now_us - self->ticked_us > LATE_TICK_US;
+  gboolean is_late = !self->was_late && now_us - self->ticked_us > LATE_TICK_US;
 
   self->ticked_us = now_us;
+  self->was_late = is_late;
   if (self->is_stopped)
     return G_SOURCE_CONTINUE;
   if (self->publication != NULL

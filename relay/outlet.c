@@ -163,6 +163,26 @@ outlet_restart_children (RelayOutlet *self)
     }
 }
 
+/* A child that came before the first packet, when its number was not known. */
+static gboolean
+outlet_learn_first (RelayOutlet *self)
+{
+  gboolean is_news = FALSE;
+
+  for (guint i = 0; i < self->children->len; i++)
+    {
+      RelayOutletChild *child = self->children->pdata[i];
+
+      for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+        if (child->first[k] == 0 && self->tree.first[k] != 0)
+          {
+            child->first[k] = self->tree.first[k];
+            is_news = TRUE;
+          }
+    }
+  return is_news;
+}
+
 void
 relay_outlet_look (RelayOutlet *self, gint64 now_us)
 {
@@ -178,6 +198,8 @@ relay_outlet_look (RelayOutlet *self, gint64 now_us)
       self->serial = serial;
       if (is_new)
         outlet_restart_children (self);
+      else
+        is_new = outlet_learn_first (self);
     }
   else
     {
