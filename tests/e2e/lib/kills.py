@@ -78,18 +78,22 @@ def kill_relays(world, cluster, relays, egress, n_kills, browser, seed=1):
     viewer.wait_video(30)
     browser.wait_frames(60)
     n_before, _ = freezes(browser)
-    for _ in range(n_kills):
+    frozen = []
+    for i in range(n_kills):
         victim = cluster[rng.choice(relays)]
         kill_and_restart([victim])
         took_s.append(wait_carrying([victim]))
         wait_two_parents(cluster, egress)
+        if freezes(browser)[0] > n_before + len(frozen):
+            frozen.append(i + 1)
     watch.wait_more(1)
     n_freezes = freezes(browser)[0] - n_before
     end = viewer.finish()["viewers"]
-    silence_ms = end[0]["video"]["max_silence_ms"]
-    print(f"{n_kills} kills: {n_freezes} freezes in Chromium, longest silence "
-          f"of a viewer {silence_ms:.0f} ms; carries again after "
-          f"{max(took_s):.1f} s at most")
+    silence_ms, n_late = (end[0]["video"][key]
+                          for key in ("max_silence_ms", "n_late"))
+    print(f"{n_kills} kills: {n_freezes} freezes in Chromium {frozen}, longest "
+          f"silence of a viewer {silence_ms:.0f} ms, {n_late} packets out of "
+          f"order; carries again after {max(took_s):.1f} s at most")
     differences = watch.compare(watch.finish(), to_end=False)
     assert_nothing_missing(differences, 100 * n_kills)
     assert_viewers_smooth({egress[0]: end})

@@ -162,10 +162,12 @@ def percentile(values, share):
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
-def hop_ms(upper, lower):
-    """How much later the same packets came from the lower node"""
+def hop_ms(upper, lower, begin_s=0):
+    """How much later the same packets came from the lower node; of those that
+    came from the upper one after @begin_s of the wall clock"""
     return [(lower[key] - upper[key]) / 1000
-            for key in upper.keys() & lower.keys()]
+            for key in upper.keys() & lower.keys()
+            if upper[key] >= begin_s * 1e6]
 
 
 def describe_ms(values):
