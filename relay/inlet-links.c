@@ -16,8 +16,9 @@
   (20 * BASE_US_PER_MS) /* between candidates: all are silent,                 \
                          */
 #define SLOW_STEP_US (60 * BASE_US_PER_MS) /* or one is missing */
-#define SETTLED_US (2 * BASE_US_PER_S)
 #define MAX_LEAVING_US (5 * BASE_US_PER_S)
+
+gint64 inlet_settled_us = 2 * BASE_US_PER_S;
 
 /* --- the list ------------------------------------------------------------ */
 
@@ -232,7 +233,7 @@ leave_candidates (RelayInlet *self, gint64 now_us)
     }
   if (self->settled_us == 0)
     self->settled_us = now_us;
-  if (now_us - self->settled_us < SETTLED_US
+  if (now_us - self->settled_us < inlet_settled_us
       || self->parents[0]->is_ours == FALSE)
     return;
   for (guint i = 0; i < self->n_parents; i++)

@@ -67,14 +67,20 @@ class MultiUdpSink(servers.Server):
         return ["--first", str(self.first)]
 
 
-def measure_one(kind, args, tools, streams, children, gro):
+# streams and bit/s: an idle relay, busy ones, and longer bursts
+MIXES = [(1, 2_500_000), (10, 2_500_000), (40, 2_500_000), (10, 8_000_000)]
+
+
+def measure_one(kind, args, tools, mix, children, gro):
+    streams, bitrate = mix
     with kind(args.server_core, tools, streams, children) as server, \
-            measure.run_source(server, tools, 2_500_000, args.load_core,
+            measure.run_source(server, tools, bitrate, args.load_core,
                                streams):
         time.sleep(0.5)
         with measure.running(
                 [f"{tools}/bench-children", *server.child_args(), "--secret",
-                 SECRET, "--streams", str(streams), "--children", str(children), "--seconds",
+                 SECRET, "--streams", str(streams), "--children",
+                 str(children), "--seconds",
                  str(args.seconds)] + (["--gro"] if gro else []),
                 args.load_core, stdout=subprocess.PIPE) as load:
             if measure.read_event(load, "start")["least"] == 0:
@@ -83,7 +89,8 @@ def measure_one(kind, args, tools, streams, children, gro):
             result = measure.read_event(load, "stop")
             used = measure.spent(server.pid)[0] - used
     mean = result["packets"] / (streams * children)
-    print(f"{kind.name}, {streams} streams, {children} children, "
+    print(f"{kind.name}, {streams} streams of {bitrate // 1000} kbit/s, "
+          f"{children} children, "
           f"{'GRO' if gro else 'plain'}: {used * 1e6 / result['packets']:.3f} "
           f"us, {result['packets'] / args.seconds:.0f} packets/s, least "
           f"{result['least']} of {mean:.0f}", file=sys.stderr)
@@ -97,22 +104,24 @@ def run(args, path):
     """Interleaved rounds. Returns the table's lines."""
     tools = os.path.join(path, "tests/bench")
     children, rows = 16, {}
-    kinds = [(Links, False), (MultiUdpSink, False), (Links, True)]
-    for streams in (1, 10):
+    kinds = [(Links, False), (MultiUdpSink, False), (Links, True),
+             (MultiUdpSink, True)]
+    for mix in MIXES[:1] if args.quick else MIXES:
         for _ in range(1 if args.quick else args.rounds):
             for kind, gro in kinds:
-                rows.setdefault((streams, kind, gro), []).append(
-                    measure_one(kind, args, tools, streams, children, gro))
-    lines = ["| streams | who | receivers | CPU µs/packet and child | CPU % "
-             "| packets/s | of multiudpsink |", "|" + "---|" * 7]
-    for (streams, kind, gro), results in rows.items():
+                rows.setdefault((mix, kind, gro), []).append(
+                    measure_one(kind, args, tools, mix, children, gro))
+    lines = ["| streams | kbit/s | who | receivers | CPU µs/packet and child "
+             "| CPU % | packets/s | of multiudpsink |", "|" + "---|" * 8]
+    for (mix, kind, gro), results in rows.items():
         cost = statistics.median(r["cpu_us"] for r in results)
         other = statistics.median(
-            r["cpu_us"] for r in rows[(streams, MultiUdpSink, False)])
+            r["cpu_us"] for r in rows[(mix, MultiUdpSink, gro)])
         share = statistics.median(r["cpu_share"] for r in results)
         rate = statistics.median(r["rate"] for r in results)
         lines.append(
-            f"| {streams} | {kind.name} | {'GRO' if gro else 'plain'} "
+            f"| {mix[0]} | {mix[1] // 1000} | {kind.name} "
+            f"| {'GRO' if gro else 'plain'} "
             f"| {cost:.2f} | {share * 100:.1f} | {rate:.0f} "
             f"| {cost / other:.2f} |")
     return lines
