@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tree for longer: every packet of a minute, forty kills, thirty times both
-parents of a node, latency through three levels and what each hop adds."""
+"""The tree for longer: forty kills, thirty times both parents of a node, latency
+through three levels and what each hop adds."""
 import statistics
 import time
 
@@ -8,12 +8,10 @@ import pytest
 
 from lib.cluster import Cluster
 from lib.kills import kill_both_parents, kill_relays
-from lib.trial import (Watch, arrivals, assert_nothing_missing,
-                       assert_viewers_smooth, describe_ms, freezes, hop_ms,
-                       percentile)
+from lib.trial import (Watch, arrivals, assert_nothing_missing, describe_ms,
+                       hop_ms, percentile)
 from test_join_time import latencies_ms, wait_pictures
 
-RUN_S = 60
 N_KILLS = 40
 N_TRIALS = 30
 MAX_GAP_MS = 300
@@ -21,8 +19,6 @@ MAX_LATENCY_MS = 500
 MAX_HOP_MS = 2
 MAX_LOST_SHARE = 0.001
 N_PICTURES = 900
-EGRESS = ("e1", "e2", "e3", "e4")
-N_VIEWERS = 10
 
 
 @pytest.fixture(scope="module")
@@ -47,31 +43,6 @@ def relays(module_world, redis):
     cluster = grow(module_world, redis, "kills:", relay=3, egress=2)
     module_world.obs(cluster["i1"])
     return cluster
-
-
-def test_every_packet_of_a_minute(world, cluster, peer, stream, capsys):
-    obs = world.obs(cluster["i1"], stream)
-    watch = Watch(world, cluster, ("i1", *EGRESS), stream)
-    watch.wait_begun()
-    browser = peer()
-    browser.watch(f"{cluster['e1'].url}/whep/{stream}", read=True)
-    viewers = {name: world.viewers(cluster[name], stream, count=N_VIEWERS)
-               for name in EGRESS[1:]}
-    browser.wait_frames(30)
-    watch.wait_more(RUN_S)
-    ends = {n: v.finish()["viewers"] for n, v in viewers.items()}
-    n_freezes, _ = freezes(browser)
-    obs.finish()
-    watch.wait_level()
-    differences = watch.compare(watch.finish())
-    with capsys.disabled():
-        print(f"\n| {RUN_S} s, four egress nodes | "
-              f"{sum(d.n_packets for d in differences)} packets, "
-              f"{sum(d.n_missing for d in differences)} missing, "
-              f"{sum(d.n_wrong for d in differences)} other bytes | "
-              f"{n_freezes} freezes in Chromium |")
-    assert_nothing_missing(differences, RUN_S * 100)
-    assert_viewers_smooth(ends)
 
 
 def test_what_each_hop_adds(world, cluster, stream, capsys):
