@@ -104,7 +104,10 @@ def run_relay(args):
     print("\n".join(lines))
     if args.write:
         write_section("relay", f"## A relay's links\n\n`{args.command}` on "
-                      f"{machine()}\n\n" + "\n".join(lines) + "\n")
+                      f"{machine()}\n\nNodes take GRO on their links: those "
+                      "rows are a relay's cost in a tree. Sound goes packet "
+                      "by packet, so longer frames cost less.\n\n"
+                      + "\n".join(lines) + "\n")
     return 0
 
 
