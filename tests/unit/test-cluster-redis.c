@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define WAIT_MS 10000
+#include "cluster-wait.h"
+
 #define BOOT "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0"
 
 static const ClusterRedisLimits quick = {
@@ -103,23 +104,6 @@ on_incoming (GSocketService *service, GSocketConnection *connection,
 }
 
 /* --- the store ---------------------------------------------------------- */
-
-static gboolean
-on_late (gpointer data)
-{
-  g_error ("nothing came within %d ms", WAIT_MS);
-  return G_SOURCE_REMOVE;
-}
-
-#define WAIT(condition)                                                        \
-  do                                                                           \
-    {                                                                          \
-      guint late = g_timeout_add (WAIT_MS, on_late, NULL);                     \
-      while (!(condition))                                                     \
-        g_main_context_iteration (NULL, TRUE);                                 \
-      g_source_remove (late);                                                  \
-    }                                                                          \
-  while (0)
 
 static void
 on_hint (ClusterHint hint, gpointer data)

@@ -8,13 +8,13 @@
 
 #include <string.h>
 
+#include "cluster-wait.h"
 #include "cluster/store-memory.h"
 
 #define BOOT_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0"
 #define BOOT_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0"
 #define PUB_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1"
 #define PUB_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb1"
-#define WAIT_MS 5000
 
 typedef struct
 {
@@ -46,23 +46,6 @@ on_hint_1 (ClusterHint hint, gpointer data)
   f->n_topology[1] += hint == CLUSTER_HINT_TOPOLOGY;
   f->n_streams[1] += hint == CLUSTER_HINT_STREAMS;
 }
-
-static gboolean
-on_late (gpointer data)
-{
-  g_error ("nothing came within %d ms", WAIT_MS);
-  return G_SOURCE_REMOVE;
-}
-
-#define WAIT(condition)                                                        \
-  do                                                                           \
-    {                                                                          \
-      guint late = g_timeout_add (WAIT_MS, on_late, NULL);                     \
-      while (!(condition))                                                     \
-        g_main_context_iteration (NULL, TRUE);                                 \
-      g_source_remove (late);                                                  \
-    }                                                                          \
-  while (0)
 
 static void
 set_up (Fixture *f, gconstpointer data)
