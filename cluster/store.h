@@ -109,4 +109,27 @@ void cluster_store_end_stream (ClusterStore *self, const char *name,
                                const char *publication, ClusterDoneFunc func,
                                gpointer data);
 
+/* --- mountpoints: what nodes tell each other of those that somebody created;
+ * the values are the callers' matter (JSON text) ------------------------- */
+
+#define CLUSTER_MAX_MOUNTPOINTS 4096
+#define CLUSTER_MAX_MOUNTPOINT_BYTES 8192
+typedef struct
+{
+  char *id, *text; /* owned */
+} ClusterMountpoint;
+/* @mountpoints: (element-type ClusterMountpoint) (nullable): borrowed */
+typedef void (*ClusterMountpointsFunc) (GPtrArray *mountpoints,
+                                        const GError *error, gpointer data);
+/* writes it under its id in mountpoints:{tree}; with @is_new CONFLICT when the
+ * id is there already. Publishes the STREAMS hint. */
+void cluster_store_put_mountpoint (ClusterStore *self, const char *id,
+                                   const char *text, gboolean is_new,
+                                   ClusterDoneFunc func, gpointer data);
+void cluster_store_remove_mountpoint (ClusterStore *self, const char *id,
+                                      ClusterDoneFunc func, gpointer data);
+void cluster_store_read_mountpoints (ClusterStore *self,
+                                     ClusterMountpointsFunc func,
+                                     gpointer data);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClusterStore, cluster_store_free)
