@@ -49,13 +49,17 @@ struct _EgressJanusPlugin
                    const char *token, EgressJanusReply *reply);
   /* candidates are checked for shape by the core; ICE-lite needs none of them
    */
-  void (*hangup) (gpointer state);       /* `hangup`: "Janus API" */
+  /* `hangup`, already answered: when there was a connection, the plugin
+   * pushes the hangup event, "Janus API" */
+  void (*hangup) (gpointer state);
   gboolean (*has_peer) (gpointer state); /* a connection, or one on its way */
   /* adds members to @object: handle_info's (plugin_specific, webrtc, streams
    * with loss, RTT, NACKs, join time, bytes) */
   void (*describe) (gpointer state, JsonObject *object);
-  /* Admin API's message_plugin. Returns: (transfer full) */
-  JsonObject *(*message_admin) (EgressJanusPlugin *self, JsonObject *request);
+  /* Admin API's message_plugin. @request: (transfer none); @done: once, from
+   * within or later, with the object for "response" */
+  void (*message_admin) (EgressJanusPlugin *self, JsonObject *request,
+                         EgressJanusReplied done, gpointer data);
 };
 
 /* {"janus":"event","sender","transaction"?,"plugindata","jsep"?}
