@@ -136,8 +136,10 @@ EgressMountpoint *egress_mountpoint_ref (EgressMountpoint *self);
 void egress_mountpoint_unref (EgressMountpoint *self);
 /* (transfer none); of a stream of the tree: made from what it carries. */
 const EgressMountpointSpec *egress_mountpoint_get_spec (EgressMountpoint *self);
-/* for `edit`: (transfer none); the id must stay. %NULL: not made here */
-EgressMountpointSpec *egress_mountpoint_edit (EgressMountpoint *self);
+/* for `edit`: (transfer none); the id must stay. NULL with
+ * EGRESS_STREAMING_ERROR: not made here, as in destroy() */
+EgressMountpointSpec *egress_mountpoint_edit (EgressMountpoint *self,
+                                              GError **error);
 const EgressMountpointPorts *
 egress_mountpoint_get_ports (EgressMountpoint *self);
 const char *egress_mountpoint_get_stream (EgressMountpoint *self);
