@@ -37,6 +37,13 @@ typedef enum
 } EgressGateError;
 #define EGRESS_GATE_ERROR (egress_gate_error_quark ())
 GQuark egress_gate_error_quark (void);
+/* "stream-not-live", "server-full", "stream-limit" */
+const char *egress_gate_error_code (const GError *error);
+
+/* of media_tree_joins_refused_total, whose reasons have several owners */
+#define EGRESS_GATE_REFUSED_HELP                                               \
+  "Viewers not let in, by reason (codec: a counter-offer was made, or "        \
+  "nothing could be offered)."
 
 typedef struct _EgressGate EgressGate;
 
@@ -54,20 +61,43 @@ RelayStream *egress_gate_want (EgressGate *self, const char *name,
 /* as want(), for a viewer who is in already: no limits are asked */
 RelayStream *egress_gate_find (EgressGate *self, const char *name,
                                GError **error);
-/* after FULL or CANNOT: %TRUE: @msg sends the viewer to another node */
+/* the limits alone, for one more viewer of @stream, (nullable): not known yet,
+ * live or not.
+ * Returns: FALSE with EGRESS_GATE_ERROR_FULL */
+gboolean egress_gate_check (EgressGate *self, RelayStream *stream,
+                            GError **error);
+/* after FULL or CANNOT: %TRUE: @msg sends the viewer to another node, and he
+ * was not refused after all */
 gboolean egress_gate_send_on (EgressGate *self, const char *name,
                               SoupServerMessage *msg);
-/* a viewer is in (again, of another stream: leave the one, enter the other) */
+
+/* --- for EgressPeer: a viewer's way -------------------------------------- */
+
+/* a description of ours is out: he has a place */
 void egress_gate_enter (EgressGate *self, RelayStream *stream);
-void egress_gate_leave (EgressGate *self, RelayStream *stream);
-/* @stream NULL = all */
+/* both are agreed */
+void egress_gate_join (EgressGate *self);
+/* media goes to him, @join_us after he came; < 0: he was connected before, and
+ * changes to @stream */
+void egress_gate_connect (EgressGate *self, RelayStream *stream,
+                          gint64 join_us);
+/* no more of @stream, because he leaves or changes */
+void egress_gate_disconnect (EgressGate *self, RelayStream *stream);
+void egress_gate_leave (EgressGate *self);
+
+/* --- how many -------------------------------------------------------------
+ */
+
+/* connected ones */
+guint egress_gate_count (EgressGate *self, RelayStream *stream);
+/* as above by name; NULL = all */
 guint egress_gate_get_n_viewers (EgressGate *self, const char *stream);
 
 typedef struct
 {
-  guint n_viewers, max_viewers;
-  guint64 n_joins, n_leaves; /* since the start */
-  guint64 n_refused;         /* for lack of room, and not sent on */
+  guint n_viewers, max_viewers; /* half-open ones included */
+  guint64 n_joins, n_leaves;    /* since the start */
+  guint64 n_refused;            /* for lack of room, and not sent on */
 } EgressGateTotals;
 void egress_gate_get_totals (EgressGate *self, EgressGateTotals *ret);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EgressGate, egress_gate_free)

@@ -337,6 +337,33 @@ offer_codec (const RelayTrackInfo *track)
   return codec;
 }
 
+/* offer_section: one of a description of ours. Returns: (transfer none) */
+static RtcSdpMedia *
+offer_section (const EgressTerms *terms, RtcSdp *ours, RtcMediaKind kind,
+               const char *mid, gboolean with_capture_time)
+{
+  RtcSdpCodec codec = offer_codec (&terms->info.tracks[kind]);
+  RtcSdpMedia *media = rtc_sdp_add_media (ours, kind, mid);
+  guint8 ids[RTC_EXT_N];
+
+  set_common (terms, media, &codec);
+  media->rtcp_rsize = TRUE;
+  for (guint8 id = 0; id < RTC_EXT_N; id++)
+    ids[id] = id;
+  if (!with_capture_time)
+    ids[RTC_EXT_ABS_CAPTURE_TIME] = 0;
+  copy_exts (terms, kind, ids, media->ext_ids);
+  return media;
+}
+
+static gboolean
+can_offer (const EgressTerms *terms, RtcMediaKind kind)
+{
+  const RelayTrackInfo *track = &terms->info.tracks[kind];
+
+  return track->is_present && track->codec != RTC_CODEC_NONE;
+}
+
 RtcSdp *
 egress_negotiate_counter_offer (const EgressTerms *terms, const RtcSdp *offer)
 {
@@ -345,26 +372,56 @@ egress_negotiate_counter_offer (const EgressTerms *terms, const RtcSdp *offer)
   for (guint i = 0; i < offer->media->len; i++)
     {
       const RtcSdpMedia *asked = offer->media->pdata[i];
-      const RelayTrackInfo *track = &terms->info.tracks[asked->kind];
-      guint8 ids[RTC_EXT_N];
-      RtcSdpMedia *media;
-      RtcSdpCodec codec;
       char mid[4];
 
       if (!is_usable (asked) || find_wanted (offer, asked->kind) != (int)i
-          || !track->is_present || track->codec == RTC_CODEC_NONE)
+          || !can_offer (terms, asked->kind))
         continue;
       /* Not an answer: a new exchange with sections and mids of its own. */
       g_snprintf (mid, sizeof mid, "%u", ours->media->len);
-      media = rtc_sdp_add_media (ours, asked->kind, mid);
-      codec = offer_codec (track);
-      set_common (terms, media, &codec);
-      media->rtcp_rsize = TRUE;
-      for (guint8 id = 0; id < RTC_EXT_N; id++)
-        ids[id] = id;
-      copy_exts (terms, asked->kind, ids, media->ext_ids);
+      offer_section (terms, ours, asked->kind, mid, TRUE);
     }
   return ours->media->len > 0 ? g_steal_pointer (&ours) : NULL;
+}
+
+RtcSdp *
+egress_negotiate_offer (const EgressTerms *terms,
+                        const EgressOfferWishes *wishes, GError **error)
+{
+  g_autoptr (RtcSdp) ours = new_description (terms, RTC_SETUP_ACTPASS);
+
+  if (wishes->session_name)
+    {
+      g_free (ours->session_name);
+      ours->session_name = g_strdup (wishes->session_name);
+    }
+  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+    {
+      RtcSdpMedia *media;
+      char mid[4];
+
+      if (!wishes->wants[k] || !can_offer (terms, k))
+        continue;
+      g_snprintf (mid, sizeof mid, "%u", ours->media->len);
+      media = offer_section (terms, ours, k,
+                             wishes->mids[k] ? wishes->mids[k] : mid,
+                             wishes->with_capture_time);
+      /* RFC 9143 9.1 wants it; receivers find the section by SSRC */
+      media->ext_ids[RTC_EXT_MID] = RTC_EXT_MID;
+      if (wishes->msids[k])
+        {
+          g_free (media->msid_stream);
+          media->msid_stream = g_strdup (wishes->msids[k]);
+          g_free (media->msid_track);
+          media->msid_track = g_strconcat ("janus", media->mid, NULL);
+        }
+    }
+  if (ours->media->len > 0)
+    return g_steal_pointer (&ours);
+  g_set_error_literal (error, EGRESS_NEGOTIATE_ERROR,
+                       EGRESS_NEGOTIATE_ERROR_MEDIA,
+                       "Nothing is wanted of what the stream has");
+  return NULL;
 }
 
 /* accept_section: FALSE with @error when the answer breaks the rules */

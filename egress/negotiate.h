@@ -14,7 +14,8 @@
 #include "egress/viewer.h"
 #include "rtc/sdp.h"
 
-typedef enum {
+typedef enum
+{
   EGRESS_NEGOTIATE_ERROR_DIRECTION, /* sendonly or inactive */
   EGRESS_NEGOTIATE_ERROR_MEDIA,     /* nothing asked for is in the stream */
   EGRESS_NEGOTIATE_ERROR_CODEC,     /* message names what the stream has */
@@ -25,7 +26,8 @@ GQuark egress_negotiate_error_quark (void);
 /* "sdp-direction", "media-mismatch", "codec-mismatch", "answer-mismatch" */
 const char *egress_negotiate_error_code (const GError *error);
 
-typedef struct {
+typedef struct
+{
   RelayStreamInfo info;
   guint32 h264_profile;    /* 0x42e01f-like, 0 = unknown */
   const char *stream_name; /* msid */
@@ -50,7 +52,24 @@ RtcSdp *egress_negotiate_answer (const EgressTerms *terms, const RtcSdp *offer,
 RtcSdp *egress_negotiate_counter_offer (const EgressTerms *terms,
                                         const RtcSdp *offer);
 
-/* egress_negotiate_accept: @answer to @ours, our counter-offer made from
+/* what our own offer has; strings: (nullable) */
+typedef struct
+{
+  gboolean wants[RTC_MEDIA_N_KINDS];
+  const char *mids[RTC_MEDIA_N_KINDS];  /* "0", "1" */
+  const char *msids[RTC_MEDIA_N_KINDS]; /* the stream's part: its name */
+  const char *session_name;
+  gboolean with_capture_time;
+} EgressOfferWishes;
+
+/* egress_negotiate_offer: our own, asked by nobody: sound, then the picture.
+ * Returns: (transfer full) (nullable): NULL with EGRESS_NEGOTIATE_ERROR_MEDIA:
+ *   nothing is left to offer */
+RtcSdp *egress_negotiate_offer (const EgressTerms *terms,
+                                const EgressOfferWishes *wishes,
+                                GError **error);
+
+/* egress_negotiate_accept: @answer to @ours, an offer of ours made from
  * @terms. A section that the viewer rejects is not sent; one must be left. */
 gboolean egress_negotiate_accept (const EgressTerms *terms, const RtcSdp *ours,
                                   const RtcSdp *answer,

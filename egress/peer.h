@@ -21,6 +21,7 @@
 #include "rtc/sdp.h"
 
 #define EGRESS_MAX_RENDITIONS 3
+#define EGRESS_COUNTER_OFFER_VALID_S 30
 
 typedef struct
 {
@@ -51,7 +52,8 @@ typedef struct
   const RelayStreamInfo *info;
   gboolean wants[RTC_MEDIA_N_KINDS];   /* FALSE: no section for it in offer() */
   const char *mids[RTC_MEDIA_N_KINDS]; /* (nullable): "0", "1"; ours */
-  const char *session_name;            /* (nullable): s= of offer() */
+  const char *msids[RTC_MEDIA_N_KINDS]; /* (nullable): stream part of a=msid */
+  const char *session_name;             /* (nullable): s= of offer() */
   const char *log_id;
   gboolean peer_is_loopback;                      /* gets loopback candidates */
   gboolean with_playout_delay, with_capture_time; /* extensions in offer();
@@ -111,7 +113,8 @@ gboolean egress_peer_accept (EgressPeer *self, const RtcSdp *answer,
 gboolean egress_peer_is_waiting (EgressPeer *self); /* for an answer of his */
 gboolean egress_peer_is_connected (EgressPeer *self);
 /* egress_peer_restart_offer: the offer again with new credentials and the next
- * version (J49). Returns: (transfer full) (nullable): NULL: not started yet */
+ * version (J49). Returns: (transfer full) (nullable): NULL: not started yet, or
+ * it was he who offered */
 char *egress_peer_restart_offer (EgressPeer *self);
 /* egress_peer_restart: he restarts (PATCH). Returns: (transfer none): ours,
  * with new credentials */

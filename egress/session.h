@@ -1,34 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EgressSession: one WHEP viewer as the main thread sees it: its descriptions
- * and ICE credentials, its EgressViewer once it is agreed on, its event
- * streams. Born from a POST, in one of two states: watching (answered) or
- * waiting for the answer to a counter-offer (30 s).
- * Owner:  EgressWhep until egress_session_close(); the viewer holds it until
- *         its last callback.
- * Thread: main.
+ * EgressSession: one WHEP viewer: its EgressPeer, and on top what WHEP has:
+ * event streams and PATCH. Born from a POST, in one of two states: watching
+ * (answered) or waiting for the answer to a counter-offer (30 s). Owner:
+ * EgressWhep until egress_session_close(). Thread: main.
  */
 #pragma once
 
+#include "base/signaling.h"
 #include "egress/events.h"
-#include "egress/viewer.h"
-#include "egress/whep.h"
-
-#define EGRESS_COUNTER_OFFER_VALID_S 30
+#include "egress/peer.h"
 
 typedef struct _EgressSession EgressSession;
 
-/* Neither runs after egress_session_close(). on_ended: the session is over by
- * itself and is to be closed. */
-typedef struct {
-  void (*on_connected) (EgressSession *session, gint64 join_us, gpointer data);
+/* on_ended: the session is over by itself and is to be closed; not after
+ * egress_session_close() */
+typedef struct
+{
   void (*on_ended) (EgressSession *session, RtcCloseReason reason,
                     gpointer data);
 } EgressSessionCallbacks;
 
 /* @config: borrowed until close; @id: of the resource
  * @peer_is_loopback: gets loopback candidates */
-EgressSession *egress_session_new (const EgressWhepConfig *config,
+EgressSession *egress_session_new (const EgressPeerConfig *config,
                                    RelayStream *stream, const char *id,
                                    gboolean peer_is_loopback,
                                    const EgressSessionCallbacks *callbacks,
@@ -46,11 +41,9 @@ char *egress_session_counter_offer (EgressSession *self, const RtcSdp *offer);
 gboolean egress_session_accept (EgressSession *self, const RtcSdp *answer,
                                 GError **error);
 gboolean egress_session_is_waiting (EgressSession *self);
-gboolean egress_session_is_connected (EgressSession *self);
 
 /* PATCH of a fragment: see base/signaling.h */
-BasePatchResult egress_session_patch (EgressSession *self,
-                                      const char *fragment,
+BasePatchResult egress_session_patch (EgressSession *self, const char *fragment,
                                       gboolean wants_restart,
                                       char **ret_fragment);
 

@@ -141,9 +141,9 @@ send_viewer_on (const char *stream, SoupServerMessage *msg, gpointer data)
 }
 
 void
-node_admission_fill_hooks (NodeAdmission *self, EgressWhepHooks *ret)
+node_admission_fill_hooks (NodeAdmission *self, EgressGateHooks *ret)
 {
-  *ret = (EgressWhepHooks){ .want_stream = want_stream,
+  *ret = (EgressGateHooks){ .want_stream = want_stream,
                             .has_room = has_room,
                             .on_joined = on_joined,
                             .send_on = send_viewer_on,
@@ -259,8 +259,7 @@ node_admission_new (const NodeParts *parts)
                 parts->options->roles & NODE_ROLE_EGRESS);
   self->refused_full = base_metrics_add_counter (
       parts->metrics, "media_tree_joins_refused_total", "reason=\"full\"",
-      "Viewers not let in, by reason (codec: a counter-offer was made, or "
-      "nothing could be offered).");
+      EGRESS_GATE_REFUSED_HELP);
   return self;
 }
 

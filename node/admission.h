@@ -31,7 +31,7 @@ gboolean node_admission_handle (NodeAdmission *self, BaseAuthSurface surface,
                                 SoupServerMessage *msg, const char *path);
 
 /* what egress/ and whip/ ask */
-void node_admission_fill_hooks (NodeAdmission *self, EgressWhepHooks *ret);
+void node_admission_fill_hooks (NodeAdmission *self, EgressGateHooks *ret);
 /* for WhipConfig; @data: NodeAdmission */
 gboolean node_admission_send_publisher_on (const char *stream,
                                            SoupServerMessage *msg,

@@ -177,15 +177,15 @@ node_load_add_viewer (NodeLoad *self, RelayStream *stream)
 static void
 fill_viewers (NodeLoad *self, ClusterLoad *load)
 {
-  EgressWhep *whep = self->parts->whep;
+  EgressGate *gate = self->parts->gate;
   gint64 max_bps = max_tx_bps (self);
-  EgressWhepTotals totals;
+  EgressGateTotals totals;
 
   load->max_tx_bps = (guint64)max_bps;
-  if (!whep)
+  if (!gate)
     return;
-  egress_whep_get_totals (whep, &totals);
-  load->n_viewers = totals.n_sessions;
+  egress_gate_get_totals (gate, &totals);
+  load->n_viewers = totals.n_viewers;
   load->n_joins = totals.n_joins;
   load->n_refused = totals.n_refused;
   load->n_leaves = totals.n_leaves;
@@ -193,8 +193,8 @@ fill_viewers (NodeLoad *self, ClusterLoad *load)
   load->max_viewers =
       max_bps > 0
               && self->tx_bps + self->before_bps + self->since_bps >= max_bps
-          ? MIN (totals.n_sessions, totals.max_sessions)
-          : totals.max_sessions;
+          ? MIN (totals.n_viewers, totals.max_viewers)
+          : totals.max_viewers;
 }
 
 static void

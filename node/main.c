@@ -56,6 +56,7 @@ program_clear (Program *self)
   if (parts->cluster)
     node_cluster_leave (parts->cluster);
   g_clear_pointer (&parts->whep, egress_whep_free);
+  g_clear_pointer (&parts->gate, egress_gate_free);
   g_clear_pointer (&parts->whip, whip_endpoint_free);
   g_clear_pointer (&parts->rtp_inputs, g_ptr_array_unref);
   g_clear_pointer (&parts->snapshot, egress_snapshot_free);
@@ -325,26 +326,48 @@ build_whip (NodeParts *parts)
 }
 
 static void
-build_whep (NodeParts *parts)
+build_gate (NodeParts *parts)
 {
   BaseSettings *settings = parts->settings;
-  EgressWhepConfig config = {
+  EgressGateHooks hooks;
+
+  node_admission_fill_hooks (parts->admission, &hooks);
+  parts->gate = egress_gate_new (
+      parts->hub, (guint)base_settings_get_int (settings, "max-viewers"),
+      &hooks, parts->metrics);
+  egress_viewer_register_metrics (parts->metrics);
+}
+
+static void
+fill_peer_config (const NodeParts *parts, EgressPeerConfig *ret)
+{
+  BaseSettings *settings = parts->settings;
+
+  *ret = (EgressPeerConfig){
+    .gate = parts->gate,
     .hub = parts->hub,
-    .auth = parts->auth,
-    .metrics = parts->metrics,
     .certificate = parts->certificate,
     .addresses = parts->addresses,
-    .ice_servers = base_settings_get_list (settings, "ice-servers"),
     .ice_tcp = base_settings_get_bool (settings, "ice-tcp"),
-    .strict_etags = base_settings_get_bool (settings, "strict-etags"),
     .repair = base_settings_get_bool (settings, "repair"),
     .join_rate_bps = base_settings_get_int (settings, "join-rate"),
     .playout_delay_min_ms = parts->options->playout_delay_min_ms,
     .playout_delay_max_ms = parts->options->playout_delay_max_ms,
-    .max_viewers = (guint)base_settings_get_int (settings, "max-viewers"),
+  };
+}
+
+static void
+build_whep (NodeParts *parts)
+{
+  BaseSettings *settings = parts->settings;
+  EgressWhepConfig config = {
+    .auth = parts->auth,
+    .metrics = parts->metrics,
+    .ice_servers = base_settings_get_list (settings, "ice-servers"),
+    .strict_etags = base_settings_get_bool (settings, "strict-etags"),
   };
 
-  node_admission_fill_hooks (parts->admission, &config.hooks);
+  fill_peer_config (parts, &config.peer);
   parts->whep = egress_whep_new (&config);
 }
 
@@ -389,7 +412,10 @@ build_surfaces (Program *self)
   if (parts->options->roles & NODE_ROLE_INJECTION)
     build_whip (parts);
   if (parts->options->roles & NODE_ROLE_EGRESS)
-    build_whep (parts);
+    {
+      build_gate (parts);
+      build_whep (parts);
+    }
   code = build_rtp_inputs (parts);
   if (code >= 0)
     return code;

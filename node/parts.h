@@ -32,7 +32,8 @@ typedef struct {
   NodeAdmission *admission;
   WhipEndpoint *whip; /* (nullable): role without injection */
   GPtrArray *rtp_inputs; /* (element-type WhipRtpInput) */
-  EgressWhep *whep;   /* (nullable): role without egress */
+  EgressGate *gate; /* (nullable): role without egress */
+  EgressWhep *whep; /* (nullable): likewise */
   EgressSnapshot *snapshot;
   gint64 started_us, started_wall_us;
   gboolean is_ready; /* serving; FALSE again while stopping */

@@ -164,9 +164,7 @@ dup_time (gint64 monotonic_us)
 static guint
 count_viewers (NodeStreams *self, RelayStream *stream)
 {
-  return self->parts->whep ? egress_whep_get_n_viewers (
-             self->parts->whep, relay_stream_get_name (stream))
-                           : 0;
+  return self->parts->gate ? egress_gate_count (self->parts->gate, stream) : 0;
 }
 
 /* find_origin: (transfer none) (nullable): the node where it is published */

@@ -390,6 +390,82 @@ test_ssrcs (void)
     }
 }
 
+static void
+assert_own_offer (const RtcSdp *sdp, const char *text)
+{
+  const RtcSdpMedia *sound = sdp->media->pdata[0];
+  const RtcSdpMedia *picture = sdp->media->pdata[1];
+  const RtcSdpCodec *h264 = only_codec (picture);
+
+  g_assert_cmpstr (sdp->session_name, ==, "Mountpoint 2");
+  g_assert_cmpint (sdp->setup, ==, RTC_SETUP_ACTPASS);
+  g_assert_cmpint (sound->kind, ==, RTC_MEDIA_AUDIO);
+  g_assert_cmpstr (sound->mid, ==, "a");
+  g_assert_cmpstr (picture->mid, ==, "1");
+  g_assert_cmpint (picture->direction, ==, RTC_DIR_SENDONLY);
+  g_assert_nonnull (strstr (text, "a=msid:janus janus1\r\n"));
+  g_assert_nonnull (strstr (text, "profile-level-id=42e01f"));
+  g_assert_cmpint (h264->codec, ==, RTC_CODEC_H264);
+  g_assert_cmpint (h264->rtx_pt, ==, h264->pt + 1);
+  g_assert_true (h264->nack && h264->pli && h264->fir);
+  g_assert_false (h264->remb || h264->twcc);
+  g_assert_cmpuint (picture->ext_ids[RTC_EXT_MID], !=, 0);
+  g_assert_cmpuint (picture->ext_ids[RTC_EXT_ABS_CAPTURE_TIME], ==, 0);
+  g_assert_cmpuint (picture->ext_ids[RTC_EXT_PLAYOUT_DELAY], ==, 0);
+}
+
+/* J51: nobody asked; the source's high profile is not told (4.2) */
+static void
+test_own_offer (void)
+{
+  EgressTerms terms = make_terms (RTC_CODEC_OPUS, RTC_CODEC_H264);
+  EgressOfferWishes wishes = { .wants = { TRUE, TRUE },
+                               .mids = { "a" },
+                               .msids = { "janus", "janus" },
+                               .session_name = "Mountpoint 2" };
+  EgressViewerTrack tracks[RTC_MEDIA_N_KINDS];
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = NULL;
+  g_autoptr (RtcSdp) ours = NULL, read = NULL;
+
+  terms.h264_profile = 0x640c1f;
+  ours = egress_negotiate_offer (&terms, &wishes, &error);
+  g_assert_no_error (error);
+  text = rtc_sdp_to_string (ours);
+  read = parse (text, TRUE);
+  assert_own_offer (read, text);
+  ((RtcSdpMedia *)read->media->pdata[0])->direction = RTC_DIR_RECVONLY;
+  ((RtcSdpMedia *)read->media->pdata[1])->direction = RTC_DIR_RECVONLY;
+  g_assert_true (egress_negotiate_accept (&terms, ours, read, tracks, &error));
+  g_assert_true (tracks[RTC_MEDIA_AUDIO].is_active);
+  g_assert_cmpint (tracks[RTC_MEDIA_VIDEO].rtx_pt, ==, 97);
+  g_assert_cmpuint (tracks[RTC_MEDIA_VIDEO].ext_ids[RTC_EXT_MID], ==, 0);
+}
+
+static void
+test_own_offer_extensions (void)
+{
+  EgressTerms terms = make_terms (RTC_CODEC_OPUS, RTC_CODEC_VP8);
+  EgressOfferWishes wishes = { .wants = { [RTC_MEDIA_VIDEO] = TRUE },
+                               .with_capture_time = TRUE };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (RtcSdp) ours = NULL;
+
+  terms.with_playout_delay = TRUE;
+  ours = egress_negotiate_offer (&terms, &wishes, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (ours->media->len, ==, 1);
+  g_assert_cmpint (section (ours, 0)->kind, ==, RTC_MEDIA_VIDEO);
+  g_assert_cmpstr (section (ours, 0)->mid, ==, "0");
+  g_assert_cmpuint (section (ours, 0)->ext_ids[RTC_EXT_PLAYOUT_DELAY], !=, 0);
+  g_assert_cmpuint (section (ours, 0)->ext_ids[RTC_EXT_ABS_CAPTURE_TIME], !=,
+                    0);
+  /* of a stream that has none of it */
+  terms.info.tracks[RTC_MEDIA_VIDEO].is_present = FALSE;
+  g_assert_null (egress_negotiate_offer (&terms, &wishes, &error));
+  g_assert_error (error, EGRESS_NEGOTIATE_ERROR, EGRESS_NEGOTIATE_ERROR_MEDIA);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -398,6 +474,9 @@ main (int argc, char **argv)
   g_test_add_func ("/egress/negotiate/playout-delay", test_playout_delay);
   g_test_add_func ("/egress/negotiate/counter-offer",
                    test_firefox_counter_offer);
+  g_test_add_func ("/egress/negotiate/own-offer", test_own_offer);
+  g_test_add_func ("/egress/negotiate/own-offer-extensions",
+                   test_own_offer_extensions);
   g_test_add_func ("/egress/negotiate/safari-profile", test_safari_profile);
   g_test_add_func ("/egress/negotiate/extra-sections", test_extra_sections);
   g_test_add_func ("/egress/negotiate/directions", test_directions);

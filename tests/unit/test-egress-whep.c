@@ -39,6 +39,7 @@ typedef struct
   BaseMetrics *metrics;
   RelayStream *stream; /* borrowed */
   RelayPublication *publication;
+  EgressGate *gate;
   EgressWhep *whep;
   char *location; /* of the last session */
   /* what the hooks say */
@@ -146,16 +147,15 @@ set_up (Fixture *f, gconstpointer max_viewers)
 {
   static const char *const tokens[BASE_AUTH_N_SURFACES] = { NULL };
   static const char *const public[] = { "127.0.0.1", NULL };
-  EgressWhepConfig config = { .repair = TRUE,
-                              .join_rate_bps = 50000000,
-                              .playout_delay_min_ms = -1,
-                              .playout_delay_max_ms = -1,
-                              .max_viewers = GPOINTER_TO_UINT (max_viewers),
-                              .hooks = { .want_stream = on_want,
-                                         .has_room = has_room,
-                                         .on_joined = on_joined,
-                                         .send_on = send_on,
-                                         .data = f } };
+  EgressWhepConfig config = { .peer = { .repair = TRUE,
+                                        .join_rate_bps = 50000000,
+                                        .playout_delay_min_ms = -1,
+                                        .playout_delay_max_ms = -1 } };
+  EgressGateHooks hooks = { .want_stream = on_want,
+                            .has_room = has_room,
+                            .on_joined = on_joined,
+                            .send_on = send_on,
+                            .data = f };
   g_autoptr (GError) error = NULL;
 
   f->want_error = -1;
@@ -172,11 +172,14 @@ set_up (Fixture *f, gconstpointer max_viewers)
   f->auth = base_auth_new (tokens, NULL, TRUE, &error);
   g_assert_no_error (error);
   f->hub = relay_hub_new (&f->worker, 1, 0, f->metrics);
-  config.hub = f->hub;
+  f->gate = egress_gate_new (f->hub, GPOINTER_TO_UINT (max_viewers), &hooks,
+                             f->metrics);
   config.auth = f->auth;
   config.metrics = f->metrics;
-  config.certificate = f->certificate;
-  config.addresses = f->addresses;
+  config.peer.gate = f->gate;
+  config.peer.hub = f->hub;
+  config.peer.certificate = f->certificate;
+  config.peer.addresses = f->addresses;
   f->whep = egress_whep_new (&config);
 }
 
@@ -185,6 +188,7 @@ tear_down (Fixture *f, gconstpointer data)
 {
   unpublish (f);
   egress_whep_free (f->whep);
+  egress_gate_free (f->gate);
   rtc_worker_free (f->worker);
   while (g_main_context_iteration (NULL, FALSE))
     ;
@@ -355,7 +359,7 @@ test_limit (Fixture *f, gconstpointer data)
 static void
 test_hooks (Fixture *f, gconstpointer data)
 {
-  EgressWhepTotals totals;
+  EgressGateTotals totals;
 
   publish (f, RTC_CODEC_VP8);
   f->want_error = RELAY_ERROR_UNKNOWN;
@@ -369,7 +373,7 @@ test_hooks (Fixture *f, gconstpointer data)
   g_assert_cmpuint (post (f, OFFER ("VP8", "recvonly")), ==, 503);
   assert_problem (f, "server-full");
   g_assert_nonnull (loopback_header (&f->http, "Retry-After"));
-  egress_whep_get_totals (f->whep, &totals);
+  egress_gate_get_totals (f->gate, &totals);
   g_assert_cmpuint (totals.n_refused, ==, 2);
   /* to another node: not refused */
   f->sends_on = TRUE;
@@ -379,15 +383,15 @@ test_hooks (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->n_joined, ==, 1);
   g_assert_cmpuint (post (f, OFFER ("VP8", "recvonly")), ==, 307);
   g_assert_cmpuint (f->n_wanted, ==, 5); /* not when there is no slot */
-  egress_whep_get_totals (f->whep, &totals);
+  egress_gate_get_totals (f->gate, &totals);
   g_assert_cmpuint (totals.n_refused, ==, 2);
-  g_assert_cmpuint (totals.n_sessions, ==, 1);
-  g_assert_cmpuint (totals.max_sessions, ==, 1);
+  g_assert_cmpuint (totals.n_viewers, ==, 1);
+  g_assert_cmpuint (totals.max_viewers, ==, 1);
   g_assert_cmpuint (totals.n_joins, ==, 1);
   g_assert_cmpuint (totals.n_leaves, ==, 0);
   g_assert_cmpuint (
       loopback_ask (&f->http, "DELETE", f->location, NULL, NULL, 0), ==, 200);
-  egress_whep_get_totals (f->whep, &totals);
+  egress_gate_get_totals (f->gate, &totals);
   g_assert_cmpuint (totals.n_leaves, ==, 1);
 }
 

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* EgressPeer: see peer.h. */
+#include "egress/peer.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "egress/log.h"
+#include "egress/negotiate.h"
+
+#define CNAME_BYTES 12
+
+struct _EgressPeer
+{
+  guint n_refs; /* the owner's, and the viewer's until on_closed */
+  gboolean is_closed;
+  const EgressPeerConfig *config; /* borrowed until closed */
+  EgressPeerCallbacks callbacks;
+  gpointer data;
+
+  char *log_id;             /* owned */
+  EgressSources sources;    /* owned references */
+  EgressOfferWishes wishes; /* its strings are owned: see wishes_init */
+  RtcWorker *worker;        /* borrowed from the hub */
+  gboolean peer_is_loopback;
+  gint64 created_us;
+  char cname[24];
+
+  RtcSdp *local;        /* owned, nullable: our last description */
+  EgressTerms terms;    /* its strings are borrowed: see terms_init */
+  char *ufrag, *pwd;    /* owned: of local */
+  char *remote_ufrag;   /* owned, nullable */
+  EgressViewer *viewer; /* owned reference, nullable */
+  guint expiry_id;      /* a counter-offer's timer, 0 = none */
+  gboolean is_waiting;  /* for the answer to local */
+  gboolean is_counted;  /* by the gate */
+  gboolean is_connected, is_viewer_closed;
+};
+
+RelayStream *
+egress_peer_get_stream (EgressPeer *self)
+{
+  const EgressSources *sources = &self->sources;
+
+  return sources->n_video > 0 ? sources->video[sources->n_video - 1]
+                              : sources->audio;
+}
+
+static const char *
+stream_name (EgressPeer *self)
+{
+  return relay_stream_get_name (egress_peer_get_stream (self));
+}
+
+static void
+sources_ref (EgressSources *self)
+{
+  if (self->audio)
+    relay_stream_ref (self->audio);
+  for (guint i = 0; i < self->n_video; i++)
+    relay_stream_ref (self->video[i]);
+}
+
+static void
+sources_unref (EgressSources *self)
+{
+  g_clear_pointer (&self->audio, relay_stream_unref);
+  for (guint i = 0; i < self->n_video; i++)
+    relay_stream_unref (self->video[i]);
+  self->n_video = 0;
+}
+
+static void
+peer_unref (EgressPeer *self)
+{
+  if (--self->n_refs > 0)
+    return;
+  g_clear_pointer (&self->viewer, egress_viewer_unref);
+  g_clear_pointer (&self->local, rtc_sdp_free);
+  sources_unref (&self->sources);
+  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+    {
+      g_free ((char *)self->wishes.mids[k]);
+      g_free ((char *)self->wishes.msids[k]);
+    }
+  g_free ((char *)self->wishes.session_name);
+  g_free (self->log_id);
+  g_free (self->ufrag);
+  g_free (self->pwd);
+  g_free (self->remote_ufrag);
+  g_free (self);
+}
+
+/* get_source_info: what the sources carry, each kind by its own */
+static void
+get_source_info (const EgressSources *sources, RelayStreamInfo *ret)
+{
+  RelayStreamInfo info;
+
+  memset (ret, 0, sizeof *ret);
+  if (sources->audio && relay_stream_get_info (sources->audio, &info))
+    ret->tracks[RTC_MEDIA_AUDIO] = info.tracks[RTC_MEDIA_AUDIO];
+  if (sources->n_video > 0
+      && relay_stream_get_info (sources->video[sources->n_video - 1], &info))
+    ret->tracks[RTC_MEDIA_VIDEO] = info.tracks[RTC_MEDIA_VIDEO];
+}
+
+static void
+terms_init (EgressPeer *self, const EgressPeerParams *params)
+{
+  const EgressPeerConfig *config = self->config;
+  EgressTerms *terms = &self->terms;
+
+  if (params->info)
+    terms->info = *params->info;
+  else
+    get_source_info (&self->sources, &terms->info);
+  terms->h264_profile =
+      relay_stream_get_h264_profile (egress_peer_get_stream (self));
+  terms->stream_name = stream_name (self);
+  terms->cname = self->cname;
+  terms->ice_ufrag = self->ufrag;
+  terms->ice_pwd = self->pwd;
+  terms->fingerprint = rtc_certificate_get_fingerprint (config->certificate);
+  terms->with_playout_delay = params->with_playout_delay
+                              || (config->playout_delay_min_ms >= 0
+                                  && config->playout_delay_max_ms >= 0);
+  egress_terms_draw_ssrcs (terms);
+}
+
+static void
+wishes_init (EgressOfferWishes *self, const EgressPeerParams *params)
+{
+  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+    {
+      self->wants[k] = params->wants[k];
+      self->mids[k] = g_strdup (params->mids[k]);
+      self->msids[k] = g_strdup (params->msids[k]);
+    }
+  self->session_name = g_strdup (params->session_name);
+  self->with_capture_time = params->with_capture_time;
+}
+
+EgressPeer *
+egress_peer_new (const EgressPeerConfig *config, const EgressPeerParams *params,
+                 const EgressPeerCallbacks *callbacks, gpointer data)
+{
+  EgressPeer *self = g_new0 (EgressPeer, 1);
+
+  self->n_refs = 1;
+  self->config = config;
+  self->callbacks = *callbacks;
+  self->data = data;
+  self->log_id = g_strdup (params->log_id);
+  self->sources = params->sources;
+  sources_ref (&self->sources);
+  self->worker = relay_hub_pick_worker (config->hub);
+  self->peer_is_loopback = params->peer_is_loopback;
+  self->created_us = base_clock_now_us ();
+  for (guint i = 0; i < CNAME_BYTES; i++)
+    self->cname[i] =
+        "abcdefghijklmnopqrstuvwxyz0123456789"[g_random_int_range (0, 36)];
+  self->ufrag = rtc_transport_make_ufrag ();
+  self->pwd = rtc_transport_make_pwd ();
+  terms_init (self, params);
+  wishes_init (&self->wishes, params);
+  return self;
+}
+
+/* --- the viewer -------------------------------------------------------------
+ */
+
+static void
+on_viewer_connected (EgressViewer *viewer, gpointer data)
+{
+  EgressPeer *self = data;
+  gint64 join_us = base_clock_now_us () - self->created_us;
+
+  if (self->is_closed || self->is_connected)
+    return;
+  self->is_connected = TRUE;
+  egress_gate_connect (self->config->gate, egress_peer_get_stream (self),
+                       join_us);
+  GST_INFO ("session=%s stream=%s viewer connected after %" G_GINT64_FORMAT
+            " ms",
+            self->log_id, stream_name (self), join_us / BASE_US_PER_MS);
+  if (self->callbacks.on_connected)
+    self->callbacks.on_connected (self, join_us, self->data);
+}
+
+/* The viewer's last callback: its reference goes. */
+static void
+on_viewer_closed (EgressViewer *viewer, RtcCloseReason reason, gpointer data)
+{
+  EgressPeer *self = data;
+
+  GST_INFO ("session=%s stream=%s viewer gone: %s", self->log_id,
+            stream_name (self), rtc_close_reason_name (reason));
+  self->is_viewer_closed = TRUE;
+  if (!self->is_closed)
+    self->callbacks.on_ended (self, reason, self->data);
+  peer_unref (self);
+}
+
+static void
+start_viewer (EgressPeer *self, const RtcSdp *remote,
+              const EgressViewerTrack *tracks, gboolean dtls_client)
+{
+  static const EgressViewerCallbacks callbacks = {
+    .on_connected = on_viewer_connected, .on_closed = on_viewer_closed
+  };
+  EgressViewerParams params = {
+    .stream = egress_peer_get_stream (self),
+    .worker = self->worker,
+    .transport = {
+      .id = self->log_id,
+      .local_ufrag = self->ufrag,
+      .local_pwd = self->pwd,
+      .remote_ufrag = remote->ice_ufrag,
+      .remote_pwd = remote->ice_pwd,
+      .fingerprint_hash = remote->fingerprint_hash,
+      .fingerprint = remote->fingerprint,
+      .dtls_client = dtls_client,
+    },
+    .repair = self->config->repair,
+    .join_rate_bps = self->config->join_rate_bps,
+    .playout_delay_min_ms = self->config->playout_delay_min_ms,
+    .playout_delay_max_ms = self->config->playout_delay_max_ms,
+  };
+
+  memcpy (params.tracks, tracks, sizeof params.tracks);
+  g_strlcpy (params.cname, self->cname, sizeof params.cname);
+  g_free (self->remote_ufrag);
+  self->remote_ufrag = g_strdup (remote->ice_ufrag);
+  self->viewer = egress_viewer_new (&params, &callbacks, self);
+  self->n_refs++; /* on_viewer_closed */
+  egress_gate_join (self->config->gate);
+  egress_viewer_start (self->viewer);
+}
+
+/* --- descriptions -----------------------------------------------------------
+ */
+
+/* set_local: @local: (transfer full). From now on he has a place.
+ * Returns: (transfer full): its text */
+static char *
+set_local (EgressPeer *self, RtcSdp *local)
+{
+  g_clear_pointer (&self->local, rtc_sdp_free);
+  self->local = local;
+  rtc_addresses_add_candidates (self->config->addresses, local,
+                                rtc_worker_get_port (self->worker),
+                                self->peer_is_loopback, self->config->ice_tcp);
+  if (!self->is_counted)
+    egress_gate_enter (self->config->gate, egress_peer_get_stream (self));
+  self->is_counted = TRUE;
+  return rtc_sdp_to_string (local);
+}
+
+/* Hardware decoders lock on the profile that the description names. */
+static void
+warn_about_profile (EgressPeer *self, const EgressViewerTrack *tracks)
+{
+  guint32 source = self->terms.h264_profile;
+
+  if (!tracks[RTC_MEDIA_VIDEO].is_active
+      || self->terms.info.tracks[RTC_MEDIA_VIDEO].codec != RTC_CODEC_H264
+      || source == 0 || (source >> 16 == 0x42 && source >> 8 & 0x40))
+    return;
+  GST_DEBUG ("session=%s stream=%s is H264 profile %06x, not constrained "
+             "baseline: some hardware decoders show nothing",
+             self->log_id, stream_name (self), source);
+}
+
+char *
+egress_peer_answer (EgressPeer *self, const RtcSdp *offer, GError **error)
+{
+  EgressViewerTrack tracks[RTC_MEDIA_N_KINDS];
+  RtcSdp *answer;
+  char *text;
+
+  g_return_val_if_fail (!self->viewer, NULL);
+  answer = egress_negotiate_answer (&self->terms, offer, tracks, error);
+  if (!answer)
+    return NULL;
+  text = set_local (self, answer);
+  warn_about_profile (self, tracks);
+  start_viewer (self, offer, tracks, FALSE);
+  return text;
+}
+
+static gboolean
+on_expired (gpointer data)
+{
+  EgressPeer *self = data;
+
+  self->expiry_id = 0;
+  GST_INFO ("session=%s stream=%s counter-offer was not answered", self->log_id,
+            stream_name (self));
+  self->callbacks.on_ended (self, RTC_CLOSE_ICE_TIMEOUT, self->data);
+  return G_SOURCE_REMOVE;
+}
+
+char *
+egress_peer_counter_offer (EgressPeer *self, const RtcSdp *offer)
+{
+  RtcSdp *ours = egress_negotiate_counter_offer (&self->terms, offer);
+
+  if (!ours)
+    return NULL;
+  self->is_waiting = TRUE;
+  self->expiry_id =
+      g_timeout_add_seconds (EGRESS_COUNTER_OFFER_VALID_S, on_expired, self);
+  return set_local (self, ours);
+}
+
+char *
+egress_peer_offer (EgressPeer *self, GError **error)
+{
+  RtcSdp *ours;
+
+  g_return_val_if_fail (!self->viewer, NULL);
+  ours = egress_negotiate_offer (&self->terms, &self->wishes, error);
+  if (!ours)
+    return NULL;
+  self->is_waiting = TRUE;
+  return set_local (self, ours);
+}
+
+static void
+set_credentials (EgressPeer *self, RtcSdp *local)
+{
+  g_free (self->ufrag);
+  self->ufrag = rtc_transport_make_ufrag ();
+  g_free (self->pwd);
+  self->pwd = rtc_transport_make_pwd ();
+  self->terms.ice_ufrag = self->ufrag;
+  self->terms.ice_pwd = self->pwd;
+  g_free (local->ice_ufrag);
+  local->ice_ufrag = g_strdup (self->ufrag);
+  g_free (local->ice_pwd);
+  local->ice_pwd = g_strdup (self->pwd);
+}
+
+char *
+egress_peer_restart_offer (EgressPeer *self)
+{
+  if (!self->viewer || self->local->setup != RTC_SETUP_ACTPASS)
+    return NULL;
+  set_credentials (self, self->local);
+  self->local->session_version++;
+  self->is_waiting = TRUE;
+  return rtc_sdp_to_string (self->local);
+}
+
+static void
+restart_viewer (EgressPeer *self, const char *remote_ufrag,
+                const char *remote_pwd)
+{
+  GST_INFO ("session=%s ICE restart", self->log_id);
+  g_free (self->remote_ufrag);
+  self->remote_ufrag = g_strdup (remote_ufrag);
+  egress_viewer_restart_ice (self->viewer, self->ufrag, self->pwd, remote_ufrag,
+                             remote_pwd);
+}
+
+const RtcSdp *
+egress_peer_restart (EgressPeer *self, const char *remote_ufrag,
+                     const char *remote_pwd)
+{
+  g_return_val_if_fail (self->viewer, NULL);
+  set_credentials (self, self->local);
+  restart_viewer (self, remote_ufrag, remote_pwd);
+  return self->local;
+}
+
+gboolean
+egress_peer_accept (EgressPeer *self, const RtcSdp *answer, GError **error)
+{
+  EgressViewerTrack tracks[RTC_MEDIA_N_KINDS];
+
+  g_return_val_if_fail (self->is_waiting, FALSE);
+  if (!egress_negotiate_accept (&self->terms, self->local, answer, tracks,
+                                error))
+    return FALSE;
+  self->is_waiting = FALSE;
+  g_clear_handle_id (&self->expiry_id, g_source_remove);
+  if (self->viewer)
+    restart_viewer (self, answer->ice_ufrag, answer->ice_pwd);
+  else
+    start_viewer (self, answer, tracks, answer->setup == RTC_SETUP_PASSIVE);
+  return TRUE;
+}
+
+gboolean
+egress_peer_is_waiting (EgressPeer *self)
+{
+  return self->is_waiting;
+}
+
+gboolean
+egress_peer_is_connected (EgressPeer *self)
+{
+  return self->is_connected;
+}
+
+const char *
+egress_peer_get_remote_ufrag (EgressPeer *self)
+{
+  return self->remote_ufrag;
+}
+
+void
+egress_peer_close (EgressPeer *self, RtcCloseReason reason)
+{
+  EgressGate *gate = self->config->gate;
+
+  g_return_if_fail (!self->is_closed);
+
+  self->is_closed = TRUE;
+  g_clear_handle_id (&self->expiry_id, g_source_remove);
+  if (self->is_connected)
+    egress_gate_disconnect (gate, egress_peer_get_stream (self));
+  if (self->is_counted)
+    egress_gate_leave (gate);
+  self->config = NULL;
+  if (self->viewer && !self->is_viewer_closed)
+    egress_viewer_close (self->viewer, reason);
+  peer_unref (self);
+}
+
+/* --- what there is to know --------------------------------------------------
+ */
+
+gint64
+egress_peer_get_created_us (EgressPeer *self)
+{
+  return self->created_us;
+}
+
+gboolean
+egress_peer_get_stats (EgressPeer *self, EgressViewerStats *ret)
+{
+  if (!self->viewer)
+    return FALSE;
+  egress_viewer_get_stats (self->viewer, ret);
+  return TRUE;
+}
+
+static void
+describe_viewer (const EgressViewerStats *stats, gint64 created_us,
+                 JsonObject *object)
+{
+  if (stats->connected_us > 0)
+    json_object_set_double_member (object, "connect_seconds",
+                                   (double)(stats->connected_us - created_us)
+                                       / BASE_US_PER_S);
+  if (stats->first_video_us > 0)
+    json_object_set_double_member (object, "first_video_seconds",
+                                   (double)(stats->first_video_us - created_us)
+                                       / BASE_US_PER_S);
+  json_object_set_int_member (object, "packets", (gint64)stats->n_packets);
+  json_object_set_int_member (object, "bytes", (gint64)stats->n_bytes);
+  json_object_set_int_member (object, "nacked", (gint64)stats->n_nacked);
+  json_object_set_int_member (object, "rtx", (gint64)stats->n_rtx);
+  json_object_set_int_member (object, "rtx_refused",
+                              (gint64)stats->n_rtx_refused);
+  json_object_set_int_member (object, "plis", (gint64)stats->n_plis);
+  json_object_set_int_member (object, "frames_dropped",
+                              (gint64)stats->n_frames_dropped);
+  json_object_set_int_member (object, "lost", stats->n_lost);
+  json_object_set_double_member (object, "loss_ratio",
+                                 stats->fraction_lost_256 / 256.0);
+  json_object_set_double_member (object, "jitter_seconds",
+                                 stats->jitter_us / 1e6);
+  json_object_set_double_member (object, "rtt_seconds", stats->rtt_us / 1e6);
+  json_object_set_boolean_member (object, "tcp", stats->is_tcp);
+  json_object_set_boolean_member (object, "catching_up", stats->is_catching_up);
+}
+
+JsonNode *
+egress_peer_describe (EgressPeer *self)
+{
+  JsonNode *node = json_node_new (JSON_NODE_OBJECT);
+  JsonObject *object = json_object_new ();
+  EgressViewerStats stats;
+
+  json_object_set_string_member (object, "session", self->log_id);
+  json_object_set_string_member (object, "stream", stream_name (self));
+  json_object_set_int_member (object, "worker",
+                              rtc_worker_get_index (self->worker));
+  json_object_set_string_member (object, "state",
+                                 self->is_waiting && !self->viewer ? "offered"
+                                 : self->is_connected              ? "connected"
+                                                      : "connecting");
+  json_object_set_double_member (
+      object, "age_seconds",
+      (double)(base_clock_now_us () - self->created_us) / BASE_US_PER_S);
+  if (egress_peer_get_stats (self, &stats))
+    describe_viewer (&stats, self->created_us, object);
+  json_node_take_object (node, object);
+  return node;
+}
