@@ -35,6 +35,8 @@ void node_cluster_start_streams (NodeCluster *self);
 void node_cluster_clear_streams (NodeCluster *self);
 /* streams whose origin was not known yet are given it */
 void node_cluster_find_origins (NodeCluster *self);
+/* streams that others took from us and that nobody has any more */
+void node_cluster_release_taken (NodeCluster *self);
 void node_cluster_on_stream_changed (const ClusterStream *stream,
                                      gpointer data);
 void node_cluster_on_stream_ended (const char *name, gpointer data);

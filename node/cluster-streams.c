@@ -7,8 +7,11 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "node/log.h"
 #include "relay/link-message.h"
+
+#define TAKEN_US (2 * G_USEC_PER_SEC) /* at least: feeders look at it */
 
 typedef struct
 {
@@ -17,6 +20,7 @@ typedef struct
   guint64 epoch;
   RelayTreeInfo tree;    /* as it was posted; without media */
   gboolean needs_origin; /* published elsewhere, by a node not known yet */
+  gint64 taken_us;       /* since when another has it; 0 = not so */
 } NodeClusterStream;
 
 static NodeClusterStream *
@@ -66,6 +70,16 @@ dup_entry (RelayStream *stream, const guint8 publication[RELAY_ID_BYTES])
   return entry;
 }
 
+/* set_taken: what feeds it here and cannot be told goes quiet, or comes back */
+static void
+set_taken (NodeCluster *self, const char *name, gboolean is_taken)
+{
+  RelayStream *here = relay_hub_lookup (self->parts->hub, name);
+
+  if (here)
+    relay_stream_set_taken (here, is_taken);
+}
+
 static void
 begin_stream (NodeCluster *self, RelayStream *stream)
 {
@@ -82,6 +96,8 @@ begin_stream (NodeCluster *self, RelayStream *stream)
   entry = dup_entry (stream, publication);
   if (!entry)
     return;
+  row->taken_us = 0;
+  relay_stream_set_taken (stream, FALSE);
   if (self->carrier)
     relay_carrier_remove_stream (self->carrier, name);
   cluster_member_begin_stream (self->member, entry, &floor);
@@ -227,6 +243,7 @@ node_cluster_on_stream_ended (const char *name, gpointer data)
 
   if ((row && row->is_ours) || self->is_leaving)
     return;
+  set_taken (self, name, FALSE);
   if (self->carrier)
     relay_carrier_remove_stream (self->carrier, name);
   g_hash_table_remove (self->streams, name);
@@ -242,6 +259,9 @@ node_cluster_on_stream_lost (const ClusterStream *now, gpointer data)
     row->is_ours = FALSE;
   GST_INFO ("stream=%s is published at %s now", now->name,
             now->origin ? now->origin : "?");
+  if (row)
+    row->taken_us = base_clock_now_us ();
+  set_taken (self, now->name, TRUE);
   /* the link first, so that who watches here sees no end */
   if (now->origin && !self->is_leaving)
     set_stream (self, now);
@@ -267,6 +287,28 @@ node_cluster_find_origins (NodeCluster *self)
     }
   for (guint i = 0; i < found->len; i++)
     set_stream (self, found->pdata[i]);
+}
+
+/* It may be gone, or dead, before it was ever seen to be alive: then nobody
+ * says that it has ended. */
+void
+node_cluster_release_taken (NodeCluster *self)
+{
+  gint64 now_us = base_clock_now_us ();
+  GHashTableIter iter;
+  gpointer name, value;
+
+  g_hash_table_iter_init (&iter, self->streams);
+  while (g_hash_table_iter_next (&iter, &name, &value))
+    {
+      NodeClusterStream *row = value;
+
+      if (!row->taken_us || now_us - row->taken_us < TAKEN_US
+          || cluster_member_find_stream (self->member, name))
+        continue;
+      row->taken_us = 0;
+      set_taken (self, name, FALSE);
+    }
 }
 
 /* --- Wanted here ---------------------------------------------------------- */

@@ -304,6 +304,7 @@ on_tick (gpointer data)
 
   node_load_sample (self->parts->load, base_clock_now_us ());
   node_cluster_find_origins (self);
+  node_cluster_release_taken (self);
   return G_SOURCE_CONTINUE;
 }
 

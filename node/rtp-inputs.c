@@ -89,7 +89,7 @@ parse_track (WhipRtpConfig *config, const char *item, const char *text,
     return fail (error, item, "codecs are H264, H265, VP8, VP9, AV1, opus");
   if (!g_ascii_string_to_unsigned (pt, 10, 0, MAX_PAYLOAD_TYPE, &number, NULL))
     return fail (error, item, "the payload type is no number up to 127");
-  if (!parse_place (at + 1, &track->address))
+  if (!parse_place (at + 1, &track->place.address))
     return fail (error, item, "what follows @ is no [ADDRESS:]PORT");
   track->pt = (guint8)number;
   track->info.is_present = TRUE;
@@ -142,7 +142,7 @@ find_port (GPtrArray *list, guint port, const WhipRtpTrack *except)
             &((WhipRtpConfig *)list->pdata[i])->tracks[k];
 
         if (track != except && track->info.is_present
-            && get_port (&track->address) == port)
+            && get_port (&track->place.address) == port)
           return track;
       }
   return NULL;
@@ -159,7 +159,7 @@ check_ports (GPtrArray *list, GError **error)
         {
           WhipRtpTrack *track = &config->tracks[k];
           WhipRtpTrack *sibling = &config->tracks[!k];
-          guint port = get_port (&track->address);
+          guint port = get_port (&track->place.address);
           const WhipRtpTrack *other = find_port (list, port, track);
 
           if (!track->info.is_present)
@@ -168,13 +168,17 @@ check_ports (GPtrArray *list, GError **error)
             return fail (error, config->name, "its port is another stream's");
           if (other
               && (track->pt == sibling->pt
-                  || !rtc_addr_equal (&track->address, &sibling->address)))
+                  || !rtc_addr_equal (&track->place.address,
+                                      &sibling->place.address)))
             return fail (error, config->name,
                          "tracks that share a port need one address and two "
                          "payload types");
           if (port < 65535 && !find_port (list, port + 1, NULL)
-              && !(other && sibling->rtcp_port))
-            track->rtcp_port = port + 1;
+              && !(other && sibling->has_rtcp))
+            {
+              track->has_rtcp = TRUE;
+              track->rtcp_port = port + 1;
+            }
         }
     }
   return TRUE;

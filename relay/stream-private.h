@@ -115,7 +115,7 @@ struct _RelayStream
   RelayFeed **feeds;
 
   /* any thread, atomic */
-  gint n_publications_open, n_receivers;
+  gint n_publications_open, n_receivers, is_taken;
   guint64 tree_numbers[RTC_MEDIA_N_KINDS]; /* of the current publication */
   guint32 tree_ts[RTC_MEDIA_N_KINDS];
   guint h264_profile, width_px, height_px;

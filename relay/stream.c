@@ -128,6 +128,18 @@ relay_stream_get_n_receivers (RelayStream *self)
 }
 
 void
+relay_stream_set_taken (RelayStream *self, gboolean is_taken)
+{
+  g_atomic_int_set (&self->is_taken, is_taken);
+}
+
+gboolean
+relay_stream_is_taken (RelayStream *self)
+{
+  return g_atomic_int_get (&self->is_taken);
+}
+
+void
 relay_stream_get_stats (RelayStream *self, RelayStreamStats *ret)
 {
   const guint64 *from = (const guint64 *)&self->stats;

@@ -177,6 +177,10 @@ gboolean relay_stream_get_tree_clock (RelayStream *self, RtcMediaKind kind,
 const RelayPacket *relay_stream_find_tree (RelayStream *self,
                                            RtcMediaKind kind,
                                            guint64 tree_seq);
+/* The directory says that another node publishes it: who feeds it here from
+ * what cannot be told to stop (whip/feeder.h) goes quiet. set: main; is: any */
+void relay_stream_set_taken (RelayStream *self, gboolean is_taken);
+gboolean relay_stream_is_taken (RelayStream *self);
 /* any thread: receivers on all its feeds: viewers and outlets */
 guint relay_stream_get_n_receivers (RelayStream *self);
 /* main: the current (or last) publication came by WHIP or RTP, not by a link */

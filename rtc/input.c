@@ -83,16 +83,17 @@ input_stop (gpointer data)
 }
 
 RtcInput *
-rtc_input_new (RtcWorker *worker, const RtcAddr *address, RtcInputFunc func,
-               gpointer data, GDestroyNotify data_free, GError **error)
+rtc_input_new_at (RtcWorker *worker, const RtcUdpPlace *place,
+                  RtcInputFunc func, gpointer data, GDestroyNotify data_free,
+                  GError **error)
 {
-  int fd = rtc_udp_open_at (address);
+  int fd = rtc_udp_place_open (place);
   RtcInput *self;
 
   if (fd < 0)
     {
       int e = errno;
-      g_autofree char *text = rtc_addr_to_string (address);
+      g_autofree char *text = rtc_addr_to_string (&place->address);
 
       g_set_error (error, RTC_WORKER_ERROR, RTC_WORKER_ERROR_BIND,
                    "cannot bind UDP %s: %s", text, g_strerror (e));
@@ -108,6 +109,15 @@ rtc_input_new (RtcWorker *worker, const RtcAddr *address, RtcInputFunc func,
   self->data_free = data_free;
   rtc_worker_post (worker, input_start, self, NULL);
   return self;
+}
+
+RtcInput *
+rtc_input_new (RtcWorker *worker, const RtcAddr *address, RtcInputFunc func,
+               gpointer data, GDestroyNotify data_free, GError **error)
+{
+  RtcUdpPlace place = { .address = *address };
+
+  return rtc_input_new_at (worker, &place, func, data, data_free, error);
 }
 
 void

@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "rtc/path.h"
+#include "rtc/udp-place.h"
 #include "rtc/worker.h"
 
 typedef struct _RtcInput RtcInput;
@@ -32,6 +32,10 @@ typedef struct {
 RtcInput *rtc_input_new (RtcWorker *worker, const RtcAddr *address,
                          RtcInputFunc func, gpointer data,
                          GDestroyNotify data_free, GError **error);
+/* the same anywhere: all addresses of the host, a multicast group */
+RtcInput *rtc_input_new_at (RtcWorker *worker, const RtcUdpPlace *place,
+                            RtcInputFunc func, gpointer data,
+                            GDestroyNotify data_free, GError **error);
 /* rtc_input_free: the port is closed by the worker, soon; @worker must still
  * be there. */
 void rtc_input_free (RtcInput *self);

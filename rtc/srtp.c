@@ -53,6 +53,8 @@ make_session (RtcSrtp *self)
   srtp_policy_t policy;
   srtp_profile_t p = self->profile == RTC_SRTP_AEAD_AES_128_GCM
                          ? srtp_profile_aead_aes_128_gcm
+                     : self->profile == RTC_SRTP_AES128_CM_SHA1_32
+                         ? srtp_profile_aes128_cm_sha1_32
                          : srtp_profile_aes128_cm_sha1_80;
 
   init_library ();

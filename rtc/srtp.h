@@ -17,6 +17,7 @@ typedef enum {
   RTC_SRTP_NONE,
   RTC_SRTP_AES128_CM_SHA1_80,
   RTC_SRTP_AEAD_AES_128_GCM,
+  RTC_SRTP_AES128_CM_SHA1_32, /* RtcSrtp only: incoming (RTCP's tag is 80) */
 } RtcSrtpProfile;
 
 #define RTC_SRTP_MAX_TRAILER 16 /* bytes a sealed packet grows at most */

@@ -74,14 +74,10 @@ any_address (int family, guint port)
   return a;
 }
 
-int
-rtc_udp_open_at (const RtcAddr *address)
+void
+rtc_udp_prepare (int fd, int family)
 {
-  int fd = open_bound (address, SOCK_DGRAM);
-
-  if (fd < 0)
-    return -1;
-  if (address->sa.sa_family == AF_INET)
+  if (family == AF_INET)
     set_int (fd, IPPROTO_IP, IP_PKTINFO, 1);
   else
     set_int (fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
@@ -90,6 +86,15 @@ rtc_udp_open_at (const RtcAddr *address)
   set_int (fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_BYTES);
   set_int (fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES);
   set_int (fd, IPPROTO_UDP, UDP_GRO, 1);
+}
+
+int
+rtc_udp_open_at (const RtcAddr *address)
+{
+  int fd = open_bound (address, SOCK_DGRAM);
+
+  if (fd >= 0)
+    rtc_udp_prepare (fd, address->sa.sa_family);
   return fd;
 }
 

@@ -15,6 +15,8 @@
 int rtc_udp_open (int family, guint port);
 int rtc_udp_open_at (const RtcAddr *address);
 int rtc_tcp_listen (int family, guint port);
+/* what every UDP socket here has: buffers, GRO, the local address of packets */
+void rtc_udp_prepare (int fd, int family);
 guint rtc_socket_get_port (int fd);
 
 /* A worker's four, all on one port number; -1: not there */

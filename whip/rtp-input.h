@@ -2,59 +2,50 @@
 /*
  * WhipRtpInput: a stream fed by plain RTP on UDP ports (an encoder's rtp://
  * output, a Janus-like rtp mountpoint). Each track has a port and a payload
- * type; two tracks may share a port. RTCP is taken on a port of its own or
- * multiplexed: sender reports set the stream's clock, all else is ignored, and
- * nothing is ever sent back: the sender's own keyframe interval decides how
- * soon a viewer sees a picture.
- *   The stream is live with the first packet, idle after 5 s without any, and
- * live again with the next; it is never removed. Another publisher of the same
- * stream takes it over; the ports have it again when he has gone.
- *   A track's source is its SSRC. Another SSRC takes its place (continued
- * numbers, a keyframe awaited) when the first was silent for 100 ms; until
- * then its packets are dropped and counted.
- * Owner:  its maker; inside ref-counted: media, publications.
- * Thread: main, but where said.
+ * type; two tracks may share a port; a port may be a multicast group's. RTCP
+ * is taken on a port of its own or multiplexed: sender reports set the stream's
+ * clock, all else is ignored, and nothing is ever sent back: the sender's own
+ * keyframe interval decides how soon a viewer sees a picture.
+ *   With SRTP (a key agreed beforehand, as SDES has it) what is not authentic
+ * or comes twice is dropped and counted. A sender that starts anew with the
+ * same key needs another SSRC (RFC 3711 9.1). 32 SSRCs a track are known; one
+ * more is taken when the last one is silent, and the others are forgotten.
+ *   How streams live, idle and get lost to others: whip/feeder.h.
+ * Owner:  its maker; inside ref-counted: media. Thread: main, but where said.
  */
 #pragma once
 
-#include <json-glib/json-glib.h>
+#include "rtc/srtp.h"
+#include "rtc/udp-place.h"
+#include "whip/feeder.h"
 
-#include "relay/hub.h"
-#include "rtc/path.h"
-
-#define WHIP_RTP_INPUT_IDLE_US (5 * G_USEC_PER_SEC)
-#define WHIP_RTP_INPUT_SOURCE_US (G_USEC_PER_SEC / 10)
-
-typedef struct {
+typedef struct
+{
   RelayTrackInfo info; /* is_present: FALSE = no such track */
   guint8 pt;
-  RtcAddr address;     /* with its port; 0 = any free one (tests) */
-  guint rtcp_port;     /* 0 = multiplexed only */
+  RtcUdpPlace place; /* port 0 = any free one */
+  gboolean has_rtcp; /* a port of its own for RTCP, at the same address */
+  guint rtcp_port;   /* 0 = any free one */
 } WhipRtpTrack;
 
-typedef struct {
+typedef struct
+{
   char *name; /* of the stream */
   WhipRtpTrack tracks[RTC_MEDIA_N_KINDS];
+  RtcSrtpProfile srtp; /* RTC_SRTP_NONE: in the clear */
+  RtcSrtpKey key;
+  guint8 capture_time_id; /* see WhipFeederConfig */
+  gint64 collision_us;
 } WhipRtpConfig;
 
-typedef enum {
-  WHIP_RTP_DROP_MALFORMED,
-  WHIP_RTP_DROP_PAYLOAD_TYPE,
-  WHIP_RTP_DROP_OTHER_SOURCE,
-  WHIP_RTP_DROP_DUPLICATE,
-  WHIP_RTP_DROP_REPLACED, /* another publisher has the stream */
-  WHIP_RTP_N_DROPS
-} WhipRtpDrop;
-
-typedef struct {
-  guint64 n_packets[RTC_MEDIA_N_KINDS], n_bytes[RTC_MEDIA_N_KINDS];
-  guint64 n_lost[RTC_MEDIA_N_KINDS];
-  guint64 n_sources[RTC_MEDIA_N_KINDS]; /* SSRCs taken */
-  guint64 n_sender_reports;
-  guint64 n_dropped[WHIP_RTP_N_DROPS];
-} WhipRtpInputStats;
-
 typedef struct _WhipRtpInput WhipRtpInput;
+
+/* whip_rtp_config_set_srtp: any.
+ * @suite: 32 or 80: AES_CM_128_HMAC_SHA1_32, _80
+ * @crypto: base64 of 16 bytes key and 14 bytes salt (RFC 4568)
+ * Returns: %FALSE: one of them is wrong; nothing is changed */
+gboolean whip_rtp_config_set_srtp (WhipRtpConfig *self, int suite,
+                                   const char *crypto);
 
 /* whip_rtp_input_new: @config: copied; at least one track
  * Returns: (transfer full) (nullable): NULL with RTC_WORKER_ERROR_BIND or
@@ -62,12 +53,14 @@ typedef struct _WhipRtpInput WhipRtpInput;
 WhipRtpInput *whip_rtp_input_new (RelayHub *hub, const WhipRtpConfig *config,
                                   GError **error);
 /* whip_rtp_input_free: before the workers end: the stream is left, the ports
- * are closed, soon */
+ * are closed, soon. Not from within a hub's listener. */
 void whip_rtp_input_free (WhipRtpInput *self);
 
 guint whip_rtp_input_get_port (WhipRtpInput *self, RtcMediaKind kind);
-/* any thread, until free: a relaxed copy */
-void whip_rtp_input_get_stats (WhipRtpInput *self, WhipRtpInputStats *ret);
+/* 0 = none of its own */
+guint whip_rtp_input_get_rtcp_port (WhipRtpInput *self, RtcMediaKind kind);
+/* (transfer none): enable and disable, age, statistics */
+WhipFeeder *whip_rtp_input_get_feeder (WhipRtpInput *self);
 /* (transfer full): JSON object for /debug/state */
 JsonNode *whip_rtp_input_describe (WhipRtpInput *self);
 

@@ -62,13 +62,13 @@ add_input (RelayHub *hub, int i)
   };
   config.tracks[RTC_MEDIA_VIDEO].pt = 96;
   rtc_addr_from_string ("127.0.0.1", (guint)(opt_video + i * opt_stride),
-                        &config.tracks[RTC_MEDIA_VIDEO].address);
+                        &config.tracks[RTC_MEDIA_VIDEO].place.address);
   config.tracks[RTC_MEDIA_AUDIO].info = (RelayTrackInfo){
     .is_present = TRUE, .codec = RTC_CODEC_OPUS, .channels = 2
   };
   config.tracks[RTC_MEDIA_AUDIO].pt = 111;
   rtc_addr_from_string ("127.0.0.1", (guint)(opt_audio + i * opt_stride),
-                        &config.tracks[RTC_MEDIA_AUDIO].address);
+                        &config.tracks[RTC_MEDIA_AUDIO].place.address);
   input = whip_rtp_input_new (hub, &config, &error);
   if (input == NULL)
     g_error ("bench-relay: %s", error->message);

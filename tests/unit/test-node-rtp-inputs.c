@@ -15,7 +15,7 @@ parse (const char *text, GError **error)
 static void
 check_address (const WhipRtpTrack *track, const char *expected)
 {
-  g_autofree char *text = rtc_addr_to_string (&track->address);
+  g_autofree char *text = rtc_addr_to_string (&track->place.address);
 
   g_assert_cmpstr (text, ==, expected);
 }
