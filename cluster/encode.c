@@ -421,7 +421,7 @@ cluster_stream_from_fields (const char *name, const char *const *fields)
 
   if (origin != NULL && origin[0] == '\0')
     origin = NULL;
-  if (!cluster_name_is_valid (name) || !cluster_id_is_valid (fields[0])
+  if (!cluster_stream_name_is_valid (name) || !cluster_id_is_valid (fields[0])
       || !parse_uint (fields[1], CLUSTER_EPOCH_MAX, &epoch) || epoch == 0
       || (origin != NULL && !cluster_name_is_valid (origin))
       || fields[3] == NULL || strlen (fields[3]) > CLUSTER_INFO_MAX_BYTES

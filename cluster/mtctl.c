@@ -19,11 +19,14 @@ static const char library_foot[] =
     "add('mt_version', { 'no-writes' })\n"
     "add('mt_peers', { 'no-writes' })\n"
     "add('mt_streams', { 'no-writes' })\n"
+    "add('mt_mounts', { 'no-writes' })\n"
     "add('mt_beat', {})\n"
     "add('mt_leave', {})\n"
     "add('mt_place', {})\n"
     "add('mt_claim', {})\n"
-    "add('mt_end', {})\n";
+    "add('mt_end', {})\n"
+    "add('mt_mount', {})\n"
+    "add('mt_unmount', {})\n";
 
 static const char script_foot[] =
     "local rest = {}\n"

@@ -6,10 +6,10 @@
 -- DEAD CONFLICT.
 -- Keys under the prefix: node:{id} hb:{id} parent:{id} backup:{id} rank:{id}
 -- children:{id} nodes:{tree} nodes:{tree}:egress trees:active streams:{tree}
--- stream:{tree}:{name} ended:{tree}; channels topology:{id} streams:{tree}.
+-- stream:{tree}:{name} ended:{tree} mountpoints:{tree}; channels topology:{id} streams:{tree}.
 -- All that belongs to one node has a time to live, so a node that died without
 -- leaving takes it along; the sets are swept a little by each heartbeat.
-local VERSION = 1
+local VERSION = 2
 local MAX_NODES, MAX_ENDED, MAX_STEPS, MAX_SWEEP = 4096, 256, 1024, 64
 local MGET_NODES = 200 -- five keys each; Lua unpacks 7,999 at most
 local FIELDS = { 'pub', 'epoch', 'origin', 'info', 'seq0', 'seq1', 'ts0',
@@ -325,4 +325,34 @@ function M.mt_end(a)
     end_stream(p, tree, name, a[5])
   end
   return 1
+end
+
+-- id text is_new max
+function M.mt_mount(a)
+  local p, tree, id, text, is_new, max = a[1], a[2], a[3], a[4], a[5], a[6]
+  local key = p .. 'mountpoints:' .. tree
+  local is_there = call('HEXISTS', key, id) == 1
+  if is_there and is_new == '1' then
+    return redis.error_reply('CONFLICT ' .. id .. " is another mountpoint's")
+  end
+  if not is_there and call('HLEN', key) >= tonumber(max) then
+    return redis.error_reply('FULL the tree has ' .. max .. ' mountpoints')
+  end
+  call('HSET', key, id, text)
+  call('PUBLISH', p .. 'streams:' .. tree, id)
+  return 1
+end
+
+-- id
+function M.mt_unmount(a)
+  local p, tree, id = a[1], a[2], a[3]
+  if call('HDEL', p .. 'mountpoints:' .. tree, id) == 1 then
+    call('PUBLISH', p .. 'streams:' .. tree, id)
+  end
+  return 1
+end
+
+-- -> id text, of each
+function M.mt_mounts(a)
+  return call('HGETALL', a[1] .. 'mountpoints:' .. a[2])
 end

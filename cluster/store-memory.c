@@ -1,49 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ClusterMemory: the store in this process. It answers as mtctl.lua does. */
-#include "cluster/store-memory.h"
+#include "cluster/store-memory-private.h"
 
 #include "base/clock.h"
-#include "cluster/store-private.h"
 
 #include <string.h>
-
-struct _ClusterMemory
-{
-  grefcount n_refs;
-  char *tree_id;        /* owned */
-  GHashTable *nodes;    /* owned (element-type char* Node) */
-  GHashTable *streams;  /* owned (element-type char* Stream) */
-  GPtrArray *stores;    /* owned (element-type Memory), borrowed elements */
-  const gint64 *now_us; /* borrowed, nullable */
-  gboolean is_away;
-  guint n_places;
-};
-
-typedef struct
-{
-  ClusterPeer *peer; /* owned */
-  gint64 beat_us;    /* the last one */
-} Node;
-
-typedef struct
-{
-  ClusterStream *stream; /* owned; without origin once ended */
-  gint64 ended_us;
-} Stream;
-
-typedef struct
-{
-  ClusterStore base;
-  ClusterMemory *memory; /* counted */
-  char *node_id;         /* owned, nullable: who beats through this */
-  GQueue hints;          /* (element-type ClusterHint), for idle */
-  GSource *idle;         /* owned, nullable */
-} Memory;
 
 static void
 node_free (gpointer data)
 {
-  Node *node = data;
+  MemoryNode *node = data;
 
   cluster_peer_free (node->peer);
   g_free (node);
@@ -52,7 +18,7 @@ node_free (gpointer data)
 static void
 stream_free (gpointer data)
 {
-  Stream *row = data;
+  MemoryStream *row = data;
 
   cluster_stream_free (row->stream);
   g_free (row);
@@ -69,6 +35,8 @@ cluster_memory_new (const char *tree_id)
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, node_free);
   self->streams =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, stream_free);
+  self->mountpoints =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->stores = g_ptr_array_new ();
   return self;
 }
@@ -87,21 +55,23 @@ cluster_memory_unref (ClusterMemory *self)
     return;
   g_hash_table_unref (self->nodes);
   g_hash_table_unref (self->streams);
+  g_hash_table_unref (self->mountpoints);
   g_ptr_array_unref (self->stores);
   g_free (self->tree_id);
   g_free (self);
 }
 
-static gint64
-now (ClusterMemory *self)
+gint64
+cluster_memory_now_us (ClusterMemory *self)
 {
   return self->now_us != NULL ? *self->now_us : base_clock_now_us ();
 }
 
 static gboolean
-beats (ClusterMemory *self, const Node *node)
+beats (ClusterMemory *self, const MemoryNode *node)
 {
-  return now (self) - node->beat_us < CLUSTER_HEARTBEAT_TTL_US;
+  return cluster_memory_now_us (self) - node->beat_us
+         < CLUSTER_HEARTBEAT_TTL_US;
 }
 
 /* --- hints -------------------------------------------------------------- */
@@ -139,9 +109,9 @@ hint_later (Memory *self, ClusterHint hint)
   g_source_attach (self->idle, NULL);
 }
 
-/* @node_id: (nullable): NULL = to all */
-static void
-publish (ClusterMemory *self, ClusterHint hint, const char *node_id)
+void
+cluster_memory_publish (ClusterMemory *self, ClusterHint hint,
+                        const char *node_id)
 {
   for (guint i = 0; i < self->stores->len; i++)
     {
@@ -158,13 +128,14 @@ cluster_memory_empty (ClusterMemory *self)
 {
   g_hash_table_remove_all (self->nodes);
   g_hash_table_remove_all (self->streams);
+  g_hash_table_remove_all (self->mountpoints);
 }
 
 void
 cluster_memory_set_away (ClusterMemory *self, gboolean is_away)
 {
   self->is_away = is_away;
-  publish (self, CLUSTER_HINT_STATE, NULL);
+  cluster_memory_publish (self, CLUSTER_HINT_STATE, NULL);
 }
 
 void
@@ -181,9 +152,8 @@ cluster_memory_count_places (ClusterMemory *self)
 
 /* --- nodes -------------------------------------------------------------- */
 
-/* to_memory: the store's memory, or NULL when it is away: answered */
-static ClusterMemory *
-to_memory (ClusterStore *store, ClusterAnswer *answer)
+ClusterMemory *
+cluster_memory_of_call (ClusterStore *store, ClusterAnswer *answer)
 {
   Memory *self = (Memory *)store;
 
@@ -199,9 +169,9 @@ static void
 memory_beat (ClusterStore *store, const ClusterNode *node,
              const ClusterLoad *load, ClusterAnswer *answer)
 {
-  ClusterMemory *self = to_memory (store, answer);
+  ClusterMemory *self = cluster_memory_of_call (store, answer);
   Memory *memory = (Memory *)store;
-  Node *row;
+  MemoryNode *row;
 
   if (self == NULL)
     return;
@@ -215,7 +185,7 @@ memory_beat (ClusterStore *store, const ClusterNode *node,
     }
   if (row == NULL)
     {
-      row = g_new0 (Node, 1);
+      row = g_new0 (MemoryNode, 1);
       row->peer = cluster_peer_new ();
       g_hash_table_insert (self->nodes, g_strdup (node->node_id), row);
       if (memory->node_id != NULL)
@@ -224,7 +194,7 @@ memory_beat (ClusterStore *store, const ClusterNode *node,
   cluster_node_copy (node, &row->peer->node);
   row->peer->load = *load;
   row->peer->is_alive = TRUE;
-  row->beat_us = now (self);
+  row->beat_us = cluster_memory_now_us (self);
   if (memory->node_id == NULL)
     memory->node_id = g_strdup (node->node_id);
 }
@@ -239,7 +209,7 @@ count_children (ClusterMemory *self, const char *parent, const char *but)
   g_hash_table_iter_init (&iter, self->nodes);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
-      Node *row = value;
+      MemoryNode *row = value;
       if (beats (self, row) && g_strcmp0 (row->peer->place.parent, parent) == 0
           && g_strcmp0 (row->peer->node.node_id, but) != 0)
         n++;
@@ -247,22 +217,24 @@ count_children (ClusterMemory *self, const char *parent, const char *but)
   return n;
 }
 
-static void
-forget_old (ClusterMemory *self)
+void
+cluster_memory_forget_old (ClusterMemory *self)
 {
   GHashTableIter iter;
   gpointer value;
 
   g_hash_table_iter_init (&iter, self->nodes);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (now (self) - ((Node *)value)->beat_us > CLUSTER_FORGET_US)
+    if (cluster_memory_now_us (self) - ((MemoryNode *)value)->beat_us
+        > CLUSTER_FORGET_US)
       g_hash_table_iter_remove (&iter);
   g_hash_table_iter_init (&iter, self->streams);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
-      Stream *row = value;
+      MemoryStream *row = value;
       if (row->stream->origin == NULL
-          && now (self) - row->ended_us > CLUSTER_ENDED_TTL_US)
+          && cluster_memory_now_us (self) - row->ended_us
+                 > CLUSTER_ENDED_TTL_US)
         g_hash_table_iter_remove (&iter);
     }
 }
@@ -279,19 +251,19 @@ compare_peers (gconstpointer a, gconstpointer b)
 static void
 memory_read_peers (ClusterStore *store, ClusterAnswer *answer)
 {
-  ClusterMemory *self = to_memory (store, answer);
+  ClusterMemory *self = cluster_memory_of_call (store, answer);
   GHashTableIter iter;
   gpointer value;
 
   if (self == NULL)
     return;
-  forget_old (self);
+  cluster_memory_forget_old (self);
   answer->rows =
       g_ptr_array_new_with_free_func ((GDestroyNotify)cluster_peer_free);
   g_hash_table_iter_init (&iter, self->nodes);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
-      Node *row = value;
+      MemoryNode *row = value;
       ClusterPeer *peer;
       if (!beats (self, row))
         continue;
@@ -309,7 +281,7 @@ static gboolean
 is_above (ClusterMemory *self, const char *from, const char *node_id,
           GHashTable *seen)
 {
-  Node *row;
+  MemoryNode *row;
 
   if (from == NULL || !g_hash_table_add (seen, (gpointer)from))
     return FALSE;
@@ -325,7 +297,7 @@ static GError *
 check_parent (ClusterMemory *self, const char *node_id, const char *parent,
               const ClusterPlace *place)
 {
-  Node *row = g_hash_table_lookup (self->nodes, parent);
+  MemoryNode *row = g_hash_table_lookup (self->nodes, parent);
   g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
 
   if (row == NULL || !beats (self, row))
@@ -343,8 +315,8 @@ memory_place (ClusterStore *store, const char *node_id,
               const ClusterPlace *place, guint max_children,
               ClusterAnswer *answer)
 {
-  ClusterMemory *self = to_memory (store, answer);
-  Node *row;
+  ClusterMemory *self = cluster_memory_of_call (store, answer);
+  MemoryNode *row;
 
   if (self == NULL)
     return;
@@ -365,127 +337,23 @@ memory_place (ClusterStore *store, const char *node_id,
   if (answer->error != NULL || cluster_place_equal (place, &row->peer->place))
     return;
   cluster_place_copy (place, &row->peer->place);
-  publish (self, CLUSTER_HINT_TOPOLOGY, node_id);
+  cluster_memory_publish (self, CLUSTER_HINT_TOPOLOGY, node_id);
   if (place->parent != NULL)
-    publish (self, CLUSTER_HINT_TOPOLOGY, place->parent);
+    cluster_memory_publish (self, CLUSTER_HINT_TOPOLOGY, place->parent);
   if (place->backup != NULL)
-    publish (self, CLUSTER_HINT_TOPOLOGY, place->backup);
+    cluster_memory_publish (self, CLUSTER_HINT_TOPOLOGY, place->backup);
 }
 
-/* --- streams ------------------------------------------------------------ */
-
-static void
-memory_read_streams (ClusterStore *store, ClusterAnswer *answer)
-{
-  ClusterMemory *self = to_memory (store, answer);
-  GHashTableIter iter;
-  gpointer value;
-
-  if (self == NULL)
-    return;
-  forget_old (self);
-  answer->rows =
-      g_ptr_array_new_with_free_func ((GDestroyNotify)cluster_stream_free);
-  g_hash_table_iter_init (&iter, self->streams);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    g_ptr_array_add (answer->rows,
-                     cluster_stream_copy (((Stream *)value)->stream));
-}
-
-/* make_room: those that ended longest ago go first */
-static void
-make_room (ClusterMemory *self)
-{
-  GHashTableIter iter;
-  gpointer value;
-  Stream *oldest = NULL;
-
-  if (g_hash_table_size (self->streams) < CLUSTER_MAX_STREAMS)
-    return;
-  g_hash_table_iter_init (&iter, self->streams);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    {
-      Stream *row = value;
-      if (row->stream->origin == NULL
-          && (oldest == NULL || row->ended_us < oldest->ended_us))
-        oldest = row;
-    }
-  if (oldest != NULL)
-    g_hash_table_remove (self->streams, oldest->stream->name);
-}
-
-static void
-memory_claim_stream (ClusterStore *store, const ClusterStream *stream,
-                     ClusterAnswer *answer)
-{
-  ClusterMemory *self = to_memory (store, answer);
-  Stream *row;
-  gboolean is_new;
-
-  if (self == NULL)
-    return;
-  row = g_hash_table_lookup (self->streams, stream->name);
-  is_new = row == NULL || row->stream->epoch < stream->epoch
-           || row->stream->origin == NULL;
-  if (row != NULL
-      && (stream->epoch < row->stream->epoch
-          || (stream->epoch == row->stream->epoch
-              && g_strcmp0 (stream->publication, row->stream->publication)
-                     != 0)))
-    {
-      answer->current = cluster_stream_copy (row->stream);
-      answer->error = g_error_new (CLUSTER_ERROR, CLUSTER_ERROR_CONFLICT,
-                                   "%s has another epoch", stream->name);
-      return;
-    }
-  if (row == NULL)
-    make_room (self);
-  if (row == NULL && g_hash_table_size (self->streams) >= CLUSTER_MAX_STREAMS)
-    {
-      answer->error =
-          g_error_new (CLUSTER_ERROR, CLUSTER_ERROR_FULL,
-                       "the tree has %d streams", CLUSTER_MAX_STREAMS);
-      return;
-    }
-  row = g_new0 (Stream, 1);
-  row->stream = cluster_stream_copy (stream);
-  g_hash_table_replace (self->streams, g_strdup (stream->name), row);
-  answer->current = cluster_stream_copy (stream);
-  if (is_new)
-    publish (self, CLUSTER_HINT_STREAMS, NULL);
-}
-
-static void
-memory_end_stream (ClusterStore *store, const char *name,
-                   const char *publication, ClusterAnswer *answer)
-{
-  ClusterMemory *self = to_memory (store, answer);
-  Stream *row;
-
-  if (self == NULL)
-    return;
-  row = g_hash_table_lookup (self->streams, name);
-  if (row == NULL)
-    return;
-  if (strcmp (row->stream->publication, publication) != 0)
-    {
-      answer->error = g_error_new (CLUSTER_ERROR, CLUSTER_ERROR_CONFLICT,
-                                   "%s has another publication", name);
-      return;
-    }
-  g_clear_pointer (&row->stream->origin, g_free);
-  row->ended_us = now (self);
-  publish (self, CLUSTER_HINT_STREAMS, NULL);
-}
+/* --- leaving ------------------------------------------------------------ */
 
 static void
 memory_leave (ClusterStore *store, const ClusterNode *node,
               ClusterAnswer *answer)
 {
-  ClusterMemory *self = to_memory (store, answer);
+  ClusterMemory *self = cluster_memory_of_call (store, answer);
   GHashTableIter iter;
   gpointer value;
-  Node *row;
+  MemoryNode *row;
 
   if (self == NULL)
     return;
@@ -494,18 +362,19 @@ memory_leave (ClusterStore *store, const ClusterNode *node,
     return;
   g_hash_table_iter_init (&iter, self->nodes);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (g_strcmp0 (((Node *)value)->peer->place.parent, node->node_id) == 0)
-      publish (self, CLUSTER_HINT_TOPOLOGY,
-               ((Node *)value)->peer->node.node_id);
+    if (g_strcmp0 (((MemoryNode *)value)->peer->place.parent, node->node_id)
+        == 0)
+      cluster_memory_publish (self, CLUSTER_HINT_TOPOLOGY,
+                              ((MemoryNode *)value)->peer->node.node_id);
   g_hash_table_iter_init (&iter, self->streams);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
-      Stream *stream = value;
+      MemoryStream *stream = value;
       if (g_strcmp0 (stream->stream->origin, node->node_id) != 0)
         continue;
       g_clear_pointer (&stream->stream->origin, g_free);
-      stream->ended_us = now (self);
-      publish (self, CLUSTER_HINT_STREAMS, NULL);
+      stream->ended_us = cluster_memory_now_us (self);
+      cluster_memory_publish (self, CLUSTER_HINT_STREAMS, NULL);
     }
   g_hash_table_remove (self->nodes, node->node_id);
   g_clear_pointer (&((Memory *)store)->node_id, g_free);
@@ -543,9 +412,12 @@ static const ClusterStoreClass memory_class = {
   .leave = memory_leave,
   .place = memory_place,
   .read_peers = memory_read_peers,
-  .read_streams = memory_read_streams,
-  .claim_stream = memory_claim_stream,
-  .end_stream = memory_end_stream,
+  .read_streams = cluster_memory_read_streams,
+  .claim_stream = cluster_memory_claim_stream,
+  .end_stream = cluster_memory_end_stream,
+  .put_mountpoint = cluster_memory_put_mountpoint,
+  .remove_mountpoint = cluster_memory_remove_mountpoint,
+  .read_mountpoints = cluster_memory_read_mountpoints,
 };
 
 ClusterStore *

@@ -31,6 +31,11 @@ struct _ClusterStoreClass
                         ClusterAnswer *answer);
   void (*end_stream) (ClusterStore *self, const char *name,
                       const char *publication, ClusterAnswer *answer);
+  void (*put_mountpoint) (ClusterStore *self, const char *id, const char *text,
+                          gboolean is_new, ClusterAnswer *answer);
+  void (*remove_mountpoint) (ClusterStore *self, const char *id,
+                             ClusterAnswer *answer);
+  void (*read_mountpoints) (ClusterStore *self, ClusterAnswer *answer);
 };
 
 struct _ClusterStore
@@ -59,7 +64,7 @@ struct _ClusterAnswer
   void (*run) (ClusterAnswer *self);
   gint64 asked_us;
   GError *error;          /* owned, nullable */
-  GPtrArray *rows;        /* owned, nullable: peers or streams */
+  GPtrArray *rows;        /* owned, nullable: peers, streams, mountpoints */
   ClusterStream *current; /* owned, nullable */
 };
 

@@ -214,6 +214,34 @@ cluster_read_streams (const ClusterReply *reply, guint *ret_n_bad,
   return streams;
 }
 
+/* --- mountpoints -------------------------------------------------------- */
+
+GPtrArray *
+cluster_read_mountpoints (const ClusterReply *reply, guint *ret_n_bad,
+                          GError **error)
+{
+  GPtrArray *rows;
+
+  *ret_n_bad = 0;
+  if (!check_rows (reply, 2, CLUSTER_MAX_MOUNTPOINTS, error))
+    return NULL;
+  rows =
+      g_ptr_array_new_with_free_func ((GDestroyNotify)cluster_mountpoint_free);
+  for (guint i = 0; i < reply->n_items; i += 2)
+    {
+      const char *id = text_at (reply, i), *text = text_at (reply, i + 1);
+      if (cluster_stream_name_is_valid (id) && text != NULL
+          && strlen (text) <= CLUSTER_MAX_MOUNTPOINT_BYTES
+          && g_utf8_validate (text, -1, NULL))
+        g_ptr_array_add (rows, cluster_mountpoint_new (id, text));
+      else
+        ++*ret_n_bad;
+    }
+  return rows;
+}
+
+/* --- claims ------------------------------------------------------------- */
+
 gboolean
 cluster_read_claim (const ClusterReply *reply, const char *name,
                     ClusterStream **ret_current, GError **error)

@@ -22,6 +22,9 @@ GPtrArray *cluster_read_peers (const ClusterReply *reply, const char *tree_id,
 /* (transfer full) (element-type ClusterStream) */
 GPtrArray *cluster_read_streams (const ClusterReply *reply, guint *ret_n_bad,
                                  GError **error);
+/* (transfer full) (element-type ClusterMountpoint) */
+GPtrArray *cluster_read_mountpoints (const ClusterReply *reply,
+                                     guint *ret_n_bad, GError **error);
 /* @ret_current: (out) (nullable): on CONFLICT, when it is understood */
 gboolean cluster_read_claim (const ClusterReply *reply, const char *name,
                              ClusterStream **ret_current, GError **error);

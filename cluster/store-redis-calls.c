@@ -144,9 +144,9 @@ count_bad (ClusterStoreRedis *self, guint n_bad)
   if (n_bad == 0)
     return;
   base_counter_add (self->base.n_bad_values, n_bad);
-  cluster_store_redis_complain (
-      self, "bad values",
-      "the store has nodes or streams that make no sense; they are left out");
+  cluster_store_redis_complain (self, "bad values",
+                                "the store has nodes, streams or mountpoints "
+                                "that make no sense; they are left out");
 }
 
 static void
@@ -185,6 +185,16 @@ read_streams (Call *call, const ClusterReply *reply)
 
   call->answer->rows =
       cluster_read_streams (reply, &n_bad, &call->answer->error);
+  count_bad (call->self, n_bad);
+}
+
+static void
+read_mountpoints (Call *call, const ClusterReply *reply)
+{
+  guint n_bad;
+
+  call->answer->rows =
+      cluster_read_mountpoints (reply, &n_bad, &call->answer->error);
   count_bad (call->self, n_bad);
 }
 
@@ -275,4 +285,29 @@ cluster_store_redis_end_stream (ClusterStore *store, const char *name,
 {
   start_call (store, answer, "mt_end", read_status, NULL,
               list (name, publication, KEEP_STREAM_MS, NULL));
+}
+
+void
+cluster_store_redis_put_mountpoint (ClusterStore *store, const char *id,
+                                    const char *text, gboolean is_new,
+                                    ClusterAnswer *answer)
+{
+  start_call (store, answer, "mt_mount", read_status, NULL,
+              list (id, text, is_new ? "1" : "0",
+                    G_STRINGIFY (CLUSTER_MAX_MOUNTPOINTS), NULL));
+}
+
+void
+cluster_store_redis_remove_mountpoint (ClusterStore *store, const char *id,
+                                       ClusterAnswer *answer)
+{
+  start_call (store, answer, "mt_unmount", read_status, NULL, list (id, NULL));
+}
+
+void
+cluster_store_redis_read_mountpoints (ClusterStore *store,
+                                      ClusterAnswer *answer)
+{
+  start_call (store, answer, "mt_mounts", read_mountpoints, NULL,
+              g_ptr_array_new ());
 }

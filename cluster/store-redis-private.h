@@ -53,3 +53,10 @@ void cluster_store_redis_claim_stream (ClusterStore *store,
 void cluster_store_redis_end_stream (ClusterStore *store, const char *name,
                                      const char *publication,
                                      ClusterAnswer *answer);
+void cluster_store_redis_put_mountpoint (ClusterStore *store, const char *id,
+                                         const char *text, gboolean is_new,
+                                         ClusterAnswer *answer);
+void cluster_store_redis_remove_mountpoint (ClusterStore *store, const char *id,
+                                            ClusterAnswer *answer);
+void cluster_store_redis_read_mountpoints (ClusterStore *store,
+                                           ClusterAnswer *answer);

@@ -292,6 +292,9 @@ static const ClusterStoreClass redis_class = {
   .read_streams = cluster_store_redis_read_streams,
   .claim_stream = cluster_store_redis_claim_stream,
   .end_stream = cluster_store_redis_end_stream,
+  .put_mountpoint = cluster_store_redis_put_mountpoint,
+  .remove_mountpoint = cluster_store_redis_remove_mountpoint,
+  .read_mountpoints = cluster_store_redis_read_mountpoints,
 };
 
 static void

@@ -2,6 +2,8 @@
 /* ClusterStore: the calls, and answers from the main loop. */
 #include "cluster/store-private.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 
 G_DEFINE_QUARK (cluster - error - quark, cluster_error)
@@ -32,6 +34,12 @@ static void
 run_streams (ClusterAnswer *self)
 {
   ((ClusterStreamsFunc)self->func) (self->rows, self->error, self->data);
+}
+
+static void
+run_mountpoints (ClusterAnswer *self)
+{
+  ((ClusterMountpointsFunc)self->func) (self->rows, self->error, self->data);
 }
 
 static void
@@ -267,4 +275,52 @@ cluster_store_end_stream (ClusterStore *self, const char *name,
   self->klass->end_stream (
       self, name, publication,
       answer_new (self, run_done, G_CALLBACK (func), data));
+}
+
+/* --- mountpoints -------------------------------------------------------- */
+
+ClusterMountpoint *
+cluster_mountpoint_new (const char *id, const char *text)
+{
+  ClusterMountpoint *self = g_new (ClusterMountpoint, 1);
+
+  self->id = g_strdup (id);
+  self->text = g_strdup (text);
+  return self;
+}
+
+void
+cluster_mountpoint_free (ClusterMountpoint *self)
+{
+  g_free (self->id);
+  g_free (self->text);
+  g_free (self);
+}
+
+void
+cluster_store_put_mountpoint (ClusterStore *self, const char *id,
+                              const char *text, gboolean is_new,
+                              ClusterDoneFunc func, gpointer data)
+{
+  g_return_if_fail (strlen (text) <= CLUSTER_MAX_MOUNTPOINT_BYTES);
+
+  self->klass->put_mountpoint (
+      self, id, text, is_new,
+      answer_new (self, run_done, G_CALLBACK (func), data));
+}
+
+void
+cluster_store_remove_mountpoint (ClusterStore *self, const char *id,
+                                 ClusterDoneFunc func, gpointer data)
+{
+  self->klass->remove_mountpoint (
+      self, id, answer_new (self, run_done, G_CALLBACK (func), data));
+}
+
+void
+cluster_store_read_mountpoints (ClusterStore *self, ClusterMountpointsFunc func,
+                                gpointer data)
+{
+  self->klass->read_mountpoints (
+      self, answer_new (self, run_mountpoints, G_CALLBACK (func), data));
 }

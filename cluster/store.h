@@ -112,17 +112,21 @@ void cluster_store_end_stream (ClusterStore *self, const char *name,
 /* --- mountpoints: what nodes tell each other of those that somebody created;
  * the values are the callers' matter (JSON text) ------------------------- */
 
-#define CLUSTER_MAX_MOUNTPOINTS 4096
+#define CLUSTER_MAX_MOUNTPOINTS 1024 /* all fit into one reply */
 #define CLUSTER_MAX_MOUNTPOINT_BYTES 8192
 typedef struct
 {
   char *id, *text; /* owned */
 } ClusterMountpoint;
+ClusterMountpoint *cluster_mountpoint_new (const char *id, const char *text);
+void cluster_mountpoint_free (ClusterMountpoint *self);
 /* @mountpoints: (element-type ClusterMountpoint) (nullable): borrowed */
 typedef void (*ClusterMountpointsFunc) (GPtrArray *mountpoints,
                                         const GError *error, gpointer data);
 /* writes it under its id in mountpoints:{tree}; with @is_new CONFLICT when the
- * id is there already. Publishes the STREAMS hint. */
+ * id is there already; FULL. @id: a stream's name; @text: at most
+ * CLUSTER_MAX_MOUNTPOINT_BYTES. It stays until it is removed, whoever dies.
+ * Publishes the STREAMS hint, as remove does. */
 void cluster_store_put_mountpoint (ClusterStore *self, const char *id,
                                    const char *text, gboolean is_new,
                                    ClusterDoneFunc func, gpointer data);

@@ -123,8 +123,8 @@ cluster_stream_free (ClusterStream *self)
 }
 
 /* DESIGN.md "Interfaces", names: [A-Za-z0-9._-]{1,64} */
-gboolean
-cluster_name_is_valid (const char *name)
+static gboolean
+is_valid (const char *name, const char *marks)
 {
   gsize n = 0;
 
@@ -132,9 +132,21 @@ cluster_name_is_valid (const char *name)
     return FALSE;
   for (; name[n] != '\0'; n++)
     if (n == CLUSTER_NAME_MAX_CHARS
-        || (!g_ascii_isalnum (name[n]) && strchr ("._-", name[n]) == NULL))
+        || (!g_ascii_isalnum (name[n]) && strchr (marks, name[n]) == NULL))
       return FALSE;
   return n > 0;
+}
+
+gboolean
+cluster_name_is_valid (const char *name)
+{
+  return is_valid (name, "._-");
+}
+
+gboolean
+cluster_stream_name_is_valid (const char *name)
+{
+  return is_valid (name, "._-~");
 }
 
 gboolean

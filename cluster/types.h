@@ -109,6 +109,9 @@ ClusterStream *cluster_stream_new (void);
 ClusterStream *cluster_stream_copy (const ClusterStream *self);
 void cluster_stream_free (ClusterStream *self);
 gboolean cluster_name_is_valid (const char *name);
+/* as above, and '~': in streams that no client can ask for by name, such as
+ * the lower renditions of one */
+gboolean cluster_stream_name_is_valid (const char *name);
 /* CLUSTER_ID_CHARS hex digits: a boot or publication id */
 gboolean cluster_id_is_valid (const char *id);
 /* 32 bits of FNV-1a, the same on every node: for heartbeats, where names would

@@ -46,11 +46,26 @@ check_streams (const ClusterReply *reply)
   for (guint i = 0; streams != NULL && i < streams->len; i++)
     {
       const ClusterStream *stream = streams->pdata[i];
-      if (!cluster_name_is_valid (stream->name)
+      if (!cluster_stream_name_is_valid (stream->name)
           || !cluster_id_is_valid (stream->publication)
           || stream->epoch > CLUSTER_EPOCH_MAX
           || strlen (stream->info) > CLUSTER_INFO_MAX_BYTES)
         g_error ("a bad stream came through");
+    }
+}
+
+static void
+check_mountpoints (const ClusterReply *reply)
+{
+  guint n_bad = 0;
+  g_autoptr (GPtrArray) rows = cluster_read_mountpoints (reply, &n_bad, NULL);
+
+  for (guint i = 0; rows != NULL && i < rows->len; i++)
+    {
+      const ClusterMountpoint *row = rows->pdata[i];
+      if (!cluster_stream_name_is_valid (row->id)
+          || strlen (row->text) > CLUSTER_MAX_MOUNTPOINT_BYTES)
+        g_error ("a bad mountpoint came through");
     }
 }
 
@@ -67,6 +82,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t len)
       ClusterStream *current = NULL;
       check_peers (reply);
       check_streams (reply);
+      check_mountpoints (reply);
       cluster_read_status (reply, NULL, NULL);
       cluster_read_claim (reply, "live", &current, NULL);
       g_clear_pointer (&current, cluster_stream_free);

@@ -18,6 +18,10 @@ test_names (void)
   g_assert_false (cluster_name_is_valid (""));
   g_assert_false (cluster_name_is_valid (NULL));
   g_assert_false (cluster_name_is_valid ("a:b"));
+  g_assert_false (cluster_name_is_valid ("a~0"));
+  g_assert_true (cluster_stream_name_is_valid ("a~0"));
+  g_assert_false (cluster_stream_name_is_valid (longer));
+  g_assert_false (cluster_stream_name_is_valid ("a:b"));
   g_assert_true (cluster_id_is_valid (BOOT));
   g_assert_false (cluster_id_is_valid (BOOT "0"));
   g_assert_false (cluster_id_is_valid (BOOT + 1));

@@ -354,6 +354,79 @@ test_leave (Fixture *f, gconstpointer data)
   WAIT (f->n_topology[1] > 0); /* its child hears of it */
 }
 
+/* --- mountpoints -------------------------------------------------------- */
+
+static gboolean
+put (Fixture *f, guint i, const char *id, const char *text, gboolean is_new)
+{
+  f->is_done = FALSE;
+  cluster_store_put_mountpoint (f->stores[i], id, text, is_new, on_done, f);
+  g_assert_false (f->is_done);
+  WAIT (f->is_done);
+  return f->error == NULL;
+}
+
+static void
+remove_mountpoint (Fixture *f, guint i, const char *id)
+{
+  f->is_done = FALSE;
+  cluster_store_remove_mountpoint (f->stores[i], id, on_done, f);
+  WAIT (f->is_done);
+  g_assert_no_error (f->error);
+}
+
+static void
+read_mountpoints (Fixture *f, guint i)
+{
+  f->is_done = FALSE;
+  cluster_store_read_mountpoints (f->stores[i], on_rows, f);
+  WAIT (f->is_done);
+  g_assert_no_error (f->error);
+}
+
+static void
+test_mountpoints (Fixture *f, gconstpointer data)
+{
+  g_autofree char *longest = g_strnfill (CLUSTER_MAX_MOUNTPOINT_BYTES, 'x');
+  const ClusterMountpoint *row;
+
+  read_mountpoints (f, 0);
+  g_assert_cmpuint (f->rows->len, ==, 0);
+  g_assert_true (put (f, 0, "52", "one", TRUE));
+  g_assert_false (put (f, 1, "52", "other", TRUE));
+  g_assert_error (f->error, CLUSTER_ERROR, CLUSTER_ERROR_CONFLICT);
+  WAIT (f->n_streams[1] >= 1);
+  g_assert_true (put (f, 1, "52", longest, FALSE));
+  read_mountpoints (f, 0);
+  g_assert_cmpuint (f->rows->len, ==, 1);
+  row = f->rows->pdata[0];
+  g_assert_cmpstr (row->id, ==, "52");
+  g_assert_cmpstr (row->text, ==, longest);
+  f->n_streams[0] = 0;
+  remove_mountpoint (f, 1, "52");
+  remove_mountpoint (f, 1, "52");
+  WAIT (f->n_streams[0] >= 1);
+  read_mountpoints (f, 0);
+  g_assert_cmpuint (f->rows->len, ==, 0);
+}
+
+static void
+test_mountpoint_limit (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < CLUSTER_MAX_MOUNTPOINTS; i++)
+    {
+      g_autofree char *id = g_strdup_printf ("%u", i);
+      g_assert_true (put (f, 0, id, "{}", TRUE));
+    }
+  g_assert_false (put (f, 0, "more", "{}", TRUE));
+  g_assert_error (f->error, CLUSTER_ERROR, CLUSTER_ERROR_FULL);
+  g_assert_true (put (f, 0, "7", "again", FALSE));
+  read_mountpoints (f, 1);
+  g_assert_cmpuint (f->rows->len, ==, CLUSTER_MAX_MOUNTPOINTS);
+  remove_mountpoint (f, 1, "7");
+  g_assert_true (put (f, 0, "more", "{}", TRUE));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -365,6 +438,8 @@ main (int argc, char **argv)
   ADD ("refused", test_refused);
   ADD ("hints", test_hints);
   ADD ("streams", test_streams);
+  ADD ("mountpoints", test_mountpoints);
+  ADD ("mountpoint-limit", test_mountpoint_limit);
   ADD ("leave", test_leave);
   return g_test_run ();
 }
