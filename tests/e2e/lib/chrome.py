@@ -107,6 +107,15 @@ class Page:
             "if (s.type === a[0] + '-rtp' && s.kind === a[1]) found = {...s};"
             "}); return found;", direction, kind)
 
+    def used_ufrag(self):
+        """The peer's ufrag of the newest connection's pair in use."""
+        return self.js(
+            "const all = {}; (await window.testConnections.at(-1).getStats())"
+            ".forEach((s) => { all[s.id] = s; });"
+            "const { selectedCandidatePairId: id } = Object.values(all)"
+            ".find((s) => s.type === 'transport');"
+            "return id && all[all[id].remoteCandidateId].usernameFragment;")
+
     def text(self, selector):
         return self.js("const e = document.querySelector(a[0]);"
                        "return e && e.textContent;", selector)

@@ -202,18 +202,26 @@ def wait_status(node, path, status, headers=None, timeout=10):
 
 
 @pytest.fixture(scope="session")
-def npm_origin():
-    """Serves npm/page.html with the players of package-lock.json bundled."""
+def npm_bundles():
+    """The clients of package-lock.json, bundled: pages and janode-peer.js.
+    Nothing that a package would run at its installation is run."""
     source = os.path.join(os.path.dirname(WEB), "npm")
     target = os.path.join(os.path.dirname(CACHE), "npm")
     os.makedirs(target, exist_ok=True)
-    if not os.path.isdir(os.path.join(source, "node_modules")):
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=source,
-                       check=True, timeout=120)
-    subprocess.run(["npm", "run", "build", "--",
-                    f"--outdir={os.path.join(target, 'dist')}"], cwd=source,
-                   check=True, timeout=60)
-    shutil.copy(os.path.join(source, "page.html"), target)
-    server = WebServer(target)
+    if not os.path.isdir(os.path.join(source, "node_modules", "janode")):
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit",
+                        "--no-fund"], cwd=source, check=True, timeout=120)
+    for script in ("build", "build-janode"):
+        subprocess.run(["npm", "run", script, "--",
+                        f"--outdir={os.path.join(target, 'dist')}"],
+                       cwd=source, check=True, timeout=60)
+    for name in ("page.html", "janus.html"):
+        shutil.copy(os.path.join(source, name), target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def npm_origin(npm_bundles):
+    server = WebServer(npm_bundles)
     yield server.url
     server.close()

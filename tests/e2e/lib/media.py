@@ -51,7 +51,7 @@ def number_rows(number, width):
                        for i in range(16))
 
 
-def _pictures(n_frames, width, height):
+def _pictures(n_frames, width, height, first):
     """I420: a slope that moves, a block that moves against it, the number."""
     slope = bytes(20 + i // 2 % 200 for i in range(400))
     slope = slope * ((width + height) // 400 + 2)
@@ -59,7 +59,7 @@ def _pictures(n_frames, width, height):
     side = square_px(width)
     for n in range(n_frames):
         left = n * 7 % (width - 60)
-        rows = list(number_rows(n, width))
+        rows = list(number_rows(first + n, width))
         luma = []
         for y in range(height):
             at = (3 * n + y // 2) % 400
@@ -100,7 +100,7 @@ def _pull_all(pipeline, sink, path, codec, unit_us, skip_delta_first=False):
     os.rename(temporary, path)
 
 
-def encode_video(path, codec, n_frames, gop, fps, width, height, kbps,
+def encode_video(path, codec, n_frames, gop, fps, width, height, kbps, first,
                  profile):
     import gi
     gi.require_version("Gst", "1.0")
@@ -115,7 +115,8 @@ def encode_video(path, codec, n_frames, gop, fps, width, height, kbps,
     import threading
 
     def feed():
-        for n, data in enumerate(_pictures(n_frames, width, height)):
+        pictures = _pictures(n_frames, width, height, first)
+        for n, data in enumerate(pictures):
             buffer = Gst.Buffer.new_wrapped(data)
             buffer.pts = n * Gst.SECOND // fps
             buffer.duration = Gst.SECOND // fps
@@ -143,13 +144,14 @@ def encode_audio(path, n_frames):
 
 
 def video(cache, codec="H264", gop_s=2, loop_s=8, fps=FPS, width=WIDTH,
-          height=HEIGHT, kbps=800, profile="constrained-baseline"):
-    """Path of the stream, encoded on first use (in a process of its own)."""
+          height=HEIGHT, kbps=800, first=0, profile="constrained-baseline"):
+    """Path of the stream, encoded on first use (in a process of its own).
+    @first: the first picture's number, to tell streams from each other."""
     loop_s = max(gop_s, loop_s // gop_s * gop_s)
     name = (f"{codec}-{width}x{height}-{fps}-gop{gop_s}-{loop_s}s-{kbps}"
-            f"-{profile}.es")
+            f"{f'-from{first}' if first else ''}-{profile}.es")
     return _made(cache, name, "video", codec, loop_s * fps, gop_s * fps, fps,
-                 width, height, kbps, profile)
+                 width, height, kbps, first, profile)
 
 
 def audio(cache, loop_s=8):

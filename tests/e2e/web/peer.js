@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small WHIP/WHEP client that a test can look into: statistics, the number
 // burnt into each picture (lib/media.py), ICE restart, counter-offers.
+import { readNumber } from './marker.js';
 
 const SDP = 'application/sdp';
 const FRAGMENT = 'application/trickle-ice-sdpfrag';
@@ -157,25 +158,11 @@ class Peer {
     video.requestVideoFrameCallback(onFrame);
   }
 
-  // the squares' side is a fortieth of the width
   read(video, canvas, context, metadata) {
     const wall = wallMs();
-    const side = Math.floor(metadata.width / 40);
-    canvas.width = side * 16;
-    canvas.height = side * 2;
-    context.drawImage(video, 0, 0, side * 16, side * 2, 0, 0, side * 16, side * 2);
-    const pixels = context.getImageData(0, 0, side * 16, side * 2).data;
-    const rows = [0, 0];
-    for (let row = 0; row < 2; row++) {
-      for (let i = 0; i < 16; i++) {
-        const x = i * side + (side >> 1);
-        const y = row * side + (side >> 1);
-        rows[row] = rows[row] * 2 + (pixels[(y * side * 16 + x) * 4 + 1] > 127 ? 1 : 0);
-      }
-    }
-    const ok = (rows[0] ^ rows[1]) === 0xffff;
-    if (!ok) this.nBroken++;
-    this.seen.push([wall, ok ? rows[0] : null, metadata.width]);
+    const number = readNumber(video, canvas, context, metadata.width);
+    if (number === null) this.nBroken++;
+    this.seen.push([wall, number, metadata.width]);
     if (this.seen.length > 5000) this.seen.shift();
   }
 
