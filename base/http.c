@@ -269,6 +269,17 @@ base_http_peer_is_loopback (SoupServerMessage *msg)
          || (base_http_get_hop (msg) > 0 && g_str_equal (origin, "null"));
 }
 
+GSocket *
+base_http_get_socket (SoupServerMessage *msg)
+{
+  GSocketAddress *remote = soup_server_message_get_remote_address (msg);
+  GSocket *socket =
+      remote ? g_object_get_data (G_OBJECT (remote), BASE_HTTP_SOCKET_KEY)
+             : NULL;
+
+  return socket ? socket : soup_server_message_get_socket (msg);
+}
+
 guint
 base_http_get_hop (SoupServerMessage *msg)
 {

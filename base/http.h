@@ -14,9 +14,8 @@
  * @code: stable kebab-case name a program can match, e.g. "sdp-no-ice-ufrag";
  *   documented in docs/ERRORS.md and api/openapi.yaml
  * @detail: printf-like, a sentence a person can act on */
-void base_http_problem (SoupServerMessage *msg, guint status,
-                        const char *code, const char *detail, ...)
-    G_GNUC_PRINTF (4, 5);
+void base_http_problem (SoupServerMessage *msg, guint status, const char *code,
+                        const char *detail, ...) G_GNUC_PRINTF (4, 5);
 
 /* base_http_retry_after: seconds; call before or after the problem */
 void base_http_retry_after (SoupServerMessage *msg, guint seconds);
@@ -53,6 +52,12 @@ char *base_http_random_id (void);
 /* base_http_peer_is_loopback: protected mode's test: peer, Host, Origin all
  * loopback and no Forwarded / X-Forwarded-For (see DESIGN.md) */
 gboolean base_http_peer_is_loopback (SoupServerMessage *msg);
+
+/* base_http_get_socket: (transfer none) (nullable): the connection that @msg
+ * came by, TLS or not. Who hands libsoup a stream of its own sets it as
+ * BASE_HTTP_SOCKET_KEY of the remote address. */
+#define BASE_HTTP_SOCKET_KEY "media-tree-socket"
+GSocket *base_http_get_socket (SoupServerMessage *msg);
 
 /* base_http_get_hop: how often other nodes of the cluster have sent the client
  * on before it came here: 0 or 1. Known after base_auth_require. A browser

@@ -28,5 +28,8 @@ void egress_janus_http_free (EgressJanusHttp *self);
 /* @path: /janus… or /admin…; @msg is answered, now or later, whatever it is */
 void egress_janus_http_handle (EgressJanusHttp *self, SoupServerMessage *msg,
                                const char *path);
+/* ends the polls whose time is over, and those whose client has gone; the
+ * transport's tick runs it. @now_us: passed in, so that tests need no sleep */
+void egress_janus_http_expire (EgressJanusHttp *self, gint64 now_us);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EgressJanusHttp, egress_janus_http_free)

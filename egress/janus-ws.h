@@ -33,5 +33,8 @@ void egress_janus_ws_free (EgressJanusWs *self);
  * @connection: a reference is taken */
 void egress_janus_ws_take (EgressJanusWs *self, SoupServerMessage *msg,
                            SoupWebsocketConnection *connection);
+/* closes who does not read and who is dead; the transport's tick runs it.
+ * @now_us: passed in, so that tests need no sleep */
+void egress_janus_ws_expire (EgressJanusWs *self, gint64 now_us);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EgressJanusWs, egress_janus_ws_free)

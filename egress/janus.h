@@ -105,8 +105,8 @@ struct _EgressJanusTransport
 typedef void (*EgressJanusReplied) (JsonObject *reply, gpointer data);
 
 /* egress_janus_request: @request: (transfer none): parsed body, an object;
- * @session_id, @handle_id: from the path (HTTP) or members (WebSocket); 0 =
- *   none
+ * @session_id, @handle_id: from the path (HTTP); 0 = none: then the members of
+ *   that name count (WebSocket)
  * @is_loopback: the client passes protected mode's test
  * @replied: runs once, from within or later; @reply: (transfer full) */
 void egress_janus_request (EgressJanus *self, EgressJanusTransport *transport,
@@ -128,11 +128,18 @@ gboolean egress_janus_is_allowed (EgressJanus *self, const char *api_secret,
 /* (transfer none) (nullable) */
 EgressJanusSession *egress_janus_lookup (EgressJanus *self, guint64 session_id);
 guint64 egress_janus_session_get_id (EgressJanusSession *self);
+/* its events go by @transport (until it is claimed by another) */
+gboolean egress_janus_session_is_of (EgressJanusSession *self,
+                                     EgressJanusTransport *transport);
 /* a poll began, or any sign of life */
 void egress_janus_session_touch (EgressJanusSession *self);
 /* (transfer full) (element-type JsonObject): at most @n_max, oldest first */
 GPtrArray *egress_janus_session_take_events (EgressJanusSession *self,
                                              guint n_max);
+/* the client went before it had them: they are next again, in this order.
+ * @events: (transfer none), as taken */
+void egress_janus_session_return_events (EgressJanusSession *self,
+                                         GPtrArray *events);
 /* @transport has gone (a closed WebSocket): its sessions end, or wait
  * reclaim_timeout_s for a claim */
 void egress_janus_transport_gone (EgressJanus *self,

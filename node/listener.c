@@ -2,12 +2,12 @@
 /* node/listener: accepts HTTP connections. */
 #include "node/listener.h"
 
+#include "base/http.h"
 #include "node/log.h"
 
 #define BACKLOG 1024
 #define MAX_ACCEPTS_PER_TURN 64
 #define PAUSE_MS 200 /* after a failure: no descriptors, most likely */
-#define SOCKET_KEY "node-listener-socket"
 
 struct _NodeListener
 {
@@ -54,7 +54,7 @@ hand_over (NodeListener *self, GSocket *accepted, GError **error)
   if (!local || !(remote = g_socket_get_remote_address (accepted, error)))
     return FALSE;
   /* libsoup gives this very address object back with each request */
-  g_object_set_data_full (G_OBJECT (remote), SOCKET_KEY,
+  g_object_set_data_full (G_OBJECT (remote), BASE_HTTP_SOCKET_KEY,
                           g_object_ref (accepted), g_object_unref);
   if (self->use_tls)
     stream = g_tls_server_connection_new (
@@ -154,7 +154,5 @@ node_listener_dup_url (NodeListener *self)
 GSocket *
 node_listener_get_socket (SoupServerMessage *msg)
 {
-  GSocketAddress *remote = soup_server_message_get_remote_address (msg);
-
-  return remote ? g_object_get_data (G_OBJECT (remote), SOCKET_KEY) : NULL;
+  return base_http_get_socket (msg);
 }
