@@ -4,7 +4,7 @@
  * does not see into. Linked with --wrap into builds with -Db_sanitize=thread,
  * these functions tell it what each lock orders.
  */
-#include <glib.h>
+#include <gio/gio.h>
 
 void __tsan_acquire (void *address);
 void __tsan_release (void *address);
@@ -153,6 +153,27 @@ __wrap_g_async_queue_pop (GAsyncQueue *queue)
 
   __tsan_acquire (queue);
   return data;
+}
+
+/* a thread of GIO's pool may be older than what it is given */
+static void
+run_task (GTask *task, gpointer source, gpointer data,
+          GCancellable *cancellable)
+{
+  GTaskThreadFunc func = g_object_get_data (G_OBJECT (task), "tsan");
+
+  __tsan_acquire (task);
+  func (task, source, data, cancellable);
+}
+
+void __real_g_task_run_in_thread (GTask *task, GTaskThreadFunc func);
+void __wrap_g_task_run_in_thread (GTask *task, GTaskThreadFunc func);
+void
+__wrap_g_task_run_in_thread (GTask *task, GTaskThreadFunc func)
+{
+  g_object_set_data (G_OBJECT (task), "tsan", func);
+  __tsan_release (task);
+  __real_g_task_run_in_thread (task, run_task);
 }
 
 /* The last reference gone: whatever others did while they held one is over. */
