@@ -5,7 +5,7 @@
 
 #include <glib.h>
 
-#define WAIT_MS 10000
+#define WAIT_MS 60000 /* machines are slow at times */
 
 static inline gboolean
 on_late (gpointer data)

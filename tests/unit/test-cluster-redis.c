@@ -8,16 +8,20 @@
 
 #define BOOT "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0"
 
-static const ClusterRedisLimits quick = {
-  .connect_ms = 500,
-  .command_ms = 60,
-  .ping_ms = 30,
-  .backoff_min_ms = 4,
-  .backoff_max_ms = 8,
-  .max_pending = 1024,
-  .max_reply_bytes = 65536,
-  .max_reply_items = 1000,
-};
+/* A slow machine answers late: that is no answer only where the test says
+ * nothing. */
+#define LIMITS(answer_ms)                                                      \
+  {                                                                            \
+    .connect_ms = 20000, .command_ms = answer_ms, .ping_ms = 20000,            \
+    .backoff_min_ms = 4, .backoff_max_ms = 8, .max_pending = 1024,             \
+    .max_reply_bytes = 65536, .max_reply_items = 1000,                         \
+  }
+
+static const ClusterRedisLimits patient = LIMITS (20000);
+/* an answer comes, then none does */
+static const ClusterRedisLimits brisk = LIMITS (1000);
+/* no answer comes */
+static const ClusterRedisLimits quick = LIMITS (60);
 
 typedef struct
 {
@@ -112,13 +116,13 @@ on_hint (ClusterHint hint, gpointer data)
 }
 
 static void
-open_store (Fixture *f, const char *reply)
+open_store (Fixture *f, const char *reply, const ClusterRedisLimits *limits)
 {
   g_autofree char *url = g_strdup_printf ("redis://127.0.0.1:%u", f->port);
 
   f->reply = reply;
   f->store = cluster_store_new_redis (url, NULL, "main", NULL);
-  cluster_store_redis_set_limits (f->store, &quick);
+  cluster_store_redis_set_limits (f->store, limits);
   cluster_store_set_metrics (f->store, f->metrics);
   cluster_store_set_hint_func (f->store, on_hint, f);
 }
@@ -190,9 +194,9 @@ end (Fixture *f)
 }
 
 static void
-connect_store (Fixture *f)
+connect_store (Fixture *f, const ClusterRedisLimits *limits)
 {
-  open_store (f, ":1\r\n");
+  open_store (f, ":1\r\n", limits);
   WAIT (cluster_store_get_state (f->store) == CLUSTER_STORE_CONNECTED);
 }
 
@@ -222,7 +226,8 @@ test_bad_server (Fixture *f, gconstpointer data)
 {
   guint i = GPOINTER_TO_UINT (data);
 
-  open_store (f, bad[i].reply);
+  open_store (f, bad[i].reply,
+              strcmp (bad[i].reason, "timeout") == 0 ? &quick : &patient);
   WAIT (errors (f, bad[i].reason) >= 3);
   g_assert_cmpuint (f->n_connections, >=, 3);
   g_assert_cmpint (cluster_store_get_state (f->store), ==, CLUSTER_STORE_AWAY);
@@ -232,6 +237,7 @@ test_bad_server (Fixture *f, gconstpointer data)
   WAIT (f->n_done == 1);
   g_assert_cmpint (f->last_code, ==, CLUSTER_ERROR_AWAY);
 
+  cluster_store_redis_set_limits (f->store, &patient);
   f->reply = ":1\r\n"; /* it becomes well: it is used */
   WAIT (cluster_store_get_state (f->store) == CLUSTER_STORE_CONNECTED);
   g_assert_cmpuint (f->n_states, ==, 2);
@@ -247,7 +253,7 @@ test_goes_bad (Fixture *f, gconstpointer data)
                                CLUSTER_ERROR_REPLY };
   guint i = GPOINTER_TO_UINT (data);
 
-  connect_store (f);
+  connect_store (f, codes[i] == CLUSTER_ERROR_TIMEOUT ? &brisk : &patient);
   end (f);
   WAIT (f->n_done == 1);
   g_assert_cmpuint (f->n_failed, ==, 0);
@@ -255,6 +261,7 @@ test_goes_bad (Fixture *f, gconstpointer data)
   end (f);
   WAIT (f->n_done == 2);
   g_assert_cmpint (f->last_code, ==, codes[i]);
+  cluster_store_redis_set_limits (f->store, &patient);
   f->reply = ":1\r\n";
   WAIT (cluster_store_get_state (f->store) == CLUSTER_STORE_CONNECTED);
   end (f);
@@ -266,11 +273,11 @@ test_goes_bad (Fixture *f, gconstpointer data)
 static void
 test_too_long (Fixture *f, gconstpointer data)
 {
-  g_autofree char *filler = g_strnfill (quick.max_reply_bytes, 'x');
+  g_autofree char *filler = g_strnfill (patient.max_reply_bytes, 'x');
   g_autofree char *reply = g_strdup_printf ("$%" G_GSIZE_FORMAT "\r\n%s\r\n",
-                                            quick.max_reply_bytes, filler);
+                                            patient.max_reply_bytes, filler);
 
-  connect_store (f);
+  connect_store (f, &patient);
   f->reply = reply;
   end (f);
   WAIT (f->n_done == 1);
@@ -292,7 +299,7 @@ test_shapes (Fixture *f, gconstpointer data)
   };
   ClusterStream stream = { "s", BOOT, 1, "n", "{}", { 0 }, { 0 }, 0 };
 
-  connect_store (f);
+  connect_store (f, &patient);
   for (guint i = 0; i < G_N_ELEMENTS (replies); i++)
     {
       f->reply = replies[i];
@@ -313,7 +320,7 @@ test_shapes (Fixture *f, gconstpointer data)
 static void
 test_unasked (Fixture *f, gconstpointer data)
 {
-  connect_store (f);
+  connect_store (f, &patient);
   f->reply = ":1\r\n:1\r\n";
   end (f);
   WAIT (errors (f, "protocol") >= 1);
@@ -326,7 +333,7 @@ test_unasked (Fixture *f, gconstpointer data)
 static void
 test_read_only (Fixture *f, gconstpointer data)
 {
-  connect_store (f);
+  connect_store (f, &patient);
   f->reply = "-READONLY You can't write against a read only replica.\r\n";
   end (f);
   WAIT (f->n_done == 1);
@@ -340,14 +347,14 @@ test_read_only (Fixture *f, gconstpointer data)
 static void
 test_queue (Fixture *f, gconstpointer data)
 {
-  connect_store (f);
+  connect_store (f, &brisk);
   f->reply = NULL;
-  for (guint i = 0; i < quick.max_pending + 10; i++)
+  for (guint i = 0; i < patient.max_pending + 10; i++)
     end (f);
   WAIT (f->n_done >= 10);
   g_assert_cmpuint (f->n_done, ==, 10);
   g_assert_cmpint (f->last_code, ==, CLUSTER_ERROR_AWAY);
-  WAIT (f->n_done == quick.max_pending + 10);
+  WAIT (f->n_done == patient.max_pending + 10);
   g_assert_cmpint (f->last_code, ==, CLUSTER_ERROR_TIMEOUT);
   g_assert_cmpuint (f->n_failed, ==, f->n_done);
 }
@@ -356,10 +363,10 @@ test_queue (Fixture *f, gconstpointer data)
 static void
 test_free (Fixture *f, gconstpointer data)
 {
-  open_store (f, NULL);
+  open_store (f, NULL, &patient);
   end (f);
   g_clear_pointer (&f->store, cluster_store_free);
-  connect_store (f);
+  connect_store (f, &patient);
   f->reply = NULL;
   end (f);
   cluster_store_read_peers (f->store, on_rows, f);
