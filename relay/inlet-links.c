@@ -12,13 +12,12 @@
 #define LEAD_US (60 * BASE_US_PER_MS)
 #define HOPE_US (200 * BASE_US_PER_MS)
 #define PENDING_US (2 * BASE_US_PER_S)
-#define STEP_US                                                                \
-  (20 * BASE_US_PER_MS) /* between candidates: all are silent,                 \
-                         */
-#define SLOW_STEP_US (60 * BASE_US_PER_MS) /* or one is missing */
+/* between candidates: all are silent, or one is missing */
+#define STEP_US (20 * BASE_US_PER_MS)
+#define SLOW_STEP_US (60 * BASE_US_PER_MS)
+/* ours deliver without a break for so long: candidates are left */
+#define SETTLED_US (2 * BASE_US_PER_S)
 #define MAX_LEAVING_US (5 * BASE_US_PER_S)
-
-gint64 inlet_settled_us = 2 * BASE_US_PER_S;
 
 /* --- the list ------------------------------------------------------------ */
 
@@ -233,7 +232,7 @@ leave_candidates (RelayInlet *self, gint64 now_us)
     }
   if (self->settled_us == 0)
     self->settled_us = now_us;
-  if (now_us - self->settled_us < inlet_settled_us
+  if (now_us - self->settled_us < SETTLED_US
       || self->parents[0]->is_ours == FALSE)
     return;
   for (guint i = 0; i < self->n_parents; i++)

@@ -14,9 +14,6 @@
 #define INLET_MAX_LINKS (RELAY_INLET_MAX_PARENTS + 2)
 
 #define INLET_SILENT_US (60 * G_TIME_SPAN_MILLISECOND)
-/* ours deliver without a break for so long: candidates are left (2 s; tests on
- * a busy machine have less) */
-extern gint64 inlet_settled_us;
 /* media may be anybody's copy: only control messages prove that it lives */
 #define INLET_STATUS_US (1 * G_USEC_PER_SEC)
 

@@ -46,6 +46,10 @@ void rtc_worker_add_n_transports (RtcWorker *self, int n); /* any thread */
 /* For tests, any thread: the worker's clock jumps ahead and its coarse timer
  * runs once. */
 void rtc_worker_advance_clock (RtcWorker *self, gint64 us);
+/* For tests, any thread: turns take their time from @now_us (borrowed; stored
+ * to with release order), so that a slow machine's time is slow as well. When
+ * timers run stays the system's business. */
+void rtc_worker_set_clock (RtcWorker *self, const gint64 *now_us);
 /* Media: what follows each wake-up: deferred work, then the flush. A replay
  * runs many turns within one piece of mail with it. */
 void rtc_worker_end_turn (RtcWorker *self);

@@ -35,6 +35,7 @@ struct _RtcWorker
   BaseCounter *gauge;     /* borrowed, nullable */
   int n_transports;       /* atomic */
   gint64 clock_offset_us; /* atomic; tests only */
+  const gint64 *clock_us; /* borrowed, atomic, nullable; tests only */
 };
 
 /* rtc_worker_set_up_io: sockets are bound; from now on packets find their

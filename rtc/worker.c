@@ -409,10 +409,15 @@ rtc_worker_get_batch (RtcWorker *self)
 gint64
 rtc_worker_get_turn_us (RtcWorker *self)
 {
-  if (self->turn_us == 0)
-    self->turn_us =
-        base_clock_now_us ()
-        + __atomic_load_n (&self->clock_offset_us, __ATOMIC_RELAXED);
+  const gint64 *clock_us;
+
+  if (self->turn_us != 0)
+    return self->turn_us;
+  clock_us = __atomic_load_n (&self->clock_us, __ATOMIC_ACQUIRE);
+  self->turn_us = clock_us != NULL
+                      ? __atomic_load_n (clock_us, __ATOMIC_ACQUIRE)
+                      : base_clock_now_us ();
+  self->turn_us += __atomic_load_n (&self->clock_offset_us, __ATOMIC_RELAXED);
   return self->turn_us;
 }
 
@@ -543,4 +548,10 @@ rtc_worker_advance_clock (RtcWorker *self, gint64 us)
 {
   __atomic_add_fetch (&self->clock_offset_us, us, __ATOMIC_RELAXED);
   rtc_worker_post (self, tick_now, self, NULL);
+}
+
+void
+rtc_worker_set_clock (RtcWorker *self, const gint64 *now_us)
+{
+  __atomic_store_n (&self->clock_us, now_us, __ATOMIC_RELEASE);
 }

@@ -2,6 +2,10 @@
 /*
  * InletFixture: a RelayInlet with four scripted parents (link-parent.h), a
  * source that they all have, and a book of what the child's viewers would get.
+ *   Time goes on in beats, on main: the parents and the source do what is due,
+ * then it is BEAT_MS later, for the child as well. A beat is left out while the
+ * child has MAX_BEHIND of them to see: so on a busy machine time is slow, and
+ * nobody is silent who has only not been run.
  */
 #pragma once
 
@@ -9,18 +13,22 @@
 #include "link-parent.h"
 #include "relay/feed.h"
 #include "rtc/dtls.h"
+#include "rtc/worker-private.h"
+#include "wait.h"
 
 #define SECRET "a secret of the cluster"
 #define STREAM "cam"
 #define N_PARENTS 4
 #define GOP 40 /* packets of video */
-#define PUSH_MS 4
+#define BEAT_MS 4
+#define MAX_BEHIND 5 /* beats: well below 60 ms, when a parent is silent */
 
 /* What the child's viewers and children would get. */
 typedef struct
 {
   RelayReceiver base;
   RelayStream *stream;                 /* one reference */
+  GMutex lock;                         /* over the tables: home fills them */
   GHashTable *seen[RTC_MEDIA_N_KINDS]; /* payload's number -> ext_seq */
   GHashTable *ext_seqs[RTC_MEDIA_N_KINDS];
   gint n_packets; /* atomic */
@@ -43,12 +51,13 @@ typedef struct
   guint64 next; /* number of the next packet, both kinds */
   guint64 first, n_left, key_at;
   guint n_sources; /* parents that have it: the first ones */
-} Fixture;
 
-/* the parents' timers wake main each 5 ms, so it may sleep in between */
-#define WAIT_FOR(condition)                                                    \
-  while (!(condition))                                                         \
-  g_main_context_iteration (NULL, TRUE)
+  /* time */
+  gint64 now_us; /* main writes it, atomic */
+  guint beat;
+  gint n_behind; /* atomic: beats that the worker has not seen */
+  gint64 max_gap_us;
+} Fixture;
 
 /* --- calls on the worker, waited for ------------------------------------- */
 
@@ -84,6 +93,7 @@ book_on_packets (RelayReceiver *base, RelayFeed *feed, guint64 from, guint64 to)
 {
   Book *self = (Book *)base;
 
+  g_mutex_lock (&self->lock);
   for (guint64 pos = from; pos < to; pos++)
     {
       const RelayPacket *packet = relay_feed_at (feed, pos);
@@ -98,6 +108,7 @@ book_on_packets (RelayReceiver *base, RelayFeed *feed, guint64 from, guint64 to)
                                 GSIZE_TO_POINTER (packet->ext_seq)))
         self->n_twice++;
     }
+  g_mutex_unlock (&self->lock);
   g_atomic_int_add (&self->n_packets, (int)(to - from));
 }
 
@@ -134,6 +145,7 @@ book_init (Book *self, RelayStream *stream)
   self->base.on_packets = book_on_packets;
   self->base.on_tick = self->base.on_pace = book_on_time;
   self->stream = relay_stream_ref (stream);
+  g_mutex_init (&self->lock);
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     {
       self->seen[k] = g_hash_table_new (NULL, NULL);
@@ -151,6 +163,7 @@ book_clear (Book *self)
       g_hash_table_unref (self->seen[k]);
       g_hash_table_unref (self->ext_seqs[k]);
     }
+  g_mutex_clear (&self->lock);
   relay_stream_unref (self->stream);
 }
 
@@ -160,10 +173,97 @@ book_count_missing (Book *self, guint64 from, guint64 to)
 {
   guint n = 0;
 
+  g_mutex_lock (&self->lock);
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     for (guint64 number = from; number < to; number++)
       n += !g_hash_table_contains (self->seen[k], GSIZE_TO_POINTER (number));
+  g_mutex_unlock (&self->lock);
   return n;
+}
+
+/* Video's: the viewers' number of the payload with that one; 0 = not there. */
+static inline guint64
+book_get_ext_seq (Book *self, guint64 number)
+{
+  gpointer ext_seq;
+
+  g_mutex_lock (&self->lock);
+  ext_seq = g_hash_table_lookup (self->seen[RTC_MEDIA_VIDEO],
+                                 GSIZE_TO_POINTER (number));
+  g_mutex_unlock (&self->lock);
+  return (guint64)GPOINTER_TO_SIZE (ext_seq);
+}
+
+static inline guint
+book_count_video (Book *self)
+{
+  guint n;
+
+  g_mutex_lock (&self->lock);
+  n = g_hash_table_size (self->seen[RTC_MEDIA_VIDEO]);
+  g_mutex_unlock (&self->lock);
+  return n;
+}
+
+/* --- time ------------------------------------------------------------ */
+
+static inline void
+push_one (Fixture *f)
+{
+  guint64 number = f->next++;
+  guint8 payload[100] = { 0x10, 0x01 };
+  gboolean is_key = (number - f->first) % GOP == 0;
+
+  if (is_key)
+    {
+      payload[1] = 0;
+      f->key_at = number;
+    }
+  memcpy (payload + 8, &number, sizeof number);
+  for (guint i = 0; i < f->n_sources; i++)
+    for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+      {
+        RelayLinkPacket packet = {
+          .kind = k,
+          .codec = f->info.tracks[k].codec,
+          .ext_seq = number,
+          .rtp_ts = (guint32)number * (k == RTC_MEDIA_AUDIO ? 192 : 360),
+          .marker = TRUE,
+          .is_keyframe = k == RTC_MEDIA_VIDEO && is_key,
+          .payload = payload,
+          .payload_len = sizeof payload,
+        };
+
+        link_parent_push (&f->parents[i], &packet);
+      }
+}
+
+static inline void
+beat_arrive (gpointer data)
+{
+  (void)g_atomic_int_dec_and_test (&((Fixture *)data)->n_behind);
+}
+
+static inline gboolean
+on_beat (gpointer data)
+{
+  Fixture *f = data;
+
+  if (g_atomic_int_get (&f->n_behind) >= MAX_BEHIND)
+    return G_SOURCE_CONTINUE;
+  for (guint i = 0; i < N_PARENTS; i++)
+    link_parent_on_time (&f->parents[i]);
+  if (f->n_left > 0)
+    {
+      push_one (f);
+      f->n_left--;
+    }
+  /* what is sent before it is there when the child sees it */
+  __atomic_store_n (&f->now_us, f->now_us + BEAT_MS * BASE_US_PER_MS,
+                    __ATOMIC_RELEASE);
+  g_atomic_int_inc (&f->n_behind);
+  rtc_worker_post (f->worker, beat_arrive, f, NULL);
+  return G_SOURCE_CONTINUE;
 }
 
 /* --- fixture ------------------------------------------------------------- */
@@ -186,6 +286,8 @@ set_up (Fixture *f, gconstpointer data)
   g_assert_no_error (error);
   f->worker = rtc_worker_new (0, 0, f->certificate, NULL, &error);
   g_assert_no_error (error);
+  f->now_us = base_clock_now_us ();
+  rtc_worker_set_clock (f->worker, &f->now_us);
   f->hub = relay_hub_new (&f->worker, 1, 0, NULL);
   relay_hub_add_listener (f->hub, on_event, f);
   f->keys = relay_link_keys_new (SECRET, boot);
@@ -200,9 +302,10 @@ set_up (Fixture *f, gconstpointer data)
     {
       g_autofree char *name = g_strdup_printf ("parent-%u", i);
 
-      link_parent_init (&f->parents[i], name, SECRET);
+      link_parent_init (&f->parents[i], name, SECRET, &f->now_us);
       link_parent_publish (&f->parents[i], STREAM, 7, 1, &f->info, f->first);
     }
+  f->beat = g_timeout_add (BEAT_MS, on_beat, f);
 }
 
 static inline void
@@ -248,11 +351,12 @@ start (Fixture *f, gboolean repair, guint n, guint n_active)
 static inline void
 tear_down (Fixture *f, gconstpointer data)
 {
-  g_assert_cmpuint (f->book.n_twice, ==, 0);
   if (f->inlet != NULL)
     relay_inlet_free (f->inlet);
   if (f->book.stream != NULL)
     book_clear (&f->book);
+  g_assert_cmpuint (f->book.n_twice, ==, 0);
+  g_source_remove (f->beat);
   rtc_worker_stop (f->worker);
   rtc_worker_free (f->worker);
   relay_hub_free (f->hub);
@@ -263,54 +367,13 @@ tear_down (Fixture *f, gconstpointer data)
   base_mailbox_clear_main ();
 }
 
-/* --- the source ---------------------------------------------------------- */
-
-static inline void
-push_one (Fixture *f)
-{
-  guint64 number = f->next++;
-  guint8 payload[100] = { 0x10, 0x01 };
-  gboolean is_key = (number - f->first) % GOP == 0;
-
-  if (is_key)
-    {
-      payload[1] = 0;
-      f->key_at = number;
-    }
-  memcpy (payload + 8, &number, sizeof number);
-  for (guint i = 0; i < f->n_sources; i++)
-    for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
-      {
-        RelayLinkPacket packet = {
-          .kind = k,
-          .codec = f->info.tracks[k].codec,
-          .ext_seq = number,
-          .rtp_ts = (guint32)number * (k == RTC_MEDIA_AUDIO ? 192 : 360),
-          .marker = TRUE,
-          .is_keyframe = k == RTC_MEDIA_VIDEO && is_key,
-          .payload = payload,
-          .payload_len = sizeof payload,
-        };
-
-        link_parent_push (&f->parents[i], &packet);
-      }
-}
-
-static inline gboolean
-on_source (gpointer data)
-{
-  Fixture *f = data;
-
-  push_one (f);
-  return --f->n_left > 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
-}
+/* --- the stream ---------------------------------------------------------- */
 
 /* That many of each kind, at a stream's pace. */
 static inline void
 stream_packets (Fixture *f, guint n)
 {
   f->n_left = n;
-  g_timeout_add (PUSH_MS, on_source, f);
   WAIT_FOR (f->n_left == 0);
 }
 
@@ -343,13 +406,13 @@ static inline void
 get_stats (Fixture *f, RelayInletStats *ret)
 {
   relay_inlet_get_stats (f->inlet, ret);
+  f->max_gap_us = MAX (f->max_gap_us, ret->max_gap_us);
 }
 
 #define WAIT_FOR_STATS(f, stats, condition)                                    \
   do                                                                           \
     {                                                                          \
-      g_main_context_iteration (NULL, TRUE);                                   \
+      wait_a_little ();                                                        \
       get_stats (f, stats);                                                    \
     }                                                                          \
   while (!(condition))
-

@@ -2,7 +2,8 @@
 /*
  * LinkParent: a parent as docs/LINKS.md says, for tests of children: it answers
  * on a port of 127.0.0.1 from the default context, and does what a test wants:
- * lose packets by a seed, fall silent, lie about its path.
+ * lose packets by a seed, fall silent, lie about its path. Its time is what the
+ * test says (clock_us).
  */
 #pragma once
 
@@ -28,7 +29,8 @@ typedef struct
   const char *secret;
   RtcAddr address;
   int fd;
-  guint watch, keepalive;
+  guint watch;
+  const gint64 *clock_us; /* borrowed: main's */
 
   /* what it has */
   gboolean is_live;
@@ -105,7 +107,7 @@ link_parent_say_status (LinkParent *self, gboolean is_reply)
   memcpy (status->head, self->sent, sizeof status->head);
   status->n_path = self->n_path;
   memcpy (status->path, self->path, sizeof status->path);
-  self->sent_us = g_get_monotonic_time ();
+  self->sent_us = *self->clock_us;
   link_parent_say (self, &message);
 }
 
@@ -133,7 +135,7 @@ link_parent_send_packet (LinkParent *self, RtcMediaKind kind, guint64 number)
       || packet->len == 0)
     return;
   self->sent[kind] = MAX (self->sent[kind], number);
-  self->sent_us = g_get_monotonic_time ();
+  self->sent_us = *self->clock_us;
   if (draw < self->loss)
     {
       self->n_lost++;
@@ -173,7 +175,7 @@ link_parent_on_subscribe (LinkParent *self, const RelayLinkMessage *message)
   self->subscription = message->subscription;
   self->last = message->subscribe;
   relay_link_keys_make_cookie (self->keys, &self->child,
-                               g_get_monotonic_time (), cookie);
+                               *self->clock_us, cookie);
   if (memcmp (cookie, message->subscribe.cookie, sizeof cookie) != 0)
     {
       memcpy (answer.cookie.cookie, cookie, sizeof cookie);
@@ -253,16 +255,13 @@ link_parent_on_ready (int fd, GIOCondition condition, gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-static inline gboolean
-link_parent_on_time (gpointer data)
+/* each few ms of the clock */
+static inline void
+link_parent_on_time (LinkParent *self)
 {
-  LinkParent *self = data;
-
   if (self->has_child && !self->is_stopped
-      && g_get_monotonic_time () - self->sent_us
-             > (self->is_live ? 20000 : 1000000))
+      && *self->clock_us - self->sent_us > (self->is_live ? 20000 : 1000000))
     link_parent_say_status (self, FALSE);
-  return G_SOURCE_CONTINUE;
 }
 
 static inline void
@@ -278,9 +277,11 @@ link_parent_boot (LinkParent *self)
 }
 
 static inline void
-link_parent_init (LinkParent *self, const char *node, const char *secret)
+link_parent_init (LinkParent *self, const char *node, const char *secret,
+                  const gint64 *clock_us)
 {
   memset (self, 0, sizeof *self);
+  self->clock_us = clock_us;
   g_strlcpy (self->node, node, sizeof self->node);
   self->secret = secret;
   link_parent_boot (self);
@@ -297,14 +298,12 @@ link_parent_init (LinkParent *self, const char *node, const char *secret)
     self->held[k] = g_new0 (LinkParentPacket, LINK_PARENT_HELD);
   self->watch =
       g_unix_fd_add (self->fd, G_IO_IN, link_parent_on_ready, self);
-  self->keepalive = g_timeout_add (5, link_parent_on_time, self);
 }
 
 static inline void
 link_parent_clear (LinkParent *self)
 {
   g_source_remove (self->watch);
-  g_source_remove (self->keepalive);
   close (self->fd);
   g_rand_free (self->rand);
   relay_link_keys_free (self->keys);

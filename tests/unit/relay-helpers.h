@@ -10,6 +10,7 @@
 #include "relay/hub.h"
 #include "relay/link-message.h"
 #include "rtc/dtls.h"
+#include "wait.h"
 
 #include <string.h>
 
@@ -23,11 +24,6 @@ typedef struct
   RelayHub *hub;
   RelayLinkKeys *keys;
 } RelayWorld;
-
-/* Runs main until @condition; the test's watchdog ends a wait for ever. */
-#define WAIT_FOR(condition)                                                    \
-  while (!(condition))                                                         \
-  g_main_context_iteration (NULL, FALSE)
 
 static inline void
 relay_world_init (RelayWorld *self, BaseMetrics *metrics)

@@ -13,6 +13,7 @@
 #include "rtc/input.h"
 #include "rtc/rtcp.h"
 #include "rtc/worker-private.h"
+#include "wait.h"
 
 #define VIDEO_PT 96
 #define AUDIO_PT 111
@@ -53,10 +54,6 @@ typedef struct
   int fd;
   gint n_live, n_idle;
 } Fixture;
-
-#define WAIT_FOR(condition)                                                    \
-  while (!(condition))                                                         \
-  g_main_context_iteration (NULL, FALSE)
 
 static void
 on_event (RelayHub *hub, RelayStream *stream, RelayHubEvent event,

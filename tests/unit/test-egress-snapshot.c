@@ -12,6 +12,7 @@
 
 #include "egress/av1.h"
 #include "rtc/dtls.h"
+#include "wait.h"
 
 #define SOURCE                                                                 \
   "videotestsrc num-buffers=1 pattern=smpte ! "                                \
@@ -327,7 +328,7 @@ source_open (Source *s, RtcMediaKind kind, RtcCodec codec)
       relay_stream_add_publication (s->stream, &info, &callbacks, s, NULL);
   rtc_worker_post (s->worker, push_frame, s, NULL);
   while (!g_atomic_int_get (&s->is_pushed) || !relay_stream_is_live (s->stream))
-    g_main_context_iteration (NULL, FALSE);
+    wait_a_little ();
 }
 
 static void

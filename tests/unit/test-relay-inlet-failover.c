@@ -2,7 +2,6 @@
 /* RelayInlet when parents fall silent, start anew, are replaced, or tell of
  * another publication: every packet of the stream arrives once. */
 #include "inlet-fixture.h"
-#include "relay/inlet-private.h"
 
 /* One of two dies: nothing is missing, and nothing had to be asked for. */
 static void
@@ -81,16 +80,14 @@ test_higher_epoch (Fixture *f, gconstpointer data)
   stream_packets (f, 100);
   first = get_first_seen (f);
   wait_for_all_from (f, first);
-  last = (gsize)g_hash_table_lookup (f->book.seen[RTC_MEDIA_VIDEO],
-                                     GSIZE_TO_POINTER (f->next - 1));
+  last = book_get_ext_seq (&f->book, f->next - 1);
   f->first = f->next = 20 * 65536;
   link_parent_publish (&f->parents[1], STREAM, 8, 2, &f->info, f->first);
   link_parent_say_status (&f->parents[0], FALSE); /* of epoch 7, still */
   link_parent_publish (&f->parents[0], STREAM, 8, 2, &f->info, f->first);
   stream_packets (f, 100);
   wait_for_all_from (f, f->first);
-  next = (gsize)g_hash_table_lookup (f->book.seen[RTC_MEDIA_VIDEO],
-                                     GSIZE_TO_POINTER (f->first));
+  next = book_get_ext_seq (&f->book, f->first);
   g_assert_cmpuint (next, ==, last + 1); /* viewers see no jump */
   g_assert_cmpint (f->n_events[RELAY_HUB_IDLE], ==, 0);
   g_assert_cmpint (f->n_replaced, ==, 0);
@@ -102,7 +99,7 @@ test_higher_epoch (Fixture *f, gconstpointer data)
       link_parent_say_status (&f->parents[0], FALSE);
       stream_packets (f, 1);
     }
-  g_assert_cmpuint (g_hash_table_size (f->book.seen[RTC_MEDIA_VIDEO]), ==,
+  g_assert_cmpuint (book_count_video (&f->book), ==,
                     f->first + 100 - 20 * 65536 + (last - first + 1));
 }
 
@@ -119,7 +116,8 @@ test_both_die (Fixture *f, gconstpointer data)
   first = get_first_seen (f);
   g_assert_false (f->parents[2].has_child);
   WAIT_FOR (f->parents[1].has_child);
-  get_stats (f, &stats); /* the gap before it is another matter */
+  get_stats (f, &stats);
+  f->max_gap_us = 0; /* the gap before it is another matter */
   f->parents[0].is_stopped = f->parents[1].is_stopped = TRUE;
   stream_packets (f, 150);
   WAIT_FOR (f->parents[2].has_child);
@@ -127,13 +125,41 @@ test_both_die (Fixture *f, gconstpointer data)
   wait_for_all_from (f, first);
   WAIT_FOR_STATS (f, &stats, stats.n_failovers >= 2);
   g_assert_cmpuint (stats.n_lost, ==, 0);
-  g_test_message ("largest gap %.1f ms", (double)stats.max_gap_us / 1000);
-  /* ours are there again: the candidates are left, after a while */
+  g_test_message ("largest gap %.1f ms", (double)f->max_gap_us / 1000);
+  g_assert_cmpint (f->max_gap_us, <, 300 * BASE_US_PER_MS);
+  /* ours are there again: the candidates are left, after a while. Whether ours
+   * begin anew is not said here: not when a candidate delivers before the
+   * second of them is held silent. */
   f->parents[0].is_stopped = f->parents[1].is_stopped = FALSE;
-  while (f->parents[2].n_leaves == 0 || f->parents[0].n_starts < 2)
+  while (f->parents[2].n_leaves == 0)
     stream_packets (f, 5);
   g_assert_false (f->parents[2].has_child);
   wait_for_all_from (f, first);
+}
+
+/* Both fall silent and nobody else is there: they begin anew, at what is
+ * missing. */
+static void
+test_both_silent (Fixture *f, gconstpointer data)
+{
+  RelayInletStats stats;
+  guint64 first;
+
+  start (f, TRUE, 2, 2);
+  wait_for_media (f);
+  stream_packets (f, 50);
+  first = get_first_seen (f);
+  WAIT_FOR (f->parents[1].has_child);
+  f->parents[0].is_stopped = f->parents[1].is_stopped = TRUE;
+  stream_packets (f, 50);
+  f->parents[0].is_stopped = f->parents[1].is_stopped = FALSE;
+  WAIT_FOR (f->parents[0].n_starts == 2 && f->parents[1].n_starts == 2);
+  g_assert_cmpint (f->parents[0].last.start, ==, RELAY_LINK_START_FROM);
+  stream_packets (f, 50);
+  wait_for_all_from (f, first);
+  WAIT_FOR_STATS (f, &stats, stats.n_failovers >= 2);
+  g_assert_cmpuint (stats.n_failovers, ==, 2);
+  g_assert_cmpuint (stats.n_lost, ==, 0);
 }
 
 /* The tree moves: the new parent delivers before the old one is left. */
@@ -189,9 +215,6 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  /* on a busy machine a stall of the parents' thread is as good as a silence:
-   * 2 s without one may never come */
-  inlet_settled_us = 100 * BASE_US_PER_MS;
 #define ADD(name, func)                                                        \
   g_test_add ("/relay/inlet-failover/" name, Fixture, NULL, set_up, func,      \
               tear_down)
@@ -200,6 +223,7 @@ main (int argc, char **argv)
   ADD ("parent-restarts", test_parent_restarts);
   ADD ("higher-epoch", test_higher_epoch);
   ADD ("both-die", test_both_die);
+  ADD ("both-silent", test_both_silent);
   ADD ("replaced-parents", test_replaced_parents);
   ADD ("not-live", test_not_live);
   return g_test_run ();

@@ -5,6 +5,7 @@
 #include "relay/feed.h"
 #include "relay/hub.h"
 #include "rtc/dtls.h"
+#include "wait.h"
 
 #include <string.h>
 
@@ -62,11 +63,6 @@ tear_down (Fixture *f, gconstpointer data)
   relay_hub_free (f->hub);
   rtc_certificate_unref (f->certificate);
 }
-
-/* Runs main until @condition; the test's watchdog ends a wait for ever. */
-#define WAIT_FOR(condition)                                                    \
-  while (!(condition))                                                         \
-  g_main_context_iteration (NULL, FALSE)
 
 /* --- calls on a worker, waited for ------------------------------------- */
 
