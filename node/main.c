@@ -30,6 +30,7 @@
 #include "node/log.h"
 #include "node/process.h"
 #include "node/server.h"
+#include "whip/media-input.h"
 
 /* A handshake's three buffers have 16 KiB and more each, mostly unused. From
  * mmap() only touched pages count, and all go back when it is over. */
@@ -79,6 +80,8 @@ program_clear (Program *self)
   g_clear_pointer (&parts->wills, rtc_will_store_free);
   g_clear_pointer (&parts->load, node_load_free);
   g_clear_pointer (&parts->hub, relay_hub_free);
+  if (!whip_media_inputs_join (G_USEC_PER_SEC))
+    GST_DEBUG ("a camera or a file does not let go");
   base_mailbox_clear_main ();
   g_clear_pointer (&parts->addresses, rtc_addresses_free);
   g_clear_pointer (&parts->certificate, rtc_certificate_unref);

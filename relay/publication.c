@@ -194,6 +194,15 @@ relay_publication_keep_params (RelayPublication *self, const guint8 *payload,
   feed->params = g_byte_array_free_to_bytes (stap);
 }
 
+void
+relay_publication_set_params (RelayPublication *self, const guint8 *payload,
+                              guint payload_len)
+{
+  if (self->stream->current == self
+      && self->info.tracks[RTC_MEDIA_VIDEO].codec == RTC_CODEC_H264)
+    relay_publication_keep_params (self, payload, payload_len);
+}
+
 /* What the payload says; %FALSE: held back, the first keyframe is not in. */
 static gboolean
 publication_inspect (RelayPublication *self, const guint8 *payload,

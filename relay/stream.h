@@ -92,6 +92,10 @@ void relay_publication_push (RelayPublication *self, RtcMediaKind kind,
 /* home: the publisher's sender report: his clock for lip-sync */
 void relay_publication_set_clock (RelayPublication *self, RtcMediaKind kind,
                                   guint64 ntp, guint32 rtp_ts, gint64 now_us);
+/* home: H264's parameter sets that the publisher told otherwise than in band:
+ * a STAP-A payload, for those who join at a keyframe without any */
+void relay_publication_set_params (RelayPublication *self,
+                                   const guint8 *payload, guint payload_len);
 /* home: that many packets were given up */
 void relay_publication_add_lost (RelayPublication *self, RtcMediaKind kind,
                                  guint n_packets);

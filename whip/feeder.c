@@ -31,6 +31,7 @@ struct _WhipFeeder
   guint8 pts[RTC_MEDIA_N_KINDS];
   guint8 capture_time_id;
   gint64 collision_us;
+  GBytes *params; /* owned, nullable */
 
   /* any, atomic */
   gint is_disabled;
@@ -64,6 +65,7 @@ whip_feeder_unref (WhipFeeder *self)
     return;
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     g_clear_pointer (&self->sources[k].receiver, whip_receiver_free);
+  g_clear_pointer (&self->params, g_bytes_unref);
   relay_stream_unref (self->stream);
   g_free (self->name);
   g_free (self);
@@ -276,6 +278,13 @@ ensure_ours (WhipFeeder *self)
     {
       self->has_begun = TRUE;
       relay_publication_begin (self->publication);
+      if (self->params)
+        {
+          gsize len;
+          const guint8 *data = g_bytes_get_data (self->params, &len);
+
+          relay_publication_set_params (self->publication, data, (guint)len);
+        }
     }
   return relay_publication_is_current (self->publication);
 }
@@ -540,6 +549,7 @@ whip_feeder_new (RelayHub *hub, const WhipFeederConfig *config, GError **error)
   self->capture_time_id = config->capture_time_id;
   self->collision_us = config->collision_us > 0 ? config->collision_us
                                                 : WHIP_FEEDER_COLLISION_US;
+  self->params = config->params ? g_bytes_ref (config->params) : NULL;
   relay_hub_add_listener (hub, on_hub_event, self);
   send_publication (self);
   return self;

@@ -29,6 +29,8 @@ typedef struct
   guint8 pts[RTC_MEDIA_N_KINDS]; /* payload types in the source's RTP */
   guint8 capture_time_id; /* its extension id for abs-capture-time; 0 = none */
   gint64 collision_us;    /* 0 = WHIP_FEEDER_COLLISION_US */
+  GBytes *params; /* nullable: H264's parameter sets, as a STAP-A payload, of a
+                     source that may have none in band */
 } WhipFeederConfig;
 
 typedef enum

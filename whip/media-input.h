@@ -60,6 +60,9 @@ WhipMediaInput *whip_media_input_new (RelayHub *hub,
                                       gpointer data, GError **error);
 /* nothing runs after it */
 void whip_media_input_free (WhipMediaInput *self);
+/* whip_media_inputs_join: main, at the program's end: waits for the pipelines
+ * of those that were freed. Returns: %FALSE: some still stop */
+gboolean whip_media_inputs_join (gint64 timeout_us);
 /* FALSE: what comes is dropped, the stream stays */
 void whip_media_input_set_enabled (WhipMediaInput *self, gboolean is_enabled);
 /* any: since the last packet; FALSE: none yet */
