@@ -10,9 +10,7 @@
 #include "whip/log.h"
 
 #define MTU_BYTES 1200
-#define MAX_CLOCK_NS                                                           \
-  (G_GUINT64_CONSTANT (500000000)) /* between two tellings                     \
-                                    */
+#define MAX_CLOCK_NS (G_GUINT64_CONSTANT (500000000)) /* between tellings */
 
 /* --- Packets ------------------------------------------------------------ */
 
