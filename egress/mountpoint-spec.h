@@ -46,7 +46,8 @@ typedef enum
 typedef struct
 {
   gboolean is_present;
-  char *mid, *label, *msid; /* owned; label, msid nullable */
+  guint index;              /* its place among the mountpoint's media */
+  char *mid, *label, *msid; /* owned; msid nullable */
   int pt;                   /* -1: not said (not rtp) */
   RtcCodec codec;           /* NONE: told by the source (rtsp, files) */
   char *fmtp;               /* owned, nullable */
@@ -81,14 +82,35 @@ typedef struct
   guint threads, buffer_kf_ms, buffer_kf_bytes; /* read; we need none of it */
 } EgressMountpointSpec;
 
-/* egress_mountpoint_spec_parse: @body: of `create`, or one from to_json
+#define EGRESS_MOUNTPOINT_MAX_ID (G_GINT64_CONSTANT (1) << 53)
+#define EGRESS_MOUNTPOINT_MAX_NAME_CHARS 256  /* name, secret, pin, ... */
+#define EGRESS_MOUNTPOINT_MAX_TEXT_CHARS 2048 /* description, metadata */
+#define EGRESS_MOUNTPOINT_MAX_BYTES 8192      /* all of it, as JSON */
+#define EGRESS_MOUNTPOINT_MAX_MEDIA 16        /* read; two of them can be had */
+
+/* egress_mountpoint_spec_check_head: what is looked at before the id is looked
+ * up (an id in use is complained of before anything else that is wrong).
+ * @ret_id: (out) (transfer full): NULL: the body has none, or 0 */
+gboolean egress_mountpoint_spec_check_head (JsonObject *body,
+                                            gboolean string_ids, char **ret_id,
+                                            GError **error);
+/* egress_mountpoint_spec_parse: @body: of `create`
  * @string_ids: ids are strings (J35)
- * Returns: (transfer full) (nullable): NULL with EGRESS_STREAMING_ERROR */
+ * Returns: (transfer full) (nullable): NULL with EGRESS_STREAMING_ERROR.
+ * Without an id, or without a name, these are NULL: set_id() gives both */
 EgressMountpointSpec *egress_mountpoint_spec_parse (JsonObject *body,
                                                     gboolean string_ids,
                                                     GError **error);
-/* (transfer full): everything, secrets too */
+/* @id: (nullable): NULL keeps it; name and description, where they are NULL,
+ * are made from it as Janus does */
+void egress_mountpoint_spec_set_id (EgressMountpointSpec *self, const char *id);
+/* (transfer full): everything, secrets too; the id is a string */
 JsonObject *egress_mountpoint_spec_to_json (const EgressMountpointSpec *self);
+/* egress_mountpoint_spec_from_json: what to_json made; nothing in it is trusted
+ * Returns: (transfer full) (nullable): NULL with EGRESS_STREAMING_ERROR */
+EgressMountpointSpec *egress_mountpoint_spec_from_json (JsonObject *object,
+                                                        gboolean string_ids,
+                                                        GError **error);
 EgressMountpointSpec *
 egress_mountpoint_spec_copy (const EgressMountpointSpec *self);
 void egress_mountpoint_spec_free (EgressMountpointSpec *self);
