@@ -121,6 +121,18 @@ relay_stream_get_publication_id (RelayStream *self, guint8 ret[RELAY_ID_BYTES])
   return self->has_id;
 }
 
+void
+relay_stream_hold (RelayStream *self)
+{
+  g_atomic_int_inc (&self->n_publications_open);
+}
+
+void
+relay_stream_unhold (RelayStream *self)
+{
+  g_atomic_int_add (&self->n_publications_open, -1);
+}
+
 guint
 relay_stream_get_n_receivers (RelayStream *self)
 {

@@ -30,6 +30,10 @@ typedef struct {
 
 RelayStream *relay_stream_ref (RelayStream *self);
 void relay_stream_unref (RelayStream *self);
+/* main: the hub keeps it although nobody publishes it (yet): for viewers who
+ * wait for what is announced; as often unheld as held */
+void relay_stream_hold (RelayStream *self);
+void relay_stream_unhold (RelayStream *self);
 const char *relay_stream_get_name (RelayStream *self);        /* any */
 RtcWorker *relay_stream_get_home (RelayStream *self);         /* any */
 
