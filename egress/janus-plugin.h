@@ -62,12 +62,18 @@ struct _EgressJanusPlugin
                          EgressJanusReplied done, gpointer data);
 };
 
+typedef enum
+{
+  EGRESS_JANUS_JSEP_PLAIN = 0,
+  EGRESS_JANUS_JSEP_RESTART = 1 << 0, /* "restart":true (J49) */
+  EGRESS_JANUS_JSEP_E2EE = 1 << 1,    /* "e2ee":true: sealed by the source */
+} EgressJanusJsepFlags;
 /* {"janus":"event","sender","transaction"?,"plugindata","jsep"?}
  * @data: (transfer full); @transaction, @jsep_type, @sdp: (nullable);
- * @is_restart: "restart":true in jsep (J49) */
+ * @flags: of jsep */
 void egress_janus_push_event (EgressJanusHandle *handle, JsonObject *data,
                               const char *transaction, const char *jsep_type,
-                              const char *sdp, gboolean is_restart);
+                              const char *sdp, EgressJanusJsepFlags flags);
 /* {"janus":"webrtcup","sender"}, (J29) */
 void egress_janus_push_webrtcup (EgressJanusHandle *handle);
 /* {"janus":"hangup","reason"} (J27, J30) */

@@ -202,7 +202,7 @@ new_event (EgressJanusHandle *handle, const char *what, const char *transaction)
 void
 egress_janus_push_event (EgressJanusHandle *handle, JsonObject *data,
                          const char *transaction, const char *jsep_type,
-                         const char *sdp, gboolean is_restart)
+                         const char *sdp, EgressJanusJsepFlags flags)
 {
   JsonObject *event, *plugindata;
 
@@ -220,8 +220,10 @@ egress_janus_push_event (EgressJanusHandle *handle, JsonObject *data,
 
       json_object_set_string_member (jsep, "type", jsep_type);
       json_object_set_string_member (jsep, "sdp", sdp);
-      if (is_restart)
+      if (flags & EGRESS_JANUS_JSEP_RESTART)
         json_object_set_boolean_member (jsep, "restart", TRUE);
+      if (flags & EGRESS_JANUS_JSEP_E2EE)
+        json_object_set_boolean_member (jsep, "e2ee", TRUE);
       json_object_set_object_member (event, "jsep", jsep);
     }
   janus_session_push (handle->session, event);
