@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* egress/streaming-info: mountpoints as clients are told of them (J34, J35). */
+#include "egress/streaming-private.h"
+
+const char *const egress_streaming_kind_names[RTC_MEDIA_N_KINDS] = {
+  [RTC_MEDIA_AUDIO] = "audio", [RTC_MEDIA_VIDEO] = "video"
+};
+
+/* --- what mountpoints are told as --------------------------------------- */
+
+const char *
+egress_streaming_type_name (const EgressMountpointSpec *spec)
+{
+  return spec->kind == EGRESS_MOUNTPOINT_ONDEMAND ? "on demand" : "live";
+}
+
+static void
+set_string (JsonObject *object, const char *member, const char *value)
+{
+  if (value != NULL)
+    json_object_set_string_member (object, member, value);
+}
+
+static void
+set_true (JsonObject *object, const char *member, gboolean value)
+{
+  if (value)
+    json_object_set_boolean_member (object, member, TRUE);
+}
+
+static void
+set_port (JsonObject *object, const char *member, guint port)
+{
+  if (port != 0)
+    json_object_set_int_member (object, member, port);
+}
+
+guint
+egress_streaming_media_in_order (const EgressMountpointSpec *spec,
+                                 RtcMediaKind ret[RTC_MEDIA_N_KINDS])
+{
+  guint n = 0;
+
+  for (guint kind = 0; kind < RTC_MEDIA_N_KINDS; kind++)
+    if (spec->media[kind].is_present)
+      ret[n++] = kind;
+  if (n == 2 && spec->media[ret[0]].index > spec->media[ret[1]].index)
+    {
+      RtcMediaKind first = ret[1];
+
+      ret[1] = ret[0];
+      ret[0] = first;
+    }
+  return n;
+}
+
+static void
+set_age (JsonObject *object, EgressMountpoint *mountpoint, RtcMediaKind kind)
+{
+  gint64 age_us;
+
+  if (egress_mountpoint_get_age (mountpoint, kind, &age_us))
+    json_object_set_int_member (object, "age_ms", age_us / 1000);
+}
+
+static void
+set_label (JsonObject *object, const EgressMountpointMedia *media,
+           RtcMediaKind kind)
+{
+  json_object_set_string_member (
+      object, "label",
+      media->label != NULL ? media->label : egress_streaming_kind_names[kind]);
+  set_string (object, "msid", media->msid);
+}
+
+/* --- list --------------------------------------------------------------- */
+
+static JsonObject *
+describe_for_list (EgressStreaming *self, EgressMountpoint *mountpoint)
+{
+  const EgressMountpointSpec *spec = egress_mountpoint_get_spec (mountpoint);
+  JsonObject *object = json_object_new ();
+  JsonArray *list = json_array_new ();
+  RtcMediaKind kinds[RTC_MEDIA_N_KINDS];
+  guint n = egress_streaming_media_in_order (spec, kinds);
+
+  egress_streaming_set_id (self, object, "id", spec->id);
+  json_object_set_string_member (object, "type",
+                                 egress_streaming_type_name (spec));
+  set_string (object, "description", spec->description);
+  set_string (object, "metadata", spec->metadata);
+  json_object_set_boolean_member (object, "enabled", spec->is_enabled);
+  for (guint i = 0; i < n; i++)
+    {
+      const EgressMountpointMedia *media = &spec->media[kinds[i]];
+      JsonObject *item = json_object_new ();
+
+      set_string (item, "mid", media->mid);
+      json_object_set_string_member (item, "type",
+                                     egress_streaming_kind_names[kinds[i]]);
+      set_label (item, media, kinds[i]);
+      set_age (item, mountpoint, kinds[i]);
+      json_array_add_object_element (list, item);
+    }
+  json_object_set_array_member (object, "media", list);
+  return object;
+}
+
+JsonObject *
+egress_streaming_list (EgressStreaming *self, JsonObject *body,
+                       EgressStreamingAnswer **answer, GError **error)
+{
+  g_autoptr (GPtrArray) mountpoints = NULL;
+  const char *admin_key = self->config->admin_key;
+  JsonNode *given = json_object_get_member (body, "admin_key");
+  gboolean has_key = admin_key != NULL && given != NULL
+                     && json_node_get_value_type (given) == G_TYPE_STRING
+                     && *json_node_get_string (given) != '\0';
+  JsonObject *reply;
+  JsonArray *list;
+
+  /* private ones are for who knows the key; a wrong one is not overlooked */
+  if (has_key
+      && !egress_streaming_check_secret (body, "admin_key", admin_key, error))
+    return NULL;
+  mountpoints = egress_mountpoints_list (self->mountpoints);
+  list = json_array_new ();
+  for (guint i = 0; i < mountpoints->len; i++)
+    {
+      EgressMountpoint *mountpoint = mountpoints->pdata[i];
+
+      if (has_key || !egress_mountpoint_get_spec (mountpoint)->is_private)
+        json_array_add_object_element (list,
+                                       describe_for_list (self, mountpoint));
+    }
+  reply = egress_streaming_object ("list");
+  json_object_set_array_member (reply, "list", list);
+  return reply;
+}
+
+/* --- info --------------------------------------------------------------- */
+
+/* as Janus writes codecs: "h264", "H264/90000" */
+static void
+set_codec (JsonObject *object, RtcCodec codec)
+{
+  g_autofree char *lower = NULL;
+  g_autofree char *rtpmap = NULL;
+
+  if (codec == RTC_CODEC_NONE)
+    return;
+  lower = g_ascii_strdown (rtc_codec_name (codec), -1);
+  json_object_set_string_member (object, "codec", lower);
+  rtpmap = codec == RTC_CODEC_OPUS
+               ? g_strdup ("opus/48000/2")
+               : g_strdup_printf ("%s/%u", rtc_codec_name (codec),
+                                  rtc_codec_clock_hz (codec));
+  json_object_set_string_member (object, "rtpmap", rtpmap);
+}
+
+static RtcCodec
+codec_of (EgressMountpoint *mountpoint, RtcMediaKind kind)
+{
+  RelayStreamInfo info;
+
+  if (egress_mountpoint_get_info (mountpoint, &info)
+      && info.tracks[kind].is_present)
+    return info.tracks[kind].codec;
+  return egress_mountpoint_get_spec (mountpoint)->media[kind].codec;
+}
+
+static JsonObject *
+describe_media (EgressMountpoint *mountpoint, RtcMediaKind kind, guint index,
+                gboolean is_admin)
+{
+  static const char *const port_names[] = { "port", "port2", "port3" };
+  const EgressMountpointSpec *spec = egress_mountpoint_get_spec (mountpoint);
+  const EgressMountpointMedia *media = &spec->media[kind];
+  const EgressMountpointPorts *ports = egress_mountpoint_get_ports (mountpoint);
+  JsonObject *object = json_object_new ();
+
+  json_object_set_int_member (object, "mindex", index);
+  json_object_set_string_member (object, "type",
+                                 egress_streaming_kind_names[kind]);
+  set_string (object, "mid", media->mid);
+  set_label (object, media, kind);
+  if (media->pt >= 0)
+    json_object_set_int_member (object, "pt", media->pt);
+  set_codec (object, codec_of (mountpoint, kind));
+  set_string (object, "fmtp", media->fmtp);
+  set_true (object, "videosimulcast", media->is_simulcast);
+  set_true (object, "videosvc", media->is_svc);
+  set_true (object, "skew_compensation", media->has_skew);
+  if (is_admin && spec->kind == EGRESS_MOUNTPOINT_RTP && ports != NULL)
+    {
+      set_port (object, port_names[0], ports->ports[kind][0]);
+      set_port (object, "rtcpport", ports->rtcp_ports[kind]);
+      for (guint i = 1; i < EGRESS_MAX_RENDITIONS; i++)
+        set_port (object, port_names[i], ports->ports[kind][i]);
+    }
+  set_age (object, mountpoint, kind);
+  return object;
+}
+
+static void
+describe_source (JsonObject *object, const EgressMountpointSpec *spec,
+                 gboolean is_admin)
+{
+  if (spec->kind == EGRESS_MOUNTPOINT_RTSP)
+    {
+      json_object_set_boolean_member (object, "rtsp", TRUE);
+      if (is_admin)
+        {
+          set_string (object, "url", spec->url);
+          set_string (object, "rtsp_user", spec->rtsp_user);
+          set_string (object, "rtsp_pwd", spec->rtsp_password);
+        }
+    }
+  if (is_admin)
+    set_string (object, "filename", spec->filename);
+  set_true (object, "srtp", spec->srtp_suite != 0);
+  if (spec->collision_ms > 0)
+    json_object_set_int_member (object, "collision", spec->collision_ms);
+  if (spec->threads > 0)
+    json_object_set_int_member (object, "threads", spec->threads);
+}
+
+/* @is_admin: knows the secret, or there is none */
+static JsonObject *
+describe_for_info (EgressStreaming *self, EgressMountpoint *mountpoint,
+                   gboolean is_admin)
+{
+  const EgressMountpointSpec *spec = egress_mountpoint_get_spec (mountpoint);
+  JsonObject *object = json_object_new ();
+  JsonArray *list = json_array_new ();
+  RtcMediaKind kinds[RTC_MEDIA_N_KINDS];
+  guint n = egress_streaming_media_in_order (spec, kinds);
+
+  egress_streaming_set_id (self, object, "id", spec->id);
+  if (is_admin)
+    set_string (object, "name", spec->name);
+  set_string (object, "description", spec->description);
+  set_string (object, "metadata", spec->metadata);
+  if (is_admin)
+    {
+      set_string (object, "secret", spec->secret);
+      set_string (object, "pin", spec->pin);
+      set_true (object, "is_private", spec->is_private);
+    }
+  json_object_set_boolean_member (object, "enabled", spec->is_enabled);
+  if (is_admin)
+    json_object_set_int_member (object, "viewers",
+                                egress_mountpoint_get_n_viewers (mountpoint));
+  json_object_set_string_member (object, "type",
+                                 egress_streaming_type_name (spec));
+  for (guint i = 0; i < n; i++)
+    json_array_add_object_element (
+        list, describe_media (mountpoint, kinds[i], i, is_admin));
+  json_object_set_array_member (object, "media", list);
+  describe_source (object, spec, is_admin);
+  return object;
+}
+
+JsonObject *
+egress_streaming_info (EgressStreaming *self, JsonObject *body,
+                       EgressStreamingAnswer **answer, GError **error)
+{
+  EgressMountpoint *mountpoint = egress_streaming_find (self, body, error);
+  JsonObject *reply;
+
+  if (mountpoint == NULL)
+    return NULL;
+  /* a wrong secret shows what all may see: no error */
+  reply = egress_streaming_object ("info");
+  json_object_set_object_member (
+      reply, "info",
+      describe_for_info (self, mountpoint,
+                         egress_streaming_check_secret (
+                             body, "secret",
+                             egress_mountpoint_get_spec (mountpoint)->secret,
+                             NULL)));
+  return reply;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * egress/streaming: what a handle does while it watches, and all that ends it
+ * (PROTOCOLS.md J27-J30, J42, J45, J53-J56); with a client that really
+ * connects.
+ */
+#include "base/clock.h"
+#include "egress/streaming-private.h"
+#include "tests/unit/streaming-client.h"
+
+static void
+test_stop (StreamingFixture *f, gconstpointer data)
+{
+  g_autoptr (RtcClient) client = NULL;
+
+  streaming_create (f, 1, "h264", "");
+  client = streaming_play (f, 1);
+  streaming_expect_status (f, "{'request':'stop'}", "stopping");
+  g_assert_cmpstr (streaming_event (f), ==, "hangup Close PC");
+  streaming_wait_closed (client);
+  g_assert_cmpuint (streaming_get_n_viewers (f, 1), ==, 0);
+  streaming_expect_status (f, "{'request':'stop'}", "idle");
+  streaming_expect_event_error (f, "{'request':'start'}", 455,
+                                "Can't start: no mountpoint set");
+}
+
+/* what ends a viewer, and that the handle may watch again each time */
+static void
+test_ends (StreamingFixture *f, gconstpointer data)
+{
+  RtcClient *client;
+
+  streaming_create (f, 1, "h264", "");
+  /* he closes */
+  client = streaming_play (f, 1);
+  rtc_client_close (client);
+  g_assert_cmpstr (streaming_event (f), ==, "hangup DTLS alert");
+  rtc_client_free (client);
+  /* hangup of the API, before and after it plays */
+  streaming_watch (f, 1);
+  streaming_send_text (f, "{'janus':'hangup','transaction':'t'}");
+  g_assert_cmpstr (json_object_get_string_member (f->reply, "janus"), ==,
+                   "success");
+  g_assert_cmpstr (streaming_event (f), ==, "hangup Janus API");
+  client = streaming_play (f, 1);
+  streaming_send_text (f, "{'janus':'hangup','transaction':'t'}");
+  g_assert_cmpstr (streaming_event (f), ==, "hangup Janus API");
+  streaming_wait_closed (client);
+  rtc_client_free (client);
+  streaming_send_text (f, "{'janus':'hangup','transaction':'t'}");
+  g_assert_true (g_queue_is_empty (&f->events));
+  /* kick_all */
+  client = streaming_play (f, 1);
+  streaming_expect (f, "{'request':'kick_all','id':1}",
+                    "{'streaming':'kicked_all'}");
+  g_assert_cmpstr (streaming_event (f), ==, STREAMING_STATUS ("kicked_all"));
+  g_assert_cmpstr (streaming_event (f), ==, "hangup Close PC");
+  streaming_wait_closed (client);
+  rtc_client_free (client);
+  /* destroy */
+  client = streaming_play (f, 1);
+  streaming_expect (f, "{'request':'destroy','id':1}",
+                    "{'streaming':'destroyed','destroyed':1}");
+  g_assert_cmpstr (streaming_event (f), ==, STREAMING_STATUS ("stopped"));
+  g_assert_cmpstr (streaming_event (f), ==, "hangup Close PC");
+  streaming_wait_closed (client);
+  rtc_client_free (client);
+  streaming_expect_event_error (f, "{'request':'watch','id':1}", 455,
+                                "No such mountpoint/stream 1");
+  g_assert_cmpuint (egress_gate_get_n_viewers (f->gate, NULL), ==, 0);
+}
+
+/* nobody publishes it any more */
+static void
+test_stream_ends (StreamingFixture *f, gconstpointer data)
+{
+  streaming_publish (f, "51", RTC_CODEC_OPUS, RTC_CODEC_VP8);
+  streaming_watch (f, 51);
+  streaming_end_source (f, "51");
+  g_assert_cmpstr (streaming_event (f), ==, STREAMING_STATUS ("stopped"));
+  g_assert_cmpstr (streaming_event (f), ==, "hangup Close PC");
+}
+
+static void
+test_detach (StreamingFixture *f, gconstpointer data)
+{
+  g_autoptr (RtcClient) client = NULL;
+
+  streaming_create (f, 1, "h264", "");
+  client = streaming_play (f, 1);
+  streaming_send_text (f, "{'janus':'detach','transaction':'t'}");
+  g_assert_cmpstr (streaming_event (f), ==, "detached");
+  streaming_wait_closed (client);
+  streaming_attach (f);
+  g_assert_cmpuint (streaming_get_n_viewers (f, 1), ==, 0);
+}
+
+static void
+test_edited_event (StreamingFixture *f, gconstpointer data)
+{
+  streaming_create (f, 1, "h264", "");
+  streaming_watch (f, 1);
+  streaming_ask (f, "{'request':'edit','id':1,'new_description':'x',"
+                    "'edited_event':true}");
+  g_assert_cmpstr (streaming_event (f), ==, "{'event':'edited','id':1}");
+  for (guint i = 0; i < 2; i++) /* the second changes nothing: no event */
+    streaming_ask (f, "{'request':'edit','id':1,'new_metadata':'m',"
+                      "'edited_event':true}");
+  streaming_ask (f, "{'request':'edit','id':1,'new_description':'y'}");
+  g_assert_cmpstr (streaming_event (f), ==,
+                   "{'event':'edited','id':1,'metadata':'m'}");
+  g_assert_true (g_queue_is_empty (&f->events));
+}
+
+/* a file from its start, for each viewer */
+static void
+test_on_demand (StreamingFixture *f, gconstpointer data)
+{
+  static const char *const make =
+      "{'request':'create','type':'ondemand','id':9,'filename':'/a.mkv',"
+      "'audio':true,'video':true}";
+
+  g_assert_true (
+      g_str_has_prefix (streaming_ask (f, make), "{'streaming':'created'"));
+  f->n_closed = 0;
+  streaming_watch (f, 9);
+  streaming_expect_status (f, "{'request':'stop'}", "stopping");
+  g_assert_cmpstr (streaming_event (f), ==, "hangup Close PC");
+  g_assert_cmpuint (f->n_closed, ==, 1);
+  /* it opens later */
+  f->opens_later = TRUE;
+  g_assert_cmpstr (streaming_ask (f, "{'request':'watch','id':9}"), ==, "ack");
+  streaming_expect_event_error (f, "{'request':'watch','id':9}", 460,
+                                "Already watching mountpoint 9");
+  streaming_open_now (f);
+  g_assert_cmpstr (streaming_event (f), ==, STREAMING_PREPARING);
+  streaming_send_text (f, "{'janus':'detach','transaction':'t'}");
+  g_assert_cmpuint (f->n_closed, ==, 2);
+  /* it does not open */
+  g_queue_clear_full (&f->events, (GDestroyNotify)json_object_unref);
+  streaming_attach (f);
+  f->open_error = "There is no /a.mkv";
+  streaming_expect_event_error (f, "{'request':'watch','id':9}", 456,
+                                "There is no /a.mkv");
+  g_assert_cmpuint (streaming_get_n_viewers (f, 9), ==, 0);
+  /* it opens when nobody waits any more */
+  f->open_error = NULL;
+  f->opens_later = TRUE;
+  g_assert_cmpstr (streaming_ask (f, "{'request':'watch','id':9}"), ==, "ack");
+  streaming_expect_status (f, "{'request':'stop'}", "stopping");
+  g_assert_cmpuint (f->n_closed, ==, 2);
+  streaming_open_now (f);
+  g_assert_cmpuint (f->n_closed, ==, 3);
+  g_assert_true (g_queue_is_empty (&f->events));
+}
+
+static void
+test_full (StreamingFixture *f, gconstpointer data)
+{
+  streaming_create (f, 1, "h264", "");
+  streaming_watch (f, 1);
+  streaming_attach (f);
+  g_assert_cmpstr (streaming_ask (f, "{'request':'watch','id':1}"), ==, "ack");
+  g_assert_true (g_str_has_prefix (
+      streaming_event (f), "t: {'streaming':'event','error_code':470,"));
+}
+
+/* who never answers holds his place for a minute */
+static void
+test_no_answer (StreamingFixture *f, gconstpointer data)
+{
+  gint64 begin_us = base_clock_now_us ();
+
+  streaming_create (f, 1, "h264", "");
+  streaming_watch (f, 1);
+  egress_streaming_expire (f->streaming, begin_us + EGRESS_STREAMING_ANSWER_US);
+  g_assert_cmpuint (streaming_get_n_viewers (f, 1), ==, 1);
+  egress_streaming_expire (f->streaming,
+                           base_clock_now_us () + EGRESS_STREAMING_ANSWER_US);
+  g_assert_cmpstr (streaming_event (f), ==, "hangup ICE failed");
+  g_assert_cmpuint (streaming_get_n_viewers (f, 1), ==, 0);
+}
+
+/* (transfer full): what handle_info gets, ' for " */
+static char *
+describe (StreamingFixture *f)
+{
+  EgressJanusPlugin *plugin = egress_streaming_get_plugin (f->streaming);
+  g_autoptr (GList) handles = g_hash_table_get_keys (f->streaming->handles);
+  g_autoptr (JsonObject) object = json_object_new ();
+
+  g_assert_cmpuint (g_list_length (handles), ==, 1);
+  plugin->describe (handles->data, object);
+  return g_strdup (streaming_text (f, object));
+}
+
+static void
+test_describe (StreamingFixture *f, gconstpointer data)
+{
+  g_autofree char *idle = describe (f);
+  g_autofree char *watching = NULL;
+  g_autoptr (JsonNode) node = NULL;
+
+  g_assert_cmpstr (idle, ==,
+                   "{'plugin_specific':{'state':'idle','hangingup':0,"
+                   "'started':0,'dataready':0,'paused':0,'stopping':0,"
+                   "'destroyed':0}}");
+  streaming_create (f, 1, "h264", "");
+  streaming_watch (f, 1);
+  watching = describe (f);
+  g_assert_true (g_str_has_prefix (
+      watching,
+      "{'plugin_specific':{'state':'watching','mountpoint_id':1,"
+      "'mountpoint_name':'mp-1','mountpoint_viewers':1,'media':["
+      "{'type':'audio','mindex':0,'mid':'a','send':true},{'type':'video',"
+      "'mindex':1,'mid':'v','send':true}],'hangingup':0,'started':0,"
+      "'dataready':0,'paused':0,'stopping':0,'destroyed':0},'webrtc':"));
+  g_assert_nonnull (strstr (watching, "'state':'connecting'"));
+  node = egress_streaming_describe (f->streaming);
+  g_assert_cmpint (
+      json_object_get_int_member (json_node_get_object (node), "preparing"), ==,
+      1);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const StreamingOptions one_viewer = { .max_viewers = 1 };
+  static const struct
+  {
+    const char *path;
+    const StreamingOptions *options;
+    void (*run) (StreamingFixture *f, gconstpointer data);
+  } tests[] = {
+    { "/streaming-ends/stop", NULL, test_stop },
+    { "/streaming-ends/ends", NULL, test_ends },
+    { "/streaming-ends/stream-ends", NULL, test_stream_ends },
+    { "/streaming-ends/detach", NULL, test_detach },
+    { "/streaming-ends/edited-event", NULL, test_edited_event },
+    { "/streaming-ends/on-demand", NULL, test_on_demand },
+    { "/streaming-ends/full", &one_viewer, test_full },
+    { "/streaming-ends/no-answer", NULL, test_no_answer },
+    { "/streaming-ends/describe", NULL, test_describe },
+  };
+
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
+    g_test_add (tests[i].path, StreamingFixture, tests[i].options,
+                streaming_set_up, tests[i].run, streaming_tear_down);
+  return g_test_run ();
+}
