@@ -358,8 +358,10 @@ read_whole (Reader *self)
   if (self->at >= self->end || (*self->at != '{' && *self->at != '['))
     return fail (self, "'[' or '{' expected", self->at);
   root = read_compound (self);
+  if (!root)
+    return NULL;
   skip_space (self);
-  if (root && self->at < self->end)
+  if (self->at < self->end)
     return fail (self, "end of file expected", self->at);
   return g_steal_pointer (&root);
 }

@@ -34,7 +34,8 @@ typedef struct
 
 struct _EgressJanusWs
 {
-  EgressJanus *core;                                    /* borrowed */
+  EgressJanus *core; /* borrowed */
+  guint max_clients;
   GQueue clients;                                       /* of Client */
   GSource *tick;                                        /* owned */
   BaseCounter *n_clients, *n_refused, *n_slow, *n_dead; /* borrowed */
@@ -102,9 +103,11 @@ on_idle (gpointer data)
 static void
 start_writing (Client *self)
 {
-  if (self->writable)
+  if (self->writable
+      || soup_websocket_connection_get_state (self->connection)
+             != SOUP_WEBSOCKET_STATE_OPEN)
     return;
-  if (self->socket)
+  if (self->socket && !g_socket_is_closed (self->socket))
     {
       self->writable = g_socket_create_source (self->socket, G_IO_OUT, NULL);
       g_source_set_callback (self->writable, G_SOURCE_FUNC (on_writable), self,
@@ -284,7 +287,7 @@ egress_janus_ws_take (EgressJanusWs *self, SoupServerMessage *msg,
 
   g_return_if_fail (self && connection);
 
-  if (self->clients.length >= EGRESS_JANUS_WS_MAX_CLIENTS)
+  if (self->clients.length >= self->max_clients)
     {
       base_counter_add (self->n_refused, 1);
       soup_websocket_connection_close (connection,
@@ -314,6 +317,53 @@ egress_janus_ws_take (EgressJanusWs *self, SoupServerMessage *msg,
   g_signal_connect (connection, "closed", G_CALLBACK (on_closed), client);
 }
 
+/* --- Upgrades --------------------------------------------------------------
+ */
+
+/* is_ours: libsoup upgrades who names no protocol at all */
+static gboolean
+is_ours (SoupServerMessage *msg)
+{
+  const char *asked = soup_message_headers_get_list (
+      soup_server_message_get_request_headers (msg), "Sec-WebSocket-Protocol");
+  GSList *list = asked ? soup_header_parse_list (asked) : NULL;
+  gboolean is_ours = FALSE;
+
+  for (GSList *l = list; l; l = l->next)
+    is_ours |= g_str_equal (l->data, EGRESS_JANUS_WS_PROTOCOL);
+  soup_header_free_list (list);
+  return is_ours;
+}
+
+static void
+on_headers (SoupServer *server, SoupServerMessage *msg, const char *path,
+            GHashTable *query, gpointer data)
+{
+  if (!is_ours (msg))
+    base_http_problem (
+        msg, SOUP_STATUS_BAD_REQUEST, "websocket-protocol-missing",
+        "This is a WebSocket of the protocol " EGRESS_JANUS_WS_PROTOCOL ".");
+}
+
+static void
+on_websocket (SoupServer *server, SoupServerMessage *msg, const char *path,
+              SoupWebsocketConnection *connection, gpointer data)
+{
+  egress_janus_ws_take (data, msg, connection);
+}
+
+void
+egress_janus_ws_serve (EgressJanusWs *self, SoupServer *server,
+                       const char *path)
+{
+  static char *protocols[] = { (char *)EGRESS_JANUS_WS_PROTOCOL, NULL };
+
+  g_return_if_fail (self && server && path);
+  soup_server_add_early_handler (server, path, on_headers, self, NULL);
+  soup_server_add_websocket_handler (server, path, NULL, protocols,
+                                     on_websocket, self, NULL);
+}
+
 static gboolean
 on_tick (gpointer data)
 {
@@ -330,6 +380,7 @@ egress_janus_ws_new (EgressJanus *core, BaseMetrics *metrics)
 
   self = g_new0 (EgressJanusWs, 1);
   self->core = core;
+  self->max_clients = EGRESS_JANUS_WS_MAX_CLIENTS;
   if (metrics)
     {
       self->n_clients =
@@ -349,6 +400,13 @@ egress_janus_ws_new (EgressJanus *core, BaseMetrics *metrics)
   g_source_set_callback (self->tick, on_tick, self, NULL);
   g_source_attach (self->tick, NULL);
   return self;
+}
+
+void
+egress_janus_ws_set_max_clients (EgressJanusWs *self, guint max_clients)
+{
+  g_return_if_fail (self);
+  self->max_clients = max_clients;
 }
 
 void

@@ -2,8 +2,8 @@
 /*
  * EgressJanusWs: the Janus API over WebSockets (J32, J33): one JSON object a
  * text frame, requests one way, replies and events the other.
- *   The node's server upgrades only who asks for EGRESS_JANUS_WS_PROTOCOL
- * (soup_server_add_websocket_handler() refuses all others: HTTP 400).
+ *   Who does not ask for EGRESS_JANUS_WS_PROTOCOL gets HTTP 400 (Janus closes
+ * the connection without a word).
  *   Who sends nothing for EGRESS_JANUS_WS_DEAD_US, not even the answer to our
  * pings, is closed.
  * Bounds: EGRESS_JANUS_MAX_BODY_BYTES a message, EGRESS_JANUS_WS_MAX_CLIENTS,
@@ -26,8 +26,14 @@ typedef struct _EgressJanusWs EgressJanusWs;
 
 /* both borrowed; @core outlives it */
 EgressJanusWs *egress_janus_ws_new (EgressJanus *core, BaseMetrics *metrics);
+/* instead of EGRESS_JANUS_WS_MAX_CLIENTS */
+void egress_janus_ws_set_max_clients (EgressJanusWs *self, guint max_clients);
 /* closes all */
 void egress_janus_ws_free (EgressJanusWs *self);
+/* egress_janus_ws_serve: @path of @server is where clients come in, until
+ * soup_server_remove_handler (@server, @path) */
+void egress_janus_ws_serve (EgressJanusWs *self, SoupServer *server,
+                            const char *path);
 /* egress_janus_ws_take: a client of /janus/ws.
  * @msg: its upgrade; protected mode is judged by it
  * @connection: a reference is taken */
