@@ -166,6 +166,7 @@ make_track (const EgressTerms *terms, RtcMediaKind kind,
 {
   EgressViewerTrack track = {
     .is_active = TRUE,
+    .codec = codec->codec,
     .pt = codec->pt,
     .rtx_pt = codec->rtx_pt,
     .ssrc = terms->ssrcs[kind],

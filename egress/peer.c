@@ -31,9 +31,13 @@ struct _EgressPeer
   char *ufrag, *pwd;    /* owned: of local */
   char *remote_ufrag;   /* owned, nullable */
   EgressViewer *viewer; /* owned reference, nullable */
-  guint expiry_id;      /* a counter-offer's timer, 0 = none */
-  gboolean is_waiting;  /* for the answer to local */
-  gboolean is_counted;  /* by the gate */
+  /* for it, when it comes; and what it was told since */
+  EgressLayers layers;
+  gboolean is_paused, is_off[RTC_MEDIA_N_KINDS];
+  int playout_min_ms, playout_max_ms;
+  guint expiry_id;     /* a counter-offer's timer, 0 = none */
+  gboolean is_waiting; /* for the answer to local */
+  gboolean is_counted; /* by the gate */
   gboolean is_connected, is_viewer_closed;
 };
 
@@ -53,31 +57,13 @@ stream_name (EgressPeer *self)
 }
 
 static void
-sources_ref (EgressSources *self)
-{
-  if (self->audio)
-    relay_stream_ref (self->audio);
-  for (guint i = 0; i < self->n_video; i++)
-    relay_stream_ref (self->video[i]);
-}
-
-static void
-sources_unref (EgressSources *self)
-{
-  g_clear_pointer (&self->audio, relay_stream_unref);
-  for (guint i = 0; i < self->n_video; i++)
-    relay_stream_unref (self->video[i]);
-  self->n_video = 0;
-}
-
-static void
 peer_unref (EgressPeer *self)
 {
   if (--self->n_refs > 0)
     return;
   g_clear_pointer (&self->viewer, egress_viewer_unref);
   g_clear_pointer (&self->local, rtc_sdp_free);
-  sources_unref (&self->sources);
+  egress_sources_clear (&self->sources);
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     {
       g_free ((char *)self->wishes.mids[k]);
@@ -153,7 +139,7 @@ egress_peer_new (const EgressPeerConfig *config, const EgressPeerParams *params,
   self->data = data;
   self->log_id = g_strdup (params->log_id);
   self->sources = params->sources;
-  sources_ref (&self->sources);
+  egress_sources_ref (&self->sources);
   self->worker = relay_hub_pick_worker (config->hub);
   self->peer_is_loopback = params->peer_is_loopback;
   self->created_us = base_clock_now_us ();
@@ -164,6 +150,9 @@ egress_peer_new (const EgressPeerConfig *config, const EgressPeerParams *params,
   self->pwd = rtc_transport_make_pwd ();
   terms_init (self, params);
   wishes_init (&self->wishes, params);
+  self->layers = (EgressLayers)EGRESS_LAYERS_DEFAULT;
+  self->playout_min_ms = config->playout_delay_min_ms;
+  self->playout_max_ms = config->playout_delay_max_ms;
   return self;
 }
 
@@ -188,6 +177,25 @@ on_viewer_connected (EgressViewer *viewer, gpointer data)
     self->callbacks.on_connected (self, join_us, self->data);
 }
 
+static void
+on_viewer_layers (EgressViewer *viewer, const EgressLayers *now, gpointer data)
+{
+  EgressPeer *self = data;
+
+  if (!self->is_closed && self->callbacks.on_layers)
+    self->callbacks.on_layers (self, now, self->data);
+}
+
+static void
+on_viewer_slow_link (EgressViewer *viewer, RtcMediaKind kind, guint n_nacked,
+                     gpointer data)
+{
+  EgressPeer *self = data;
+
+  if (!self->is_closed && self->callbacks.on_slow_link)
+    self->callbacks.on_slow_link (self, kind, n_nacked, self->data);
+}
+
 /* The viewer's last callback: its reference goes. */
 static void
 on_viewer_closed (EgressViewer *viewer, RtcCloseReason reason, gpointer data)
@@ -207,10 +215,14 @@ start_viewer (EgressPeer *self, const RtcSdp *remote,
               const EgressViewerTrack *tracks, gboolean dtls_client)
 {
   static const EgressViewerCallbacks callbacks = {
-    .on_connected = on_viewer_connected, .on_closed = on_viewer_closed
+    .on_connected = on_viewer_connected,
+    .on_closed = on_viewer_closed,
+    .on_layers = on_viewer_layers,
+    .on_slow_link = on_viewer_slow_link,
   };
   EgressViewerParams params = {
-    .stream = egress_peer_get_stream (self),
+    .sources = self->sources,
+    .layers = self->layers,
     .worker = self->worker,
     .transport = {
       .id = self->log_id,
@@ -224,8 +236,8 @@ start_viewer (EgressPeer *self, const RtcSdp *remote,
     },
     .repair = self->config->repair,
     .join_rate_bps = self->config->join_rate_bps,
-    .playout_delay_min_ms = self->config->playout_delay_min_ms,
-    .playout_delay_max_ms = self->config->playout_delay_max_ms,
+    .playout_delay_min_ms = self->playout_min_ms,
+    .playout_delay_max_ms = self->playout_max_ms,
   };
 
   memcpy (params.tracks, tracks, sizeof params.tracks);
@@ -235,6 +247,11 @@ start_viewer (EgressPeer *self, const RtcSdp *remote,
   self->viewer = egress_viewer_new (&params, &callbacks, self);
   self->n_refs++; /* on_viewer_closed */
   egress_gate_join (self->config->gate);
+  if (self->is_paused)
+    egress_viewer_set_paused (self->viewer, TRUE);
+  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+    if (self->is_off[k])
+      egress_viewer_set_sending (self->viewer, k, FALSE);
   egress_viewer_start (self->viewer);
 }
 
@@ -427,6 +444,94 @@ egress_peer_close (EgressPeer *self, RtcCloseReason reason)
   if (self->viewer && !self->is_viewer_closed)
     egress_viewer_close (self->viewer, reason);
   peer_unref (self);
+}
+
+/* --- what he is sent --------------------------------------------------------
+ */
+
+void
+egress_peer_set_paused (EgressPeer *self, gboolean is_paused)
+{
+  self->is_paused = is_paused;
+  if (self->viewer)
+    egress_viewer_set_paused (self->viewer, is_paused);
+}
+
+void
+egress_peer_set_sending (EgressPeer *self, RtcMediaKind kind, gboolean is_on)
+{
+  self->is_off[kind] = !is_on;
+  if (self->viewer)
+    egress_viewer_set_sending (self->viewer, kind, is_on);
+}
+
+void
+egress_peer_set_layers (EgressPeer *self, const EgressLayers *target)
+{
+  self->layers = *target;
+  if (self->viewer)
+    egress_viewer_set_layers (self->viewer, target);
+}
+
+void
+egress_peer_set_playout_delay (EgressPeer *self, int min_ms, int max_ms)
+{
+  self->playout_min_ms = min_ms;
+  self->playout_max_ms = max_ms;
+  if (self->viewer)
+    egress_viewer_set_playout_delay (self->viewer, min_ms, max_ms);
+}
+
+/* can_take: %FALSE: the other source's track is not what he was told. One that
+ * has none of a kind, or nothing yet, sends nothing of it. */
+static gboolean
+can_take (const RelayTrackInfo *mine, const RelayTrackInfo *theirs)
+{
+  g_autofree char *my_profile = NULL, *their_profile = NULL;
+
+  if (!mine->is_present || !theirs->is_present)
+    return TRUE;
+  if (mine->codec != theirs->codec)
+    return FALSE;
+  if (mine->codec != RTC_CODEC_VP9)
+    return TRUE;
+  my_profile = rtc_sdp_fmtp_get (mine->fmtp, "profile-id");
+  their_profile = rtc_sdp_fmtp_get (theirs->fmtp, "profile-id");
+  return g_str_equal (my_profile ? my_profile : "0",
+                      their_profile ? their_profile : "0");
+}
+
+gboolean
+egress_peer_switch (EgressPeer *self, const EgressSources *sources,
+                    GError **error)
+{
+  EgressSources before = self->sources;
+  RelayStreamInfo info;
+
+  g_return_val_if_fail (sources->audio || sources->n_video > 0, FALSE);
+  get_source_info (sources, &info);
+  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+    if (!can_take (&self->terms.info.tracks[k], &info.tracks[k]))
+      {
+        g_set_error (error, EGRESS_NEGOTIATE_ERROR,
+                     EGRESS_NEGOTIATE_ERROR_CODEC,
+                     "The other stream's %s is %s, not %s as agreed",
+                     k == RTC_MEDIA_AUDIO ? "audio" : "video",
+                     rtc_codec_name (info.tracks[k].codec),
+                     rtc_codec_name (self->terms.info.tracks[k].codec));
+        return FALSE;
+      }
+  if (self->is_connected)
+    egress_gate_disconnect (self->config->gate, egress_peer_get_stream (self));
+  self->sources = *sources;
+  egress_sources_ref (&self->sources);
+  self->terms.stream_name = stream_name (self);
+  if (self->is_connected)
+    egress_gate_connect (self->config->gate, egress_peer_get_stream (self), -1);
+  if (self->viewer)
+    egress_viewer_switch (self->viewer, sources);
+  egress_sources_clear (&before);
+  return TRUE;
 }
 
 /* --- what there is to know --------------------------------------------------

@@ -20,7 +20,6 @@
 #include "rtc/dtls.h"
 #include "rtc/sdp.h"
 
-#define EGRESS_MAX_RENDITIONS 3
 #define EGRESS_COUNTER_OFFER_VALID_S 30
 
 typedef struct
@@ -34,16 +33,6 @@ typedef struct
   gint64 join_rate_bps; /* pace of a joiner's GOP burst */
   int playout_delay_min_ms, playout_delay_max_ms; /* -1 = extension not sent */
 } EgressPeerConfig;
-
-/* What a peer is fed from: one stream for sound, one to three renditions of
- * the picture, lowest first. Plain streams have streams[n_video - 1] == audio.
- * The streams are referenced by who keeps the struct. */
-typedef struct
-{
-  RelayStream *audio; /* (nullable) */
-  RelayStream *video[EGRESS_MAX_RENDITIONS];
-  guint n_video;
-} EgressSources;
 
 typedef struct
 {
@@ -60,17 +49,6 @@ typedef struct
                                playout delay also when the config sends it */
 } EgressPeerParams;
 
-/* Which rendition and layers he is to get; highest that there is is the
- * default, 2 each. */
-typedef struct
-{
-  int substream;      /* index into sources.video; -1 = any */
-  int spatial_layer;  /* VP9 SVC */
-  int temporal_layer; /* VP8, VP9 */
-  gint64 fallback_us; /* a rendition silent so long: the next lower one
-                         (250 ms by default) */
-} EgressLayers;
-
 typedef struct _EgressPeer EgressPeer;
 
 /* None runs after egress_peer_close(); each but the first may be NULL. */
@@ -86,7 +64,6 @@ typedef struct
   void (*on_slow_link) (EgressPeer *peer, RtcMediaKind kind, guint n_nacked,
                         gpointer data);
 } EgressPeerCallbacks;
-#define EGRESS_SLOW_LINK_NACKS 4
 
 EgressPeer *egress_peer_new (const EgressPeerConfig *config,
                              const EgressPeerParams *params,

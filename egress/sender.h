@@ -6,10 +6,16 @@
  * Sequence numbers: out = ext_seq + seq_offset, 64 bit; its low 16 bits go on
  * the wire, the rest is the rollover counter. The first is random below 2^15
  * with ROC 0. After a cut, start() continues one after the highest.
- * Owner:  EgressViewer (embedded). Thread: media. No lock, no allocation.
+ *   A track may change its source (leave, then join): timestamps and picture
+ * ids then go on by an EgressRewrite, which other tracks do not have. What was
+ * sent before the last start is not repaired: its numbers belong to other
+ * packets.
+ * Owner:  EgressViewer (embedded). Thread: media. No lock, no allocation but
+ *         for a rewrite.
  */
 #pragma once
 
+#include "egress/rewrite.h"
 #include "egress/viewer.h"
 
 #define EGRESS_SENDER_N_RECENT 64
@@ -18,17 +24,27 @@ typedef struct
 {
   EgressViewerTrack params;
   gboolean is_started;
+  gboolean is_left; /* the next start is of another source */
   guint32 ts_offset;
   guint64 first_ext_seq; /* lower ones are not this viewer's */
   guint64 seq_offset;
   guint64 highest_out;
+  guint64 repair_from;    /* out: what went before was made otherwise */
+  EgressRewrite *rewrite; /* owned (nullable) */
+  EgressLast last;
   guint64 rtx_next; /* 64 bit, as seq */
-  guint64 n_packets, n_bytes, n_packets_told, n_bytes_told;
+  guint64 n_packets, n_bytes;
 } EgressTrack;
 
 typedef struct
 {
-  RtcBatch *batch; /* borrowed from the worker */
+  guint64 ext_seq;
+  gint64 at_us;
+} EgressRecent;
+
+typedef struct
+{
+  RtcBatch *batch;  /* borrowed from the worker */
   RtcSrtpOut *srtp; /* borrowed from the transport */
   const RtcPath *path;
   EgressTrack tracks[RTC_MEDIA_N_KINDS];
@@ -37,15 +53,12 @@ typedef struct
   gint64 repair_tokens_bytes;
   guint32 rtt_us;
   /* packets repaired lately: not again within a round trip */
-  struct
-  {
-    guint64 ext_seq;
-    gint64 at_us;
-  } recent[RTC_MEDIA_N_KINDS][EGRESS_SENDER_N_RECENT];
+  EgressRecent recent[RTC_MEDIA_N_KINDS][EGRESS_SENDER_N_RECENT];
 } EgressSender;
 
 void egress_sender_init (EgressSender *self,
                          const EgressViewerTrack tracks[RTC_MEDIA_N_KINDS]);
+void egress_sender_clear (EgressSender *self);
 /* both < 0: not sent (0..40950 ms) */
 void egress_sender_set_playout_delay (EgressSender *self, int min_ms,
                                       int max_ms);
@@ -55,9 +68,29 @@ egress_sender_set_path (EgressSender *self, const RtcPath *path)
   self->path = path;
 }
 
-/* egress_sender_start: the track's packets from @first_ext_seq on are sent */
+/* egress_sender_start: the track's packets from @first_ext_seq on are sent
+ * @with_params: a number is left for send_params() */
 void egress_sender_start (EgressSender *self, RtcMediaKind kind,
-                          guint64 first_ext_seq);
+                          guint64 first_ext_seq, gboolean with_params);
+/* egress_sender_join: as start(), of another source if the last was left.
+ * @begin: its packets */
+void egress_sender_join (EgressSender *self, RtcMediaKind kind,
+                         guint64 first_ext_seq, gboolean with_params,
+                         const EgressBegin *begin);
+/* egress_sender_leave: nothing is sent or repaired until the next start.
+ * @feed: where it was sent from
+ * @is_source_left: what comes then is another source's */
+void egress_sender_leave (EgressSender *self, RelayFeed *feed,
+                          RtcMediaKind kind, gboolean is_source_left);
+/* where the track stands; once a second. FALSE: the packet is not held */
+gboolean egress_sender_remember (EgressSender *self, RelayFeed *feed,
+                                 RtcMediaKind kind);
+/* after leave(), of the same source: from the next packet on */
+void egress_sender_resume (EgressSender *self, RtcMediaKind kind);
+/* see egress/rewrite.h */
+/* EGRESS_LAYER_MAX: all there are */
+void egress_sender_set_layers (EgressSender *self, int spatial_layer,
+                               int temporal_layer);
 /* Returns: bytes sent; 0 when the packet is not this viewer's. An audio track
  * starts by itself. */
 gsize egress_sender_send (EgressSender *self, const RelayPacket *packet);

@@ -2,6 +2,8 @@
 /* rtc/payload: looks into RTP payloads; see the header. */
 #include "rtc/payload.h"
 
+#include "rtc/descriptor.h"
+
 static inline guint
 read_u16 (const guint8 *p)
 {
@@ -179,106 +181,18 @@ inspect_h265 (const guint8 *data, gsize len)
   return (RtcPayloadFlags)flags;
 }
 
-/* VP8, RFC 7741 */
-static RtcPayloadFlags
-inspect_vp8 (const guint8 *data, gsize len)
-{
-  gboolean is_start = (data[0] & 0x17) == 0x10; /* S, partition 0 */
-  gsize pos = 1;
-
-  if (data[0] & 0x80)
-    {
-      guint8 ext;
-
-      if (len < 2)
-        return RTC_PAYLOAD_MALFORMED;
-      ext = data[pos++];
-      if (ext & 0x80)
-        {
-          if (pos >= len)
-            return RTC_PAYLOAD_MALFORMED;
-          pos += data[pos] & 0x80 ? 2 : 1; /* picture id */
-        }
-      pos += ext >> 6 & 1;              /* TL0PICIDX */
-      pos += (ext & 0x30) != 0 ? 1 : 0; /* TID and KEYIDX share a byte */
-    }
-  if (pos >= len)
-    return RTC_PAYLOAD_MALFORMED;
-  if (!is_start)
-    return 0;
-  return (RtcPayloadFlags)(RTC_PAYLOAD_FRAME_START
-                           | (data[pos] & 1 ? 0 : RTC_PAYLOAD_KEYFRAME));
-}
-
-/* VP9, RFC 9628 */
-
-/* Returns: %FALSE when the scalability structure at *@pos does not fit */
-static gboolean
-skip_vp9_structure (const guint8 *data, gsize len, gsize *pos)
-{
-  guint8 head;
-
-  if (*pos >= len)
-    return FALSE;
-  head = data[(*pos)++];
-  if (head & 0x10) /* width and height of each layer */
-    *pos += 4 * ((head >> 5) + 1u);
-  if (head & 0x08)
-    {
-      guint n_pictures;
-
-      if (*pos >= len)
-        return FALSE;
-      n_pictures = data[(*pos)++];
-      for (guint i = 0; i < n_pictures; i++)
-        {
-          if (*pos >= len)
-            return FALSE;
-          *pos += 1 + (data[*pos] >> 2 & 3u);
-        }
-    }
-  return TRUE;
-}
+/* VP8 and VP9 */
 
 static RtcPayloadFlags
-inspect_vp9 (const guint8 *data, gsize len)
+inspect_vpx (RtcCodec codec, const guint8 *data, gsize len)
 {
-  guint8 head = data[0];
-  gboolean has_id = head & 0x80, is_inter = head & 0x40;
-  gboolean has_layers = head & 0x20, is_flexible = head & 0x10;
-  gboolean is_start = head & 0x08;
-  guint spatial_id = 0, flags = 0;
-  gsize pos = 1;
+  RtcDescriptor descriptor;
 
-  if (has_id)
-    {
-      if (pos >= len)
-        return RTC_PAYLOAD_MALFORMED;
-      pos += data[pos] & 0x80 ? 2 : 1;
-    }
-  if (has_layers)
-    {
-      if (pos >= len)
-        return RTC_PAYLOAD_MALFORMED;
-      spatial_id = data[pos++] >> 1 & 7;
-      pos += is_flexible ? 0 : 1; /* TL0PICIDX */
-    }
-  if (is_flexible && is_inter)
-    for (guint n = 0, more = 1; more; n++)
-      {
-        if (pos >= len || n == 3)
-          return RTC_PAYLOAD_MALFORMED;
-        more = data[pos++] & 1;
-      }
-  if (head & 0x02 && !skip_vp9_structure (data, len, &pos))
+  if (!rtc_descriptor_read (codec, data, len, &descriptor))
     return RTC_PAYLOAD_MALFORMED;
-  if (pos >= len)
-    return RTC_PAYLOAD_MALFORMED;
-  if (is_start)
-    flags |= RTC_PAYLOAD_FRAME_START;
-  if (is_start && !is_inter && spatial_id == 0)
-    flags |= RTC_PAYLOAD_KEYFRAME;
-  return (RtcPayloadFlags)flags;
+  return (RtcPayloadFlags)(
+      (descriptor.is_start ? RTC_PAYLOAD_FRAME_START : 0)
+      | (descriptor.is_key ? RTC_PAYLOAD_KEYFRAME : 0));
 }
 
 /* AV1 RTP payload specification 1.0, section 4 */
@@ -378,9 +292,8 @@ rtc_payload_inspect (RtcCodec codec, const guint8 *data, gsize len)
     case RTC_CODEC_H265:
       return inspect_h265 (data, len);
     case RTC_CODEC_VP8:
-      return inspect_vp8 (data, len);
     case RTC_CODEC_VP9:
-      return inspect_vp9 (data, len);
+      return inspect_vpx (codec, data, len);
     case RTC_CODEC_AV1:
       return inspect_av1 (data, len);
     case RTC_CODEC_NONE:

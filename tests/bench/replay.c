@@ -234,11 +234,15 @@ open_receiver (int *fd, RtcPath *path)
 static EgressViewer *
 make_viewer (Replay *self, guint index)
 {
-  static const EgressViewerCallbacks callbacks = { on_connected, on_closed };
+  static const EgressViewerCallbacks callbacks = { .on_connected = on_connected,
+                                                   .on_closed = on_closed };
   g_autofree char *ufrag = rtc_transport_make_ufrag ();
   g_autofree char *pwd = rtc_transport_make_pwd ();
   EgressViewerParams params = {
-    .stream = self->stream,
+    .sources = { .audio = self->stream,
+                 .video = { self->stream },
+                 .n_video = 1 },
+    .layers = EGRESS_LAYERS_DEFAULT,
     .worker = self->worker,
     .transport = { .id = "replay",
                    .local_ufrag = ufrag,

@@ -69,7 +69,7 @@ prepare (EgressSender *sender, guint flags, const guint8 *ids)
   egress_sender_set_path (sender, &path);
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     {
-      egress_sender_start (sender, (RtcMediaKind)k, ext_seq);
+      egress_sender_start (sender, (RtcMediaKind)k, ext_seq, FALSE);
       sender->tracks[k].seq_offset = 0;
       sender->tracks[k].highest_out = ext_seq - 1;
     }

@@ -108,7 +108,7 @@ test_numbers (Fixture *f, gconstpointer data)
   guint16 first = 0;
   RtcRtp rtp;
 
-  egress_sender_start (&f->sender, RTC_MEDIA_VIDEO, 70000);
+  egress_sender_start (&f->sender, RTC_MEDIA_VIDEO, 70000, FALSE);
   for (guint i = 0; i < 70000; i++)
     {
       RelayPacket packet =
@@ -136,7 +136,7 @@ test_not_ours (Fixture *f, gconstpointer data)
   RelayPacket before = make_packet (RTC_MEDIA_VIDEO, 99, bytes, 0, 50);
   RtcRtp rtp;
 
-  egress_sender_start (&f->sender, RTC_MEDIA_VIDEO, 100);
+  egress_sender_start (&f->sender, RTC_MEDIA_VIDEO, 100, FALSE);
   g_assert_cmpuint (egress_sender_send (&f->sender, &before), ==, 0);
   f->sender.tracks[RTC_MEDIA_AUDIO].params.is_active = FALSE;
   before.kind = RTC_MEDIA_AUDIO;
@@ -153,11 +153,11 @@ test_cut (Fixture *f, gconstpointer data)
   guint16 first;
   RtcRtp rtp;
 
-  egress_sender_start (&f->sender, RTC_MEDIA_VIDEO, 100);
+  egress_sender_start (&f->sender, RTC_MEDIA_VIDEO, 100, FALSE);
   egress_sender_send (&f->sender, &packet);
   g_assert_true (receive (f, &rtp));
   first = rtp.seq;
-  egress_sender_start (&f->sender, RTC_MEDIA_VIDEO, 5000);
+  egress_sender_start (&f->sender, RTC_MEDIA_VIDEO, 5000, TRUE);
   egress_sender_send_params (&f->sender, params, sizeof params, 1);
   g_assert_true (receive (f, &rtp));
   g_assert_cmpuint (rtp.seq, ==, first + 1);
@@ -187,7 +187,7 @@ test_extensions (Fixture *f, gconstpointer data)
   RtcRtp rtp;
 
   egress_sender_set_playout_delay (&f->sender, 0, 400);
-  egress_sender_start (&f->sender, RTC_MEDIA_VIDEO, 100);
+  egress_sender_start (&f->sender, RTC_MEDIA_VIDEO, 100, FALSE);
   egress_sender_send (&f->sender, &packet);
   g_assert_true (receive (f, &rtp));
   g_assert_cmphex (rtp.ext_profile, ==, 0xbede);
