@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EgressViewer's inside, for its three files: viewer.c (life, RTCP, orders from
- * main), viewer-media.c (packets: joins, live, pauses), viewer-inputs.c (which
- * streams: switches, renditions).
- * Thread: media, but where viewer.h says otherwise.
+ * EgressViewer's inside, for its files: viewer.c (life, RTCP), viewer-orders.c
+ * (what main asks for), viewer-media.c (packets: joins, live, pauses),
+ * viewer-inputs.c (which streams: switches, renditions). Thread: media, but
+ * where viewer.h says otherwise.
  */
 #pragma once
 
@@ -86,6 +86,10 @@ void egress_viewer_on_tick (RelayReceiver *receiver, RelayFeed *feed,
                             gint64 now_us);
 /* when others are sent than main knows of */
 void egress_viewer_tell_layers (EgressViewer *self);
+
+/* --- viewer-orders.c --- */
+void egress_viewer_apply_layers (EgressViewer *self,
+                                 const EgressLayers *target);
 
 /* --- viewer-media.c --- */
 void egress_viewer_register_media_metrics (BaseMetrics *metrics);

@@ -190,9 +190,8 @@ inspect_vpx (RtcCodec codec, const guint8 *data, gsize len)
 
   if (!rtc_descriptor_read (codec, data, len, &descriptor))
     return RTC_PAYLOAD_MALFORMED;
-  return (RtcPayloadFlags)(
-      (descriptor.is_start ? RTC_PAYLOAD_FRAME_START : 0)
-      | (descriptor.is_key ? RTC_PAYLOAD_KEYFRAME : 0));
+  return (RtcPayloadFlags)((descriptor.is_start ? RTC_PAYLOAD_FRAME_START : 0)
+                           | (descriptor.is_key ? RTC_PAYLOAD_KEYFRAME : 0));
 }
 
 /* AV1 RTP payload specification 1.0, section 4 */
