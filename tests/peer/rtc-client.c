@@ -16,6 +16,7 @@
 #define MAX_BYTES 2048
 #define RESEND_US (100 * 1000)
 #define PRIORITY 1845501695u
+#define TIE_BREAKER 0x1234567890abcdefull
 
 typedef struct
 {
@@ -35,6 +36,7 @@ struct _RtcClient
   StunAgent agent;
   GPtrArray *strings;   /* owned: keys that the agent may still point to */
   char *username, *pwd; /* borrowed from @strings */
+  char *checker_name, *local_pwd; /* the same, of the server's checks */
   StunTransactionId last_id, nominate_id;
   guint n_checks_ok;
   int stun_error;
@@ -314,6 +316,32 @@ on_dtls (RtcClient *self, const guint8 *data, gsize len)
 /* --- ICE
  * ----------------------------------------------------------------------- */
 
+/* A full agent, and Janus's lite one, checks back. */
+static void
+answer_check (RtcClient *self, const guint8 *data, gsize len)
+{
+  StunDefaultValidaterData users[2] = {
+    { (guint8 *)self->checker_name, strlen (self->checker_name),
+      (guint8 *)self->local_pwd, strlen (self->local_pwd) },
+  };
+  struct sockaddr_storage peer;
+  socklen_t peer_len = sizeof peer;
+  StunMessage request, reply;
+  guint8 buf[512];
+  gsize reply_len = sizeof buf;
+  bool is_controlling = true;
+
+  if (getpeername (self->fd, (struct sockaddr *)&peer, &peer_len) == 0
+      && stun_agent_validate (&self->agent, &request, data, len,
+                              stun_agent_default_validater, users)
+             == STUN_VALIDATION_SUCCESS
+      && stun_usage_ice_conncheck_create_reply (
+             &self->agent, &request, &reply, buf, &reply_len, &peer, peer_len,
+             &is_controlling, TIE_BREAKER, STUN_USAGE_ICE_COMPATIBILITY_RFC5245)
+             == STUN_USAGE_ICE_RETURN_SUCCESS)
+    rtc_client_send_raw (self, buf, reply_len);
+}
+
 static void
 on_stun (RtcClient *self, const guint8 *data, gsize len)
 {
@@ -322,6 +350,11 @@ on_stun (RtcClient *self, const guint8 *data, gsize len)
   StunTransactionId id;
   StunMessage m;
 
+  if (len >= 2 && data[0] == 0 && data[1] == STUN_BINDING)
+    {
+      answer_check (self, data, len);
+      return;
+    }
   if (stun_agent_validate (&self->agent, &m, data, len, NULL, NULL)
       != STUN_VALIDATION_SUCCESS)
     return;
@@ -353,7 +386,7 @@ rtc_client_send_check (RtcClient *self, gboolean use_candidate)
   len = stun_usage_ice_conncheck_create (
       &self->agent, &m, buf, sizeof buf, (guint8 *)self->username,
       strlen (self->username), (guint8 *)self->pwd, strlen (self->pwd),
-      use_candidate, TRUE, PRIORITY, 0x1234567890abcdefull, NULL,
+      use_candidate, TRUE, PRIORITY, TIE_BREAKER, NULL,
       STUN_USAGE_ICE_COMPATIBILITY_RFC5245);
   g_assert_cmpuint (len, >, 0);
   stun_message_id (&m, self->last_id);
@@ -370,8 +403,12 @@ rtc_client_set_credentials (RtcClient *self, const char *local_ufrag,
 {
   self->username = g_strdup_printf ("%s:%s", remote_ufrag, local_ufrag);
   self->pwd = g_strdup (remote_pwd);
+  self->checker_name = g_strdup_printf ("%s:%s", local_ufrag, remote_ufrag);
+  self->local_pwd = g_strdup (local_pwd);
   g_ptr_array_add (self->strings, self->username);
   g_ptr_array_add (self->strings, self->pwd);
+  g_ptr_array_add (self->strings, self->checker_name);
+  g_ptr_array_add (self->strings, self->local_pwd);
 }
 
 /* --- packets

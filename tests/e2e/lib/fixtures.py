@@ -9,6 +9,7 @@ import pytest
 
 from . import sdp
 from .chrome import BrowserPeer, Chrome
+from .janus_server import JanusServer
 from .links import LinkSubscriber
 from .node import Node
 from .peers import CACHE, Impair, Obs, Viewers
@@ -73,6 +74,10 @@ class World:
         """A child of the relay ports @to."""
         return self._add(LinkSubscriber(self._dir("links"), to, secret,
                                         streams, **more))
+
+    def janus(self, **more):
+        """Debian's, for comparison."""
+        return self._add(JanusServer(self._dir("janus"), **more))
 
     def redis(self, *lines, **more):
         return self._add(Redis(self._dir("redis"), *lines, **more))
