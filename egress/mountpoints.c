@@ -90,12 +90,31 @@ detach_all (GHashTable *table)
   g_hash_table_unref (table);
 }
 
+/* who waits for a source hears of it once, whatever becomes of us */
+static void
+abandon_pending (EgressMountpoints *self)
+{
+  g_autoptr (GError) error =
+      g_error_new_literal (EGRESS_STREAMING_ERROR, EGRESS_STREAMING_UNKNOWN,
+                           "The node is going down");
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, self->pending);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Create *create = value;
+      create->done (NULL, FALSE, error, create->data);
+    }
+  g_hash_table_unref (self->pending);
+}
+
 void
 egress_mountpoints_free (EgressMountpoints *self)
 {
   g_return_if_fail (self != NULL);
 
-  g_hash_table_unref (self->pending);
+  abandon_pending (self);
   detach_all (self->created);
   detach_all (self->streams);
   g_free ((char *)self->config.admin_key);
