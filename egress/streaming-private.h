@@ -189,6 +189,12 @@ void egress_streaming_opening_forget (EgressStreamingOpening *self);
 
 /* --- streaming-configure.c ---------------------------------------------- */
 
+/* the target layers that `watch` asks for */
+gboolean egress_streaming_read_layers (EgressStreamingHandle *self,
+                                       const EgressMountpointSpec *spec,
+                                       JsonObject *body, GError **error);
+gboolean egress_streaming_configure (EgressStreamingHandle *self,
+                                     JsonObject *body, GError **error);
 /* the peer sends other layers now */
 void egress_streaming_on_layers (EgressStreamingHandle *self,
                                  const EgressLayers *now);

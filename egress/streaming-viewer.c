@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * egress/streaming-viewer: one handle: start, stop (J52, J56), and
- * what ends it: hangup, kick_all, destroy, the peer itself.
+ * egress/streaming-viewer: one handle: start, pause, switch, stop
+ * (J52-J56), and what ends it: hangup, kick_all, destroy, the peer itself.
  */
 #include "egress/streaming-private.h"
 
@@ -139,15 +139,23 @@ check_watching (EgressStreamingHandle *self, const char *text, GError **error)
 }
 
 static gboolean
-start (EgressStreamingHandle *self, const char *transaction, GError **error)
+set_paused (EgressStreamingHandle *self, gboolean is_paused,
+            const char *transaction, GError **error)
 {
+  const char *status = is_paused ? "pausing" : "starting";
+
+  /* pause has the same words in Janus */
   if (!check_watching (self, "Can't start: no mountpoint set", error))
     return FALSE;
-  egress_streaming_handle_push (
-      self,
-      egress_streaming_status (
-          self->state == EGRESS_STREAMING_STARTED ? "started" : "starting"),
-      transaction);
+  if (self->peer != NULL && self->is_paused != is_paused)
+    {
+      self->is_paused = is_paused;
+      egress_peer_set_paused (self->peer, is_paused);
+    }
+  if (!is_paused && self->state == EGRESS_STREAMING_STARTED)
+    status = "started";
+  egress_streaming_handle_push (self, egress_streaming_status (status),
+                                transaction);
   return TRUE;
 }
 
@@ -165,16 +173,115 @@ stop (EgressStreamingHandle *self, const char *transaction)
   egress_streaming_handle_end (self, NULL, "Close PC");
 }
 
+/* --- switch ------------------------------------------------------------- */
+
+static gboolean
+check_is_rtp (EgressMountpoint *mountpoint, const char *text, GError **error)
+{
+  EgressMountpointKind kind = egress_mountpoint_get_spec (mountpoint)->kind;
+
+  if (kind != EGRESS_MOUNTPOINT_LIVE && kind != EGRESS_MOUNTPOINT_ONDEMAND)
+    return TRUE;
+  g_set_error_literal (error, EGRESS_STREAMING_ERROR,
+                       EGRESS_STREAMING_CANT_SWITCH, text);
+  return FALSE;
+}
+
+/* What he negotiated must be what there is; a source that has not begun yet is
+ * known by what it was made for. */
+static gboolean
+check_codecs (EgressStreamingHandle *self, EgressMountpoint *mountpoint,
+              GError **error)
+{
+  RelayStreamInfo mine, theirs;
+
+  if (!egress_mountpoint_get_info (self->mountpoint, &mine)
+      || !egress_mountpoint_get_info (mountpoint, &theirs))
+    return TRUE;
+  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+    if (self->mids[k] != NULL && mine.tracks[k].is_present
+        && theirs.tracks[k].is_present
+        && mine.tracks[k].codec != theirs.tracks[k].codec)
+      {
+        g_set_error (error, EGRESS_STREAMING_ERROR,
+                     EGRESS_STREAMING_CANT_SWITCH,
+                     "Can't switch: the %s of mountpoint %s is %s, not %s",
+                     egress_streaming_kind_names[k],
+                     egress_mountpoint_get_spec (mountpoint)->id,
+                     rtc_codec_name (theirs.tracks[k].codec),
+                     rtc_codec_name (mine.tracks[k].codec));
+        return FALSE;
+      }
+  return TRUE;
+}
+
+/* No pin is asked for (J55). */
+static gboolean
+switch_to (EgressStreamingHandle *self, JsonObject *body, const char *token,
+           const char *transaction, GError **error)
+{
+  EgressMountpoint *mountpoint;
+  g_autoptr (EgressMountpoint) before = NULL;
+  g_autoptr (GError) why = NULL;
+  EgressSources sources;
+  JsonObject *result;
+
+  if (!check_watching (self, "Can't switch: not on a mountpoint", error)
+      || !check_is_rtp (self->mountpoint,
+                        "Can't switch: not on a live RTP mountpoint", error))
+    return FALSE;
+  mountpoint = egress_streaming_find (self->streaming, body, error);
+  if (mountpoint == NULL
+      || !check_is_rtp (mountpoint,
+                        "Can't switch: target is not a live RTP mountpoint",
+                        error)
+      || !egress_streaming_check_token (
+          self->streaming, token, egress_mountpoint_get_stream (mountpoint),
+          error)
+      || !check_codecs (self, mountpoint, error))
+    return FALSE;
+  if (!egress_mountpoint_get_sources (mountpoint, FALSE, &sources, &why))
+    {
+      egress_streaming_set_gate_error (
+          error, why, egress_mountpoint_get_spec (mountpoint)->id);
+      return FALSE;
+    }
+  if (!egress_peer_switch (self->peer, &sources, &why))
+    {
+      g_set_error (error, EGRESS_STREAMING_ERROR, EGRESS_STREAMING_CANT_SWITCH,
+                   "Can't switch: %s", why->message);
+      return FALSE;
+    }
+  /* in this order: it may be the same one, which goes when nobody watches */
+  before = g_steal_pointer (&self->mountpoint);
+  egress_streaming_handle_enter (self, mountpoint);
+  egress_mountpoint_remove_viewer (before, self);
+  if (self->is_paused)
+    egress_peer_set_paused (self->peer, FALSE);
+  self->is_paused = FALSE;
+  result = json_object_new ();
+  json_object_set_string_member (result, "switched", "ok");
+  egress_streaming_set_id (self->streaming, result, "id",
+                           egress_mountpoint_get_spec (mountpoint)->id);
+  egress_streaming_handle_push (self, result, transaction);
+  return TRUE;
+}
+
 /* --- requests ----------------------------------------------------------- */
 
 typedef enum
 {
   VERB_WATCH,
   VERB_START,
+  VERB_PAUSE,
+  VERB_CONFIGURE,
+  VERB_SWITCH,
   VERB_STOP,
   N_VERBS
 } Verb;
-static const char *const verb_names[N_VERBS] = { "watch", "start", "stop" };
+static const char *const verb_names[N_VERBS] = {
+  "watch", "start", "pause", "configure", "switch", "stop"
+};
 
 static Verb
 find_verb (const char *verb)
@@ -232,10 +339,26 @@ run (EgressStreamingHandle *self, Verb verb, JsonObject *body,
       return egress_streaming_watch (
           self, body, token, g_steal_pointer (&offer), transaction, error);
     case VERB_START:
-      return start (self, transaction, error);
+    case VERB_PAUSE:
+      return set_paused (self, verb == VERB_PAUSE, transaction, error);
+    case VERB_SWITCH:
+      return switch_to (self, body, token, transaction, error);
     case VERB_STOP:
       stop (self, transaction);
       return TRUE;
+    case VERB_CONFIGURE:
+      {
+        JsonObject *result;
+
+        if (!check_watching (self, "Can't configure: not on a mountpoint",
+                             error)
+            || !egress_streaming_configure (self, body, error))
+          return FALSE;
+        result = json_object_new ();
+        json_object_set_string_member (result, "event", "configured");
+        egress_streaming_handle_push (self, result, transaction);
+        return TRUE;
+      }
     case N_VERBS:
     default:
       g_return_val_if_reached (FALSE);

@@ -199,6 +199,10 @@ begin (EgressStreamingHandle *self, EgressMountpoint *mountpoint,
   self->peer = peer;
   self->state = his_offer != NULL ? EGRESS_STREAMING_STARTING
                                   : EGRESS_STREAMING_PREPARING;
+  egress_peer_set_layers (peer, &self->target);
+  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+    if (!wants[k]) /* his offer may have a section for it */
+      egress_peer_set_sending (peer, k, FALSE);
   if (his_offer != NULL)
     push_description (self, mountpoint, "starting", transaction, "answer", sdp);
   else
@@ -391,7 +395,8 @@ watch_new (EgressStreamingHandle *self, EgressMountpoint *mountpoint,
   gboolean wants[RTC_MEDIA_N_KINDS];
   EgressSources sources;
 
-  if (!choose_media (mountpoint, body, wants, error))
+  if (!choose_media (mountpoint, body, wants, error)
+      || !egress_streaming_read_layers (self, spec, body, error))
     return FALSE;
   if (spec->kind == EGRESS_MOUNTPOINT_ONDEMAND)
     {
@@ -405,7 +410,11 @@ watch_new (EgressStreamingHandle *self, EgressMountpoint *mountpoint,
       return FALSE;
     }
   if (!begin (self, mountpoint, &sources, wants, offer, transaction, error))
-    return FALSE;
+    {
+      /* streams that were held for him alone need not be any more */
+      egress_mountpoint_remove_viewer (mountpoint, self);
+      return FALSE;
+    }
   egress_streaming_handle_enter (self, mountpoint);
   return TRUE;
 }

@@ -96,6 +96,98 @@ test_detach (StreamingFixture *f, gconstpointer data)
 }
 
 static void
+test_switch (StreamingFixture *f, gconstpointer data)
+{
+  g_autoptr (RtcClient) client = NULL;
+
+  streaming_create (f, 1, "h264", "");
+  streaming_create (f, 2, "h264", ",'pin':'pw'");
+  streaming_create (f, 3, "vp8", "");
+  client = streaming_play (f, 1);
+  streaming_expect_event_error (f, "{'request':'switch'}", 453,
+                                "Missing mandatory element (id)");
+  streaming_expect_event_error (f, "{'request':'switch','id':77}", 455,
+                                "No such mountpoint/stream 77");
+  streaming_expect_event (
+      f, "{'request':'switch','id':2}",
+      "t: {'streaming':'event','result':{'switched':'ok','id':2}}");
+  g_assert_cmpuint (streaming_get_n_viewers (f, 1), ==, 0);
+  g_assert_cmpuint (streaming_get_n_viewers (f, 2), ==, 1);
+  /* what he negotiated is not there */
+  g_assert_cmpstr (streaming_ask (f, "{'request':'switch','id':3}"), ==, "ack");
+  g_assert_true (g_str_has_prefix (streaming_event (f),
+                                   "t: {'streaming':'event','error_code':458,"
+                                   "'error':'Can't switch: "));
+  g_assert_cmpuint (streaming_get_n_viewers (f, 2), ==, 1);
+  streaming_expect_event (
+      f, "{'request':'switch','id':2}",
+      "t: {'streaming':'event','result':{'switched':'ok','id':2}}");
+  /* it is the new one's end that he hears of */
+  streaming_ask (f, "{'request':'destroy','id':1}");
+  g_assert_true (g_queue_is_empty (&f->events));
+  streaming_ask (f, "{'request':'destroy','id':2}");
+  g_assert_cmpstr (streaming_event (f), ==, STREAMING_STATUS ("stopped"));
+}
+
+static void
+test_configure (StreamingFixture *f, gconstpointer data)
+{
+  static const char *const good[] = {
+    "",
+    ",'video':false",
+    ",'audio':true,'video':true",
+    ",'mid':'v','send':false",
+    ",'mid':'zz'",
+    ",'send':true",
+    ",'substream':2,'temporal':0,'fallback':500",
+    ",'min_delay':10,'max_delay':20",
+    ",'min_delay':-1",
+    ",'streams':[]",
+    ",'streams':[{'send':false}]",
+    ",'streams':[{'mid':'a','send':true},{'mid':'v','send':true}]",
+    ",'data':true"
+  };
+  static const char *const bad[] = { ",'video':'x'",
+                                     ",'mid':5",
+                                     ",'send':'x'",
+                                     ",'substream':'x'",
+                                     ",'substream':-1",
+                                     ",'substream':3",
+                                     ",'temporal':3",
+                                     ",'spatial_layer':3",
+                                     ",'temporal_layer':3",
+                                     ",'fallback':-1",
+                                     ",'fallback':60000001",
+                                     ",'min_delay':'x'",
+                                     ",'max_delay':40951",
+                                     ",'streams':5",
+                                     ",'streams':[5]",
+                                     ",'streams':[{'mid':5}]",
+                                     ",'streams':[{'mid':'v','substream':7}]",
+                                     ",'streams':[{'mid':'v'},{}]" };
+
+  streaming_create (f, 1, "vp8", ",'playoutdelay_ext':true");
+  streaming_watch (f, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++)
+    {
+      g_autofree char *body =
+          g_strdup_printf ("{'request':'configure'%s}", good[i]);
+
+      streaming_expect_event (
+          f, body, "t: {'streaming':'event','result':{'event':'configured'}}");
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autofree char *body =
+          g_strdup_printf ("{'request':'configure'%s}", bad[i]);
+
+      g_assert_cmpstr (streaming_ask (f, body), ==, "ack");
+      g_assert_true (g_str_has_prefix (
+          streaming_event (f), "t: {'streaming':'event','error_code':454,"));
+    }
+}
+
+static void
 test_edited_event (StreamingFixture *f, gconstpointer data)
 {
   streaming_create (f, 1, "h264", "");
@@ -124,6 +216,8 @@ test_on_demand (StreamingFixture *f, gconstpointer data)
       g_str_has_prefix (streaming_ask (f, make), "{'streaming':'created'"));
   f->n_closed = 0;
   streaming_watch (f, 9);
+  streaming_expect_event_error (f, "{'request':'switch','id':9}", 458,
+                                "Can't switch: not on a live RTP mountpoint");
   streaming_expect_status (f, "{'request':'stop'}", "stopping");
   g_assert_cmpstr (streaming_event (f), ==, "hangup Close PC");
   g_assert_cmpuint (f->n_closed, ==, 1);
@@ -207,6 +301,7 @@ test_describe (StreamingFixture *f, gconstpointer data)
                    "'destroyed':0}}");
   streaming_create (f, 1, "h264", "");
   streaming_watch (f, 1);
+  streaming_expect_status (f, "{'request':'pause'}", "pausing");
   watching = describe (f);
   g_assert_true (g_str_has_prefix (
       watching,
@@ -214,7 +309,7 @@ test_describe (StreamingFixture *f, gconstpointer data)
       "'mountpoint_name':'mp-1','mountpoint_viewers':1,'media':["
       "{'type':'audio','mindex':0,'mid':'a','send':true},{'type':'video',"
       "'mindex':1,'mid':'v','send':true}],'hangingup':0,'started':0,"
-      "'dataready':0,'paused':0,'stopping':0,'destroyed':0},'webrtc':"));
+      "'dataready':0,'paused':1,'stopping':0,'destroyed':0},'webrtc':"));
   g_assert_nonnull (strstr (watching, "'state':'connecting'"));
   node = egress_streaming_describe (f->streaming);
   g_assert_cmpint (
@@ -236,6 +331,8 @@ main (int argc, char **argv)
     { "/streaming-ends/ends", NULL, test_ends },
     { "/streaming-ends/stream-ends", NULL, test_stream_ends },
     { "/streaming-ends/detach", NULL, test_detach },
+    { "/streaming-ends/switch", NULL, test_switch },
+    { "/streaming-ends/configure", NULL, test_configure },
     { "/streaming-ends/edited-event", NULL, test_edited_event },
     { "/streaming-ends/on-demand", NULL, test_on_demand },
     { "/streaming-ends/full", &one_viewer, test_full },

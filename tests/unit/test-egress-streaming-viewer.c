@@ -11,6 +11,12 @@ test_idle (StreamingFixture *f, gconstpointer data)
 {
   streaming_expect_event_error (f, "{'request':'start'}", 455,
                                 "Can't start: no mountpoint set");
+  streaming_expect_event_error (f, "{'request':'pause'}", 455,
+                                "Can't start: no mountpoint set");
+  streaming_expect_event_error (f, "{'request':'configure','video':'x'}", 455,
+                                "Can't configure: not on a mountpoint");
+  streaming_expect_event_error (f, "{'request':'switch','id':'x'}", 455,
+                                "Can't switch: not on a mountpoint");
   streaming_expect_status (f, "{'request':'STOP'}", "idle");
   g_assert_cmpstr (
       streaming_ask_with (
@@ -175,6 +181,7 @@ test_watch_twice (StreamingFixture *f, gconstpointer data)
   streaming_expect_event_error (f, "{'request':'watch','id':77}", 455,
                                 "No such mountpoint/stream 77");
   streaming_expect_status (f, "{'request':'start'}", "starting");
+  streaming_expect_status (f, "{'request':'pause'}", "pausing");
   /* Debian's janus says nothing here, and keeps the viewer */
   streaming_expect_status (f, "{'request':'stop'}", "stopping");
   g_assert_cmpstr (streaming_event (f), ==, "hangup Close PC");
