@@ -265,12 +265,13 @@ by_preference (guint target, guint i)
 void
 egress_viewer_choose_rendition (EgressViewer *self)
 {
-  gint64 now_us = rtc_worker_get_turn_us (self->worker);
+  gint64 now_us;
   guint target;
 
   if (self->n_renditions < 2 || !self->is_attached
       || self->video == VIDEO_PAUSED)
     return;
+  now_us = rtc_worker_get_turn_us (self->worker);
   target = target_rendition (self);
   for (guint i = 0; i < self->n_renditions; i++)
     {
