@@ -90,5 +90,15 @@ guint base_signaling_get_n_sessions (BaseSignaling *self);
 guint64 base_signaling_get_n_refused (BaseSignaling *self);
 
 gboolean base_stream_name_is_valid (const char *name);
+/* as above, and '~': streams that nodes carry and no client can ask for by
+ * name, such as the lower renditions of a mountpoint */
+static inline gboolean
+base_carried_name_is_valid (const char *name)
+{
+  char plain[BASE_STREAM_NAME_MAX_CHARS + 2];
+
+  g_strlcpy (plain, name, sizeof plain);
+  return base_stream_name_is_valid (g_strdelimit (plain, "~", '_'));
+}
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BaseSignaling, base_signaling_free)

@@ -140,17 +140,8 @@ on_state (ClusterMember *self)
 }
 
 static void
-on_hint (ClusterHint hint, gpointer data)
+hear (ClusterMember *self, ClusterHint hint)
 {
-  ClusterMember *self = data;
-
-  if (hint == CLUSTER_HINT_STATE)
-    {
-      on_state (self);
-      return;
-    }
-  if (!self->is_started || self->is_leaving)
-    return;
   switch (hint)
     {
     case CLUSTER_HINT_TOPOLOGY:
@@ -169,6 +160,26 @@ on_hint (ClusterHint hint, gpointer data)
     default:
       break;
     }
+}
+
+static void
+on_hint (ClusterHint hint, gpointer data)
+{
+  ClusterMember *self = data;
+
+  if (hint == CLUSTER_HINT_STATE)
+    on_state (self);
+  if (!self->is_started || self->is_leaving)
+    return;
+  hear (self, hint);
+  if (self->callbacks.on_hint != NULL)
+    self->callbacks.on_hint (hint, self->data);
+}
+
+ClusterStore *
+cluster_member_get_store (ClusterMember *self)
+{
+  return self->store;
 }
 
 /* --- life --------------------------------------------------------------- */

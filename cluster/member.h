@@ -44,6 +44,9 @@ typedef struct
   /* another living node has our id, for 4 s (one that died is gone by then):
    * the program should end (exit 69) */
   void (*on_id_taken) (gpointer data);
+  /* (nullable) what the store said, after the member has heard it: for who
+   * keeps other things there (get_store) */
+  void (*on_hint) (ClusterHint hint, gpointer data);
 } ClusterMemberCallbacks;
 
 typedef struct
@@ -66,6 +69,8 @@ void cluster_member_free (ClusterMember *self);
 /* the store has been asked once: answered or not (for /readyz) */
 gboolean cluster_member_has_tried (ClusterMember *self);
 gboolean cluster_member_is_connected (ClusterMember *self);
+/* (transfer none) */
+ClusterStore *cluster_member_get_store (ClusterMember *self);
 /* beats at once with is_draining, and new load */
 void cluster_member_beat_now (ClusterMember *self);
 

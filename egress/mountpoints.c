@@ -196,6 +196,12 @@ egress_mountpoints_lookup (EgressMountpoints *self, const char *id)
 }
 
 EgressMountpoint *
+egress_mountpoints_lookup_created (EgressMountpoints *self, const char *id)
+{
+  return g_hash_table_lookup (self->created, id);
+}
+
+EgressMountpoint *
 egress_mountpoints_lookup_stream (EgressMountpoints *self, const char *stream)
 {
   EgressMountpoint *found = g_hash_table_lookup (self->created, stream);
@@ -319,6 +325,19 @@ steal (Create *create)
   return create;
 }
 
+/* say_not_permanent: the others know it as it is */
+static void
+say_not_permanent (EgressMountpoints *self, EgressMountpointSpec *spec,
+                   const GError *error)
+{
+  const EgressMountpointHooks *hooks = &self->config.hooks;
+
+  GST_WARNING ("mountpoint=%s will not be there after a restart: %s", spec->id,
+               error->message);
+  spec->is_permanent = FALSE;
+  hooks->share (spec, NULL, NULL, hooks->data);
+}
+
 static void
 on_shared (const GError *error, gpointer data)
 {
@@ -336,10 +355,8 @@ on_shared (const GError *error, gpointer data)
     }
   else
     {
-      spec->is_permanent = was_asked && error == NULL;
       if (was_asked && error != NULL)
-        GST_WARNING ("mountpoint=%s will not be there after a restart: %s",
-                     spec->id, error->message);
+        say_not_permanent (create->self, spec, error);
       finish_created (create, spec->is_permanent);
     }
   create_free (create);
@@ -413,8 +430,10 @@ on_edit_shared (const GError *error, gpointer data)
 {
   Share *share = data;
 
-  if (error != NULL)
-    share->mountpoint->spec->is_permanent = FALSE;
+  if (error != NULL && share->mountpoint->registry != NULL
+      && share->mountpoint->spec->is_permanent)
+    say_not_permanent (share->mountpoint->registry, share->mountpoint->spec,
+                       error);
   if (share->done != NULL)
     share->done (error, share->data);
   egress_mountpoint_unref (share->mountpoint);

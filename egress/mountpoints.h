@@ -43,7 +43,7 @@ typedef struct
                 gpointer done_data, gpointer data);
   void (*close) (const char *stream, gpointer data);
   void (*set_enabled) (const char *stream, gboolean is_enabled, gpointer data);
-  /* since the last packet; FALSE: none has come, or not known here */
+  /* since the last packet, or since it was opened; FALSE: not known here */
   gboolean (*get_age) (const char *stream, RtcMediaKind kind,
                        gint64 *ret_age_us, gpointer data);
   /* a file from its start for one viewer; closed by close(). @stream: a name
@@ -52,7 +52,8 @@ typedef struct
                         EgressMountpointOpened done, gpointer done_data,
                         gpointer data);
   /* tells the cluster (always), keeps it over restarts when it is permanent;
-   * error: it could not be kept */
+   * error: it could not be kept; EGRESS_STREAMING_ERROR: another node has the
+   * id. @done: (nullable) */
   void (*share) (const EgressMountpointSpec *spec, EgressMountpointDone done,
                  gpointer done_data, gpointer data);
   void (*unshare) (const char *id, gpointer data);
@@ -93,7 +94,11 @@ egress_mountpoints_get_config (EgressMountpoints *self);
  * referenced */
 EgressMountpoint *egress_mountpoints_lookup (EgressMountpoints *self,
                                              const char *id);
-/* by the name of its stream, for WHEP */
+/* one that somebody created, here or elsewhere, by its id, which is its
+ * stream's name: (transfer none) (nullable); asks nobody */
+EgressMountpoint *egress_mountpoints_lookup_created (EgressMountpoints *self,
+                                                     const char *id);
+/* by the name of its stream */
 EgressMountpoint *egress_mountpoints_lookup_stream (EgressMountpoints *self,
                                                     const char *stream);
 /* (transfer full) (element-type EgressMountpoint) */

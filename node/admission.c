@@ -6,6 +6,7 @@
 #include "base/http.h"
 #include "base/redirect.h"
 #include "node/cluster.h"
+#include "node/janus.h"
 #include "node/load.h"
 #include "node/log.h"
 
@@ -79,6 +80,7 @@ node_admission_send_on (NodeAdmission *self, BaseAuthSurface surface,
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (msg);
   const ClusterPeer *target;
   g_autofree char *token = NULL, *location = NULL;
+  g_autofree char *pin = NULL, *escaped = NULL;
 
   if (!self->redirect || base_http_get_hop (msg) > 0)
     return FALSE;
@@ -87,9 +89,13 @@ node_admission_send_on (NodeAdmission *self, BaseAuthSurface surface,
     return FALSE;
   token = base_redirect_seal (self->redirect, surface, stream, 1,
                               base_clock_wall_us ());
+  if (surface == BASE_AUTH_WATCH)
+    pin = node_janus_dup_pin (self->parts->janus, stream, msg);
+  escaped = pin ? g_uri_escape_string (pin, NULL, FALSE) : NULL;
   location = g_strdup_printf (
-      "%s/%s/%s?" BASE_REDIRECT_PARAMETER "=%s", target->node.url,
-      surface == BASE_AUTH_PUBLISH ? "whip" : "whep", stream, token);
+      "%s/%s/%s?" BASE_REDIRECT_PARAMETER "=%s%s%s", target->node.url,
+      surface == BASE_AUTH_PUBLISH ? "whip" : "whep", stream, token,
+      escaped ? "&pin=" : "", escaped ? escaped : "");
   base_http_empty (msg, SOUP_STATUS_TEMPORARY_REDIRECT);
   base_http_cors (msg);
   soup_message_headers_replace (headers, "Location", location);

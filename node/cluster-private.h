@@ -22,6 +22,8 @@ struct _NodeCluster
   GHashTable *streams; /* owned: name -> NodeClusterStream */
   guint tick_id;
   gboolean is_leaving, is_id_taken;
+  ClusterHintFunc on_hint; /* nullable */
+  gpointer hint_data;      /* borrowed */
 };
 
 gboolean node_cluster_parse_address (const char *text, RtcAddr *ret);

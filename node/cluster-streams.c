@@ -80,6 +80,13 @@ set_taken (NodeCluster *self, const char *name, gboolean is_taken)
     relay_stream_set_taken (here, is_taken);
 }
 
+/* is_private: one viewer's own ("52~p1-a0"): nobody else is told of it */
+static gboolean
+is_private (const char *name)
+{
+  return strstr (name, "~p") != NULL;
+}
+
 static void
 begin_stream (NodeCluster *self, RelayStream *stream)
 {
@@ -139,7 +146,8 @@ on_hub_event (RelayHub *hub, RelayStream *stream, RelayHubEvent event,
     {
     case RELAY_HUB_LIVE:
     case RELAY_HUB_CHANGED:
-      if (relay_stream_is_origin (stream))
+      if (relay_stream_is_origin (stream)
+          && !is_private (relay_stream_get_name (stream)))
         begin_stream (self, stream);
       break;
     case RELAY_HUB_IDLE:

@@ -347,6 +347,15 @@ dup_url (NodeCluster *self, const char *url)
       g_uri_get_scheme (uri), self->address, g_uri_get_port (uri));
 }
 
+static void
+on_hint (ClusterHint hint, gpointer data)
+{
+  NodeCluster *self = data;
+
+  if (self->on_hint)
+    self->on_hint (hint, self->hint_data);
+}
+
 void
 node_cluster_start (NodeCluster *self, const char *own_url)
 {
@@ -376,7 +385,8 @@ node_cluster_start (NodeCluster *self, const char *own_url)
                    .fill_load = fill_load,
                    .fill_stream = node_cluster_fill_stream,
                    .is_parent_silent = is_parent_silent,
-                   .on_id_taken = on_id_taken },
+                   .on_id_taken = on_id_taken,
+                   .on_hint = on_hint },
     .data = self,
   };
 
@@ -470,4 +480,18 @@ RelayPortPool *
 node_cluster_get_ports (NodeCluster *self)
 {
   return self->ports;
+}
+
+ClusterStore *
+node_cluster_get_store (NodeCluster *self)
+{
+  return self->member ? cluster_member_get_store (self->member) : NULL;
+}
+
+void
+node_cluster_set_hint_func (NodeCluster *self, ClusterHintFunc func,
+                            gpointer data)
+{
+  self->on_hint = func;
+  self->hint_data = data;
 }

@@ -57,6 +57,11 @@ ClusterMember *node_cluster_get_member (NodeCluster *self);
 RelayCarrier *node_cluster_get_carrier (NodeCluster *self);
 RelayLinkServer *node_cluster_get_links (NodeCluster *self);
 RelayPortPool *node_cluster_get_ports (NodeCluster *self);
+/* after start(), (transfer none) */
+ClusterStore *node_cluster_get_store (NodeCluster *self);
+/* what the store says, from start() on, for who keeps things there too */
+void node_cluster_set_hint_func (NodeCluster *self, ClusterHintFunc func,
+                                 gpointer data);
 
 /* node_cluster_want_stream: for a viewer or a picture: published here, carried
  * already, or carried from now on.

@@ -24,17 +24,23 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/admission.h"
+#include "node/banner.h"
 #include "node/cluster.h"
 #include "node/ctl.h"
+#include "node/janus.h"
 #include "node/load.h"
 #include "node/log.h"
 #include "node/process.h"
 #include "node/server.h"
 #include "whip/media-input.h"
+#include "whip/media-input.h"
 
 /* A handshake's three buffers have 16 KiB and more each, mostly unused. From
  * mmap() only touched pages count, and all go back when it is over. */
 #define MMAP_THRESHOLD_BYTES (16 * 1024)
+
+/* how long GStreamer may take to let go of a camera or a file */
+#define MEDIA_END_US (2 * BASE_US_PER_S)
 
 typedef struct
 {
@@ -55,7 +61,13 @@ program_clear (Program *self)
   if (self->server)
     node_server_stop_listening (self->server);
   if (parts->cluster)
-    node_cluster_leave (parts->cluster);
+    {
+      if (parts->janus)
+        node_janus_leave (parts->janus);
+      node_cluster_leave (parts->cluster);
+    }
+  if (parts->janus)
+    node_janus_stop (parts->janus);
   g_clear_pointer (&parts->whep, egress_whep_free);
   g_clear_pointer (&parts->gate, egress_gate_free);
   g_clear_pointer (&parts->whip, whip_endpoint_free);
@@ -71,8 +83,11 @@ program_clear (Program *self)
     if (parts->workers[i])
       rtc_worker_stop (parts->workers[i]);
   g_clear_pointer (&parts->cluster, node_cluster_free);
+  g_clear_pointer (&parts->janus, node_janus_free);
   for (guint i = 0; i < parts->n_workers; i++)
     g_clear_pointer (&parts->workers[i], rtc_worker_free);
+  if (!whip_media_inputs_join (MEDIA_END_US))
+    GST_WARNING ("a source by GStreamer does not end");
   /* what the workers had to say at their end reaches the sessions and the
    * hub's streams before the hub goes */
   while (g_main_context_iteration (NULL, FALSE))
@@ -336,7 +351,10 @@ build_gate (NodeParts *parts)
 
   node_admission_fill_hooks (parts->admission, &hooks);
   parts->gate = egress_gate_new (
-      parts->hub, (guint)base_settings_get_int (settings, "max-viewers"),
+      parts->hub,
+      parts->options->roles & NODE_ROLE_EGRESS
+          ? (guint)base_settings_get_int (settings, "max-viewers")
+          : 0,
       &hooks, parts->metrics);
   egress_viewer_register_metrics (parts->metrics);
 }
@@ -372,6 +390,15 @@ build_whep (NodeParts *parts)
 
   fill_peer_config (parts, &config.peer);
   parts->whep = egress_whep_new (&config);
+}
+
+static void
+build_janus (NodeParts *parts)
+{
+  EgressPeerConfig peer;
+
+  fill_peer_config (parts, &peer);
+  parts->janus = node_janus_new (parts, &peer);
 }
 
 static int
@@ -414,11 +441,13 @@ build_surfaces (Program *self)
     return code;
   if (parts->options->roles & NODE_ROLE_INJECTION)
     build_whip (parts);
-  if (parts->options->roles & NODE_ROLE_EGRESS)
+  if (parts->options->roles & (NODE_ROLE_EGRESS | NODE_ROLE_INJECTION))
     {
       build_gate (parts);
-      build_whep (parts);
+      build_janus (parts);
     }
+  if (parts->options->roles & NODE_ROLE_EGRESS)
+    build_whep (parts);
   code = build_rtp_inputs (parts);
   if (code >= 0)
     return code;
@@ -428,6 +457,8 @@ build_surfaces (Program *self)
   if (!node_server_listen (self->server, &error))
     return fail (EX_UNAVAILABLE, error);
   node_cluster_start (parts->cluster, node_server_get_url (self->server));
+  if (parts->janus)
+    node_janus_start (parts->janus);
   return -1;
 }
 
@@ -496,55 +527,6 @@ add_signals (Program *self)
   ids[self->n_signals++] = g_unix_signal_add (SIGHUP, on_reload, self);
 }
 
-/* print_access: in words, who is served */
-static void
-print_access (NodeParts *parts)
-{
-  gboolean publish = base_auth_is_open (parts->auth, BASE_AUTH_PUBLISH);
-  gboolean watch = base_auth_is_open (parts->auth, BASE_AUTH_WATCH);
-
-  if (publish && watch)
-    {
-      if (base_settings_get_bool (parts->settings, "insecure"))
-        printf ("  --insecure:      whatever has no token is open to "
-                "everybody\n");
-      return;
-    }
-  printf ("  This machine only: %s from elsewhere %s refused, for no token "
-          "is set.\n"
-          "  Set --whip-token and --whep-token (or --insecure) to open it, "
-          "and --http-listen\n  to be reached from other machines.\n",
-          publish ? "watching"
-          : watch ? "publishing"
-                  : "publishing and "
-                    "watching",
-          publish || watch ? "is" : "are");
-}
-
-static void
-print_banner (Program *self)
-{
-  NodeParts *parts = &self->parts;
-  const char *url = node_server_get_url (self->server);
-  const char *token = base_settings_get_string (parts->settings, "whip-token");
-
-  printf ("media-tree %s\n  Pages:           %s/\n", MEDIA_TREE_VERSION, url);
-  if (parts->whip)
-    printf ("  OBS, WHIP:       %s/whip/live   Bearer Token: %s\n"
-            "  From a browser:  %s/publish\n",
-            url,
-            token ? "that of --whip-token"
-            : base_settings_get_string (parts->settings, "jwt-key")
-                ? "a JSON Web Token"
-                : "leave empty",
-            url);
-  if (parts->whep)
-    printf ("  Watch:           %s/watch/live   (WHEP: %s/whep/live)\n", url,
-            url);
-  print_access (parts);
-  fflush (stdout);
-}
-
 static void
 log_start (Program *self)
 {
@@ -579,7 +561,7 @@ main (int argc, char **argv)
   add_signals (&self);
   log_start (&self);
   self.parts.is_ready = TRUE;
-  print_banner (&self);
+  node_banner_print (&self.parts, node_server_get_url (self.server));
   g_main_loop_run (self.loop);
   return self.exit_code;
 }

@@ -14,6 +14,7 @@
 
 typedef struct _NodeCluster NodeCluster;     /* node/cluster.h */
 typedef struct _NodeAdmission NodeAdmission; /* node/admission.h */
+typedef struct _NodeJanus NodeJanus;         /* node/janus.h */
 typedef struct _NodeLoad NodeLoad;           /* node/load.h */
 
 typedef struct {
@@ -32,7 +33,8 @@ typedef struct {
   NodeAdmission *admission;
   WhipEndpoint *whip; /* (nullable): role without injection */
   GPtrArray *rtp_inputs; /* (element-type WhipRtpInput) */
-  EgressGate *gate; /* (nullable): role without egress */
+  EgressGate *gate; /* (nullable): roles without egress and injection */
+  NodeJanus *janus; /* (nullable): likewise */
   EgressWhep *whep; /* (nullable): likewise */
   EgressSnapshot *snapshot;
   gint64 started_us, started_wall_us;

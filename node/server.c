@@ -8,6 +8,7 @@
 #include "base/http.h"
 #include "node/admission.h"
 #include "node/guard.h"
+#include "node/janus.h"
 #include "node/listener.h"
 #include "node/log.h"
 #include "node/pages.h"
@@ -43,9 +44,24 @@ route_whip (NodeServer *self, SoupServerMessage *msg, const char *path)
                        "role injection.");
 }
 
+/* may_watch: the pin of a mountpoint, where a viewer comes in; answers @msg
+ * when it is not his */
+static gboolean
+may_watch (NodeServer *self, SoupServerMessage *msg, const char *path)
+{
+  const char *stream = path + strlen ("/whep/");
+
+  return !self->parts->janus || !g_str_has_prefix (path, "/whep/")
+         || !g_str_equal (soup_server_message_get_method (msg), "POST")
+         || strchr (stream, '/')
+         || node_janus_check_pin (self->parts->janus, stream, msg);
+}
+
 static void
 route_whep (NodeServer *self, SoupServerMessage *msg, const char *path)
 {
+  if (!may_watch (self, msg, path))
+    return;
   if (self->parts->whep)
     egress_whep_handle (self->parts->whep, msg, path);
   else if (!node_admission_handle (self->parts->admission, BASE_AUTH_WATCH, msg,
@@ -53,6 +69,17 @@ route_whep (NodeServer *self, SoupServerMessage *msg, const char *path)
     base_http_problem (msg, SOUP_STATUS_NOT_FOUND, "role-missing",
                        "This node serves no viewers: it runs without the "
                        "role egress.");
+}
+
+static void
+route_janus (NodeServer *self, SoupServerMessage *msg, const char *path)
+{
+  if (self->parts->janus)
+    node_janus_handle (self->parts->janus, msg, path);
+  else
+    base_http_problem (msg, SOUP_STATUS_NOT_FOUND, "role-missing",
+                       "This node has no Janus API: it runs without the roles "
+                       "injection and egress.");
 }
 
 static void
@@ -76,7 +103,8 @@ typedef struct
 static const Route routes[] = {
   { "/whip", route_whip },           { "/whep", route_whep },
   { "/api/streams", route_streams }, { "/api/nodes", route_tree },
-  { "/api/tree", route_tree },
+  { "/api/tree", route_tree },       { "/janus", route_janus },
+  { "/admin", route_janus },
 };
 
 static const Route *
@@ -270,6 +298,8 @@ node_server_new (const NodeParts *parts, GError **error)
   self->tree = node_tree_new (parts);
   node_state_register_metrics (parts);
   soup_server_add_handler (self->soup, NULL, on_request, self, NULL);
+  if (parts->janus)
+    node_janus_add_websocket (parts->janus, self->soup);
   self->timer = g_timeout_source_new_seconds (1);
   g_source_set_callback (self->timer, on_second, self, NULL);
   g_source_attach (self->timer, NULL);

@@ -40,8 +40,9 @@ static const BaseSettingSpec specs[] = {
   { "workers", BASE_SETTING_INT, 0, NODE_MAX_WORKERS, "0", NULL, "Node",
     "Media threads, each with an RTC port of its own; 0 = processors." },
   { "state-dir", BASE_SETTING_PATH, 0, 0, NULL, NULL, "Node",
-    "Directory of this node alone, best below /run, for what says goodbye to "
-    "publishers after a crash (no keys). Unset: they notice after 30 s." },
+    "Directory of this node alone, for what says goodbye to publishers after a "
+    "crash (unset: they notice after 30 s; no keys), and for permanent "
+    "mountpoints where there is no Redis (with their secrets)." },
 
   { "redis-url", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Cluster",
     "Redis where the nodes of a tree meet: redis://[USER:PASSWORD@]HOST[:PORT]"
@@ -96,6 +97,30 @@ static const BaseSettingSpec specs[] = {
     "ES256)." },
   { "insecure", BASE_SETTING_BOOL, 0, 0, "no", NULL, "Access",
     "Serve everybody where no token is set; else only this machine is." },
+
+  { "janus-api-secret", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Janus",
+    "apisecret that clients of the Janus API must send." },
+  { "janus-admin-secret", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Janus",
+    "admin_secret of the Janus Admin API (/admin)." },
+  { "janus-admin-key", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Janus",
+    "admin_key without which no mountpoint can be created." },
+  { "janus-token-auth", BASE_SETTING_BOOL, 0, 0, "no", NULL, "Janus",
+    "Ask clients for a token: one stored by the Admin API, or a JSON Web "
+    "Token." },
+  { "janus-session-timeout", BASE_SETTING_DURATION, 0, 86400 * BASE_US_PER_S,
+    "60 s", NULL, "Janus",
+    "A session that is silent for so long ends; 0 = never." },
+  { "janus-reclaim-session-timeout", BASE_SETTING_DURATION, 0,
+    86400 * BASE_US_PER_S, "0", NULL, "Janus",
+    "How long a session whose WebSocket went may be claimed; 0 = it ends." },
+  { "janus-max-sessions", BASE_SETTING_INT, 1, 1000000, "10000", NULL, "Janus",
+    "Sessions at the same time." },
+  { "janus-string-ids", BASE_SETTING_BOOL, 0, 0, "no", NULL, "Janus",
+    "Mountpoints' ids are strings (streams' names), not numbers." },
+  { "janus-slow-link-threshold", BASE_SETTING_INT, 1, 1000000, "4", NULL,
+    "Janus", "Lost packets a second from which clients are told: slowlink." },
+  { "recording-dir", BASE_SETTING_PATH, 0, 0, NULL, NULL, "Janus",
+    "Directory that the API's recordings go to; unset: there are none." },
 
   { "publisher-linger", BASE_SETTING_DURATION, 0, 3600 * BASE_US_PER_S, "30 s",
     NULL, "Streams", "How long viewers wait for a publisher that went away." },

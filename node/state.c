@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/http.h"
 #include "node/cluster.h"
+#include "node/janus.h"
 #include "node/process.h"
 #include "rtc/srtp.h"
 
@@ -111,6 +112,11 @@ node_state_describe (const NodeParts *parts, NodeStreams *streams)
     json_builder_add_value (
         json, whip_rtp_input_describe (parts->rtp_inputs->pdata[i]));
   json_builder_end_array (json);
+  if (parts->janus)
+    {
+      json_builder_set_member_name (json, "janus");
+      json_builder_add_value (json, node_janus_describe (parts->janus));
+    }
   if (parts->whep)
     {
       json_builder_set_member_name (json, "viewers");

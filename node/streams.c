@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/http.h"
 #include "node/cluster.h"
+#include "node/janus.h"
 #include "node/log.h"
 #include "node/snapshots.h"
 #include "relay/link-message.h"
@@ -294,6 +295,16 @@ compare_at (GPtrArray *here, guint i, GPtrArray *known, guint j)
                  ((const ClusterStream *)known->pdata[j])->name);
 }
 
+/* is_hidden: no client can ask for it by name, or its maker does not want it
+ * to be listed */
+static gboolean
+is_hidden (NodeStreams *self, const char *name)
+{
+  return strchr (name, '~')
+         || (self->parts->janus
+             && node_janus_is_private (self->parts->janus, name));
+}
+
 /* build: (transfer full). @with_stats: and only those that are here */
 static JsonNode *
 build (NodeStreams *self, gboolean with_stats)
@@ -309,7 +320,13 @@ build (NodeStreams *self, gboolean with_stats)
     {
       int order = compare_at (here, i, known, j);
 
-      if (order <= 0)
+      const char *name = order <= 0
+                             ? relay_stream_get_name (here->pdata[i])
+                             : ((const ClusterStream *)known->pdata[j])->name;
+
+      if (!with_stats && is_hidden (self, name))
+        i += order <= 0;
+      else if (order <= 0)
         add_stream (self, json, here->pdata[i++], with_stats);
       else if (!with_stats)
         add_elsewhere (json, known->pdata[j]);
@@ -397,7 +414,9 @@ node_streams_handle (NodeStreams *self, SoupServerMessage *msg,
           soup_server_message_get_response_headers (msg), "Allow", "GET, HEAD");
       return;
     }
-  if (!is_allowed (self, msg, name))
+  if (!is_allowed (self, msg, name)
+      || (name && self->parts->janus
+          && !node_janus_check_pin (self->parts->janus, name, msg)))
     return;
   if (name)
     node_snapshots_handle (self->parts, msg, name);

@@ -58,7 +58,7 @@ put_name (Writer *w, const char *name)
 {
   gsize len = strnlen (name, RELAY_LINK_NAME_CHARS + 1);
 
-  if (len > RELAY_LINK_NAME_CHARS || !base_stream_name_is_valid (name))
+  if (len > RELAY_LINK_NAME_CHARS || !base_carried_name_is_valid (name))
     w->is_bad = TRUE;
   put_uint (w, len, 1);
   put (w, name, len);
@@ -243,7 +243,7 @@ get_name (Reader *r, char ret[RELAY_LINK_NAME_CHARS + 1])
   get (r, ret, len);
   ret[len] = '\0';
   /* the length too: a text with a NUL inside is no name */
-  if (!base_stream_name_is_valid (ret) || strlen (ret) != len)
+  if (!base_carried_name_is_valid (ret) || strlen (ret) != len)
     r->is_bad = TRUE;
 }
 

@@ -245,7 +245,7 @@ whip_feeder_find_pt (WhipFeeder *self, guint kinds, guint8 pt,
 {
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     if ((kinds & 1u << k) && self->info.tracks[k].is_present
-        && self->pts[k] == pt)
+        && (self->pts[k] == pt || self->pts[k] == WHIP_FEEDER_ANY_PT))
       {
         *ret = k;
         return TRUE;

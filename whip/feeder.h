@@ -21,6 +21,8 @@
 
 #define WHIP_FEEDER_IDLE_US (5 * G_USEC_PER_SEC)
 #define WHIP_FEEDER_COLLISION_US (G_USEC_PER_SEC / 10)
+/* whatever comes on a port that one track has for itself */
+#define WHIP_FEEDER_ANY_PT 255
 
 typedef struct
 {

@@ -22,7 +22,7 @@
 typedef struct
 {
   RelayTrackInfo info; /* is_present: FALSE = no such track */
-  guint8 pt;
+  guint8 pt;         /* or WHIP_FEEDER_ANY_PT */
   RtcUdpPlace place; /* port 0 = any free one */
   gboolean has_rtcp; /* a port of its own for RTCP, at the same address */
   guint rtcp_port;   /* 0 = any free one */

@@ -91,7 +91,8 @@ on_share (const EgressMountpointSpec *spec, EgressMountpointDone done,
   f->n_shared++;
   if (f->share_domain != 0)
     error = g_error_new (f->share_domain, EGRESS_STREAMING_CANT_CREATE, "no");
-  done (error, done_data);
+  if (done)
+    done (error, done_data);
 }
 
 static inline void

@@ -470,6 +470,9 @@ test_names (void)
   g_assert_false (base_stream_name_is_valid (""));
   g_assert_false (base_stream_name_is_valid (".."));
   g_assert_false (base_stream_name_is_valid ("a/b"));
+  g_assert_false (base_stream_name_is_valid ("a~0"));
+  g_assert_true (base_carried_name_is_valid ("a~0"));
+  g_assert_false (base_carried_name_is_valid ("a/b"));
   g_assert_false (base_stream_name_is_valid ("a\xc3\xa4"));
 }
 
