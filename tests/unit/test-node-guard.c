@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "node/listener.h"
+#include "wait.h"
 
 typedef struct
 {
@@ -91,10 +92,6 @@ is_closed (GSocket *socket)
   return n == 0 || !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
 }
 
-#define WAIT_UNTIL(condition)                                                  \
-  while (!(condition))                                                         \
-  g_main_context_iteration (NULL, FALSE)
-
 static void
 test_connections (Fixture *fixture, gconstpointer data)
 {
@@ -103,23 +100,23 @@ test_connections (Fixture *fixture, gconstpointer data)
   for (guint i = 0; i < 3; i++)
     {
       sockets[i] = dial (fixture);
-      WAIT_UNTIL (counter (fixture, "media_tree_http_connections_refused_total")
-                      == (i == 2)
-                  && node_guard_get_n_connections (fixture->guard)
-                         >= MIN (i + 1, 2));
+      WAIT_FOR (counter (fixture, "media_tree_http_connections_refused_total")
+                    == (i == 2)
+                && node_guard_get_n_connections (fixture->guard)
+                       >= MIN (i + 1, 2));
     }
-  WAIT_UNTIL (is_closed (sockets[2]));
+  WAIT_FOR (is_closed (sockets[2]));
   g_assert_false (is_closed (sockets[0]));
   g_assert_false (is_closed (sockets[1]));
   g_clear_object (&sockets[0]);
   g_clear_object (&sockets[2]);
-  WAIT_UNTIL (node_guard_get_n_connections (fixture->guard) == 1);
+  WAIT_FOR (node_guard_get_n_connections (fixture->guard) == 1);
   sockets[0] = dial (fixture); /* there is room again */
-  WAIT_UNTIL (node_guard_get_n_connections (fixture->guard) == 2);
+  WAIT_FOR (node_guard_get_n_connections (fixture->guard) == 2);
   g_assert_false (is_closed (sockets[0]));
   g_object_unref (sockets[0]);
   g_object_unref (sockets[1]);
-  WAIT_UNTIL (node_guard_get_n_connections (fixture->guard) == 0);
+  WAIT_FOR (node_guard_get_n_connections (fixture->guard) == 0);
 }
 
 static void
@@ -128,15 +125,15 @@ test_timeout (Fixture *fixture, gconstpointer data)
   g_autoptr (GSocket) socket = dial (fixture);
   gint64 now_us;
 
-  WAIT_UNTIL (node_guard_get_n_connections (fixture->guard) == 1);
+  WAIT_FOR (node_guard_get_n_connections (fixture->guard) == 1);
   now_us = base_clock_now_us ();
   g_socket_send (socket, "GET / HT", 8, NULL, NULL);
   node_guard_expire (fixture->guard, now_us + NODE_REQUEST_TIMEOUT_US / 2);
   g_assert_cmpint (counter (fixture, "media_tree_http_timeouts_total"), ==, 0);
   node_guard_expire (fixture->guard, now_us + NODE_REQUEST_TIMEOUT_US);
   g_assert_cmpint (counter (fixture, "media_tree_http_timeouts_total"), ==, 1);
-  WAIT_UNTIL (is_closed (socket));
-  WAIT_UNTIL (node_guard_get_n_connections (fixture->guard) == 0);
+  WAIT_FOR (is_closed (socket));
+  WAIT_FOR (node_guard_get_n_connections (fixture->guard) == 0);
 }
 
 static void
@@ -162,9 +159,9 @@ post (Fixture *fixture, gsize n_bytes)
         n_sent += (gsize)n;
       else if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
         break; /* cut off */
-      g_main_context_iteration (NULL, FALSE);
+      wait_a_little ();
     }
-  WAIT_UNTIL (fixture->was_asked || is_closed (socket));
+  WAIT_FOR (fixture->was_asked || is_closed (socket));
 }
 
 static void
@@ -178,7 +175,7 @@ test_body (Fixture *fixture, gconstpointer data)
   g_assert_true (fixture->was_too_large);
   post (fixture, 64 * NODE_MAX_BODY_BYTES);
   g_assert_false (fixture->was_asked); /* cut off, not answered */
-  WAIT_UNTIL (node_guard_get_n_connections (fixture->guard) == 0);
+  WAIT_FOR (node_guard_get_n_connections (fixture->guard) == 0);
 }
 
 int
