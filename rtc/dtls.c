@@ -17,6 +17,7 @@
 #define MTU_BYTES 1200
 #define FIRST_TIMEOUT_US 100000u /* a lost flight costs little */
 #define MAX_TIMEOUT_US 1600000u
+#define PATIENT_TIMEOUT_US 60000000u
 #define EXPORTER_LABEL "EXTRACTOR-dtls_srtp"
 
 struct _RtcDtls
@@ -151,6 +152,18 @@ hash_from_name (const char *name)
 }
 
 /* --- handshake --------------------------------------------------------- */
+
+static unsigned int
+next_patient_timeout (SSL *ssl, unsigned int timeout_us)
+{
+  return PATIENT_TIMEOUT_US;
+}
+
+void
+rtc_dtls_be_patient (RtcDtls *self)
+{
+  DTLS_set_timer_cb (self->ssl, next_patient_timeout);
+}
 
 static unsigned int
 next_timeout (SSL *ssl, unsigned int timeout_us)
