@@ -149,6 +149,21 @@ keep_or_make (EgressMountpoints *self, const char *id,
   return egress_mountpoint_ref (known);
 }
 
+/* Viewers wait for a publisher who may come back: their mountpoint is the same
+ * one then, and can be asked about meanwhile. */
+static void
+keep_watched (EgressMountpoints *self, GHashTable *next)
+{
+  GHashTableIter iter;
+  gpointer id, value;
+
+  g_hash_table_iter_init (&iter, self->streams);
+  while (g_hash_table_iter_next (&iter, &id, &value))
+    if (egress_mountpoint_get_n_viewers (value) > 0
+        && !g_hash_table_contains (next, id))
+      g_hash_table_insert (next, g_strdup (id), egress_mountpoint_ref (value));
+}
+
 /* read_streams: asks what is live now, unless that was asked just now */
 static void
 read_streams (EgressMountpoints *self, gint64 max_age_us)
@@ -174,6 +189,7 @@ read_streams (EgressMountpoints *self, gint64 max_age_us)
       else
         g_free (id);
     }
+  keep_watched (self, next);
   g_hash_table_unref (self->streams);
   self->streams = g_steal_pointer (&next);
 }

@@ -83,9 +83,12 @@ gboolean egress_streaming_check_secret (JsonObject *body, const char *member,
                                         const char *secret, GError **error);
 gboolean egress_streaming_check_length (JsonObject *body, const char *member,
                                         gsize max_bytes, GError **error);
-/* a JWT for @stream (NULL: for `admin`); @token: (nullable): none was needed */
+/* May who came with @token (nullable: none was needed) watch @stream? NULL:
+ * change mountpoints?
+ * @is_loopback: passes protected mode's test */
 gboolean egress_streaming_check_token (EgressStreaming *self, const char *token,
-                                       const char *stream, GError **error);
+                                       gboolean is_loopback, const char *stream,
+                                       GError **error);
 /* egress_streaming_check_id: checks body's id.
  * Returns: (transfer full) (nullable): as text */
 char *egress_streaming_check_id (EgressStreaming *self, JsonObject *body,

@@ -236,8 +236,8 @@ switch_to (EgressStreamingHandle *self, JsonObject *body, const char *token,
                         "Can't switch: target is not a live RTP mountpoint",
                         error)
       || !egress_streaming_check_token (
-          self->streaming, token, egress_mountpoint_get_stream (mountpoint),
-          error)
+          self->streaming, token, self->peer_is_loopback,
+          egress_mountpoint_get_stream (mountpoint), error)
       || !check_codecs (self, mountpoint, error))
     return FALSE;
   if (!egress_mountpoint_get_sources (mountpoint, FALSE, &sources, &why))

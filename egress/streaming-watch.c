@@ -452,8 +452,8 @@ egress_streaming_watch (EgressStreamingHandle *self, JsonObject *body,
       || !egress_streaming_check_secret (
           body, "pin", egress_mountpoint_get_spec (mountpoint)->pin, error)
       || !egress_streaming_check_token (
-          self->streaming, token, egress_mountpoint_get_stream (mountpoint),
-          error))
+          self->streaming, token, self->peer_is_loopback,
+          egress_mountpoint_get_stream (mountpoint), error))
     return FALSE;
   if (self->mountpoint != NULL)
     return watch_again (self, mountpoint, is_restart, transaction, error);

@@ -92,13 +92,17 @@ egress_streaming_check_length (JsonObject *body, const char *member,
 
 gboolean
 egress_streaming_check_token (EgressStreaming *self, const char *token,
-                              const char *stream, GError **error)
+                              gboolean is_loopback, const char *stream,
+                              GError **error)
 {
-  gint64 now_s = g_get_real_time () / G_USEC_PER_SEC;
+  gint64 now_s = base_clock_wall_us () / BASE_US_PER_S;
+  BaseAuthResult admin;
 
-  if (token == NULL || self->auth == NULL
-      || base_auth_check_token (self->auth, BASE_AUTH_ADMIN, NULL, token, now_s)
-             == BASE_AUTH_OK)
+  if (token == NULL || self->auth == NULL)
+    return TRUE;
+  admin =
+      base_auth_check_token (self->auth, BASE_AUTH_ADMIN, NULL, token, now_s);
+  if (admin == BASE_AUTH_OK || (admin == BASE_AUTH_PROTECTED && is_loopback))
     return TRUE;
   if (stream != NULL
       && base_auth_check_token (self->auth, BASE_AUTH_WATCH, stream, token,
@@ -269,7 +273,8 @@ on_message (gpointer state, JsonObject *body, const EgressJanusJsep *jsep,
     set_unknown (&error, verb);
   else if (verb != NULL
            && (!egress_streaming_is_change (verb)
-               || egress_streaming_check_token (self, token, NULL, &error)))
+               || egress_streaming_check_token (self, token, peer_is_loopback,
+                                                NULL, &error)))
     {
       EgressStreamingAnswer *answer = answer_new (self);
 

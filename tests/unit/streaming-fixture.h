@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <glib/gstdio.h>
+
 #include "tests/unit/streaming-sources.h"
 
 /* --- requests ----------------------------------------------------------- */
@@ -73,6 +75,8 @@ static inline void
 streaming_send (StreamingFixture *f, JsonObject *request)
 {
   g_clear_pointer (&f->reply, json_object_unref);
+  if (f->token != NULL)
+    json_object_set_string_member (request, "token", f->token);
   egress_janus_request (f->core, &f->transport, f->session_id, f->handle_id,
                         request, TRUE, streaming_on_replied, f);
   json_object_unref (request);
@@ -221,12 +225,37 @@ typedef struct
   gboolean string_ids;
   const char *admin_key, *recording_dir;
   guint max_viewers; /* 0 = 100 */
+  gint64 linger_us;
+  const char *jwt_key; /* (nullable): HS256; then tokens are needed */
+  const char *token;   /* for the fixture's own requests */
 } StreamingOptions;
 
-static inline void
-streaming_make_world (StreamingFixture *f)
+static inline BaseAuth *
+streaming_make_auth (const StreamingOptions *options)
 {
-  static const char *const tokens[BASE_AUTH_N_SURFACES] = { NULL };
+  static const char *const none[BASE_AUTH_N_SURFACES] = { NULL };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = NULL;
+  BaseAuth *auth;
+
+  if (options->jwt_key != NULL)
+    {
+      int fd = g_file_open_tmp ("jwt-key-XXXXXX", &path, &error);
+
+      g_assert_no_error (error);
+      g_assert_true (g_close (fd, NULL));
+      g_assert_true (g_file_set_contents (path, options->jwt_key, -1, NULL));
+    }
+  auth = base_auth_new (none, path, options->jwt_key == NULL, &error);
+  g_assert_no_error (error);
+  if (path != NULL)
+    g_assert_cmpint (g_remove (path), ==, 0);
+  return auth;
+}
+
+static inline void
+streaming_make_world (StreamingFixture *f, const StreamingOptions *options)
+{
   static const char *const public[] = { "127.0.0.1", NULL };
   g_autoptr (GError) error = NULL;
 
@@ -237,9 +266,9 @@ streaming_make_world (StreamingFixture *f)
   g_assert_no_error (error);
   f->addresses = rtc_addresses_new (public, &error);
   g_assert_no_error (error);
-  f->auth = base_auth_new (tokens, NULL, TRUE, &error);
-  g_assert_no_error (error);
-  f->hub = relay_hub_new (&f->worker, 1, 0, f->metrics);
+  f->auth = streaming_make_auth (options);
+  f->token = options->token;
+  f->hub = relay_hub_new (&f->worker, 1, options->linger_us, f->metrics);
 }
 
 static inline void
@@ -267,9 +296,11 @@ streaming_set_up (StreamingFixture *f, gconstpointer data)
                             .join_rate_bps = 50000000,
                             .playout_delay_min_ms = -1,
                             .playout_delay_max_ms = -1 };
-  EgressJanusConfig core = { .session_timeout_s = 60, .max_sessions = 10 };
+  EgressJanusConfig core = { .session_timeout_s = 60,
+                             .max_sessions = 10,
+                             .token_auth = options->jwt_key != NULL };
 
-  streaming_make_world (f);
+  streaming_make_world (f, options);
   f->sources = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
                                       streaming_source_free);
   f->listed = g_ptr_array_new_with_free_func (g_free);

@@ -35,6 +35,7 @@ typedef struct
   GQueue events;     /* of JsonObject, owned: not looked at yet */
   char *text;        /* owned: what the last helper returned */
   char *sdp;         /* owned: of the last event with jsep */
+  const char *token; /* (nullable): goes with requests */
   /* the hooks */
   GHashTable *sources; /* stream's name -> StreamingSource, owned */
   guint n_ports, n_closed;

@@ -81,6 +81,28 @@ test_stream_ends (StreamingFixture *f, gconstpointer data)
   g_assert_cmpstr (streaming_event (f), ==, "hangup Close PC");
 }
 
+/* the publisher goes and comes back: who waited is still known */
+static void
+test_publisher_returns (StreamingFixture *f, gconstpointer data)
+{
+  RelayStreamInfo info = streaming_info (RTC_CODEC_OPUS, RTC_CODEC_VP8);
+
+  streaming_publish (f, "51", RTC_CODEC_OPUS, RTC_CODEC_VP8);
+  streaming_watch (f, 51);
+  streaming_end_source (f, "51");
+  while (relay_stream_is_live (relay_hub_lookup (f->hub, "51")))
+    g_main_context_iteration (NULL, TRUE);
+  streaming_ask (f, "{'request':'list'}"); /* which looks at what there is */
+  g_assert_cmpuint (streaming_get_n_viewers (f, 51), ==, 1);
+  streaming_add_source (f, "51", &info);
+  streaming_go_live (f, "51");
+  streaming_ask (f, "{'request':'list'}");
+  g_assert_cmpuint (streaming_get_n_viewers (f, 51), ==, 1);
+  streaming_expect (f, "{'request':'kick_all','id':51}",
+                    "{'streaming':'kicked_all'}");
+  g_assert_cmpstr (streaming_event (f), ==, STREAMING_STATUS ("kicked_all"));
+}
+
 static void
 test_detach (StreamingFixture *f, gconstpointer data)
 {
@@ -185,6 +207,64 @@ test_configure (StreamingFixture *f, gconstpointer data)
       g_assert_true (g_str_has_prefix (
           streaming_event (f), "t: {'streaming':'event','error_code':454,"));
     }
+}
+
+/* the peer's news of renditions and layers, and asking for what he has */
+static void
+test_layers (StreamingFixture *f, gconstpointer data)
+{
+  static const char *const simulcast =
+      "{'request':'create','type':'rtp','id':1,'media':[{'type':'video',"
+      "'mid':'v','port':0,'pt':96,'codec':'vp8','simulcast':true,"
+      "'port2':0,'port3':0}]}";
+  static const char *const svc =
+      "{'request':'create','type':'rtp','id':2,'media':[{'type':'video',"
+      "'mid':'w','port':0,'pt':96,'codec':'vp9','svc':true}]}";
+  EgressLayers now = { .substream = 1,
+                       .spatial_layer = 1,
+                       .temporal_layer = 2 };
+  g_autoptr (GList) handles = g_hash_table_get_keys (f->streaming->handles);
+  EgressStreamingHandle *handle = handles->data;
+
+  streaming_ask (f, simulcast);
+  streaming_ask (f, svc);
+  streaming_expect_event_error (
+      f, "{'request':'watch','id':1,'substream':3}", 454,
+      "Invalid value (substream/spatial_layer should be 0, 1 or 2)");
+  streaming_expect_event (
+      f, "{'request':'watch','id':1,'substream':1,'temporal':1}",
+      STREAMING_PREPARING);
+  g_assert_cmpint (handle->target.substream, ==, 1);
+  g_assert_cmpint (handle->target.temporal_layer, ==, 1);
+  egress_streaming_on_layers (handle, &now);
+  g_assert_cmpstr (streaming_event (f), ==,
+                   "{'streaming':'event','result':{'mid':'v',"
+                   "'substream':1}}");
+  g_assert_cmpstr (streaming_event (f), ==,
+                   "{'streaming':'event','result':{'mid':'v','temporal':2}}");
+  egress_streaming_on_layers (handle, &now); /* nothing new */
+  streaming_expect_event (f, "{'request':'configure','substream':1}",
+                          "{'streaming':'event','result':{'mid':'v',"
+                          "'substream':1}}");
+  g_assert_cmpstr (streaming_event (f), ==,
+                   "t: {'streaming':'event','result':{'event':'configured'}}");
+  streaming_expect_event (
+      f, "{'request':'configure','substream':0,'fallback':500}",
+      "t: {'streaming':'event','result':{'event':'configured'}}");
+  g_assert_cmpint (handle->target.fallback_us, ==, 500);
+  streaming_expect_status (f, "{'request':'stop'}", "stopping");
+  g_assert_cmpstr (streaming_event (f), ==, "hangup Close PC");
+  streaming_expect_event (f, "{'request':'watch','id':2,'temporal_layer':0}",
+                          STREAMING_PREPARING);
+  g_assert_cmpint (handle->target.spatial_layer, ==, 2);
+  g_assert_cmpint (handle->target.temporal_layer, ==, 0);
+  egress_streaming_on_layers (handle, &now);
+  g_assert_cmpstr (streaming_event (f), ==,
+                   "{'streaming':'event','result':{'mid':'w',"
+                   "'spatial_layer':1}}");
+  g_assert_cmpstr (streaming_event (f), ==,
+                   "{'streaming':'event','result':{'mid':'w',"
+                   "'temporal_layer':2}}");
 }
 
 static void
@@ -320,6 +400,7 @@ test_describe (StreamingFixture *f, gconstpointer data)
 int
 main (int argc, char **argv)
 {
+  static const StreamingOptions lingering = { .linger_us = G_TIME_SPAN_MINUTE };
   static const StreamingOptions one_viewer = { .max_viewers = 1 };
   static const struct
   {
@@ -333,6 +414,8 @@ main (int argc, char **argv)
     { "/streaming-ends/detach", NULL, test_detach },
     { "/streaming-ends/switch", NULL, test_switch },
     { "/streaming-ends/configure", NULL, test_configure },
+    { "/streaming-ends/publisher-returns", &lingering, test_publisher_returns },
+    { "/streaming-ends/layers", NULL, test_layers },
     { "/streaming-ends/edited-event", NULL, test_edited_event },
     { "/streaming-ends/on-demand", NULL, test_on_demand },
     { "/streaming-ends/full", &one_viewer, test_full },

@@ -430,12 +430,85 @@ test_message_admin (StreamingFixture *f, gconstpointer data)
   g_free (answer.text);
 }
 
+/* --- tokens ------------------------------------------------------------- */
+
+#define JWT_KEY "a key that is long enough for HS256, and known to this test"
+
+static char *
+to_base64url (const guint8 *data, gsize n_bytes)
+{
+  char *text = g_base64_encode (data, n_bytes);
+
+  text[strcspn (text, "=")] = '\0';
+  return g_strdelimit (g_strdelimit (text, "+", '-'), "/", '_');
+}
+
+/* (transfer full): a JWT by JWT_KEY; @claims: with ' for " */
+static char *
+make_jwt (const char *claims)
+{
+  static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
+  g_autofree char *quoted = streaming_quote (claims);
+  g_autofree char *first =
+      to_base64url ((const guint8 *)header, strlen (header));
+  g_autofree char *second =
+      to_base64url ((const guint8 *)quoted, strlen (quoted));
+  g_autofree char *both = g_strconcat (first, ".", second, NULL);
+  g_autofree char *third = NULL;
+  g_autoptr (GHmac) hmac =
+      g_hmac_new (G_CHECKSUM_SHA256, (const guchar *)JWT_KEY, strlen (JWT_KEY));
+  guint8 digest[32];
+  gsize n_bytes = sizeof digest;
+
+  g_hmac_update (hmac, (const guchar *)both, -1);
+  g_hmac_get_digest (hmac, digest, &n_bytes);
+  third = to_base64url (digest, n_bytes);
+  return g_strconcat (both, ".", third, NULL);
+}
+
+/* far from now */
+#define CLAIMS(action, stream)                                                 \
+  "{'action':'" action "','stream':'" stream "','exp':9999999999}"
+
+/* who may watch a stream may watch that stream, and change nothing */
+static void
+test_tokens (StreamingFixture *f, gconstpointer data)
+{
+  g_autofree char *watcher = make_jwt (CLAIMS ("watch", "2"));
+  const char *admin = f->token;
+
+  g_assert_true (g_str_has_prefix (streaming_ask (f, CREATE (2, "")),
+                                   "{'streaming':'created'"));
+  g_assert_true (g_str_has_prefix (streaming_ask (f, CREATE (3, "")),
+                                   "{'streaming':'created'"));
+  f->token = watcher;
+  streaming_expect_error (f, CREATE (4, ""), 457,
+                          "Unauthorized (the token is not for admin)");
+  streaming_expect_error (f, "{'request':'destroy','id':2}", 457,
+                          "Unauthorized (the token is not for admin)");
+  g_assert_true (g_str_has_prefix (streaming_ask (f, "{'request':'list'}"),
+                                   "{'streaming':'list'"));
+  streaming_expect_event_error (
+      f, "{'request':'watch','id':3}", 457,
+      "Unauthorized (the token is not for this stream)");
+  streaming_expect_event (f, "{'request':'watch','id':2}",
+                          "t: " STREAMING_STATUS ("preparing") " +offer");
+  streaming_expect_event_error (
+      f, "{'request':'switch','id':3}", 457,
+      "Unauthorized (the token is not for this stream)");
+  f->token = admin;
+  streaming_expect (f, "{'request':'destroy','id':3}",
+                    "{'streaming':'destroyed','destroyed':3}");
+}
+
 int
 main (int argc, char **argv)
 {
+  g_autofree char *admin = make_jwt (CLAIMS ("admin", "*"));
+  const StreamingOptions with_tokens = { .jwt_key = JWT_KEY, .token = admin };
   static const StreamingOptions with_key = { .admin_key = "boss" },
                                 with_strings = { .string_ids = TRUE };
-  static const struct
+  const struct
   {
     const char *path;
     const StreamingOptions *options;
@@ -455,6 +528,7 @@ main (int argc, char **argv)
     { "/streaming/destroy", NULL, test_destroy },
     { "/streaming/enable", NULL, test_enable },
     { "/streaming/string-ids", &with_strings, test_string_ids },
+    { "/streaming/tokens", &with_tokens, test_tokens },
     { "/streaming/message-admin", NULL, test_message_admin },
   };
 
