@@ -49,3 +49,5 @@ egress_mountpoint_spec_of_stream (const char *id, const char *stream,
 /* the source has said what it carries */
 void egress_mountpoint_spec_learn (EgressMountpointSpec *spec,
                                    const RelayStreamInfo *info);
+/* (transfer full): for /debug/state */
+JsonObject *egress_mountpoint_describe (EgressMountpoint *self);

@@ -408,3 +408,25 @@ egress_mountpoint_end (EgressMountpoint *self)
   tell (self, TRUE);
   egress_mountpoint_detach (self);
 }
+
+/* --- /debug/state ------------------------------------------------------- */
+
+JsonObject *
+egress_mountpoint_describe (EgressMountpoint *self)
+{
+  static const char *const kinds[] = { "stream", "rtp", "rtsp", "live",
+                                       "ondemand" };
+  const EgressMountpointSpec *spec = self->spec;
+  JsonObject *object = json_object_new ();
+
+  json_object_set_string_member (object, "id", spec->id);
+  json_object_set_string_member (object, "type", kinds[spec->kind]);
+  json_object_set_boolean_member (object, "ours", self->is_ours);
+  if (spec->node_id != NULL)
+    json_object_set_string_member (object, "node", spec->node_id);
+  json_object_set_boolean_member (object, "enabled", spec->is_enabled);
+  json_object_set_boolean_member (object, "permanent", spec->is_permanent);
+  json_object_set_boolean_member (object, "pin", spec->pin != NULL);
+  json_object_set_int_member (object, "viewers", self->viewers->len);
+  return object;
+}

@@ -563,26 +563,6 @@ egress_mountpoints_set_shared (EgressMountpoints *self, GPtrArray *specs)
 
 /* --- /debug/state ------------------------------------------------------- */
 
-static JsonObject *
-describe_one (EgressMountpoint *mountpoint)
-{
-  static const char *const kinds[] = { "stream", "rtp", "rtsp", "live",
-                                       "ondemand" };
-  const EgressMountpointSpec *spec = mountpoint->spec;
-  JsonObject *object = json_object_new ();
-
-  json_object_set_string_member (object, "id", spec->id);
-  json_object_set_string_member (object, "type", kinds[spec->kind]);
-  json_object_set_boolean_member (object, "ours", mountpoint->is_ours);
-  if (spec->node_id != NULL)
-    json_object_set_string_member (object, "node", spec->node_id);
-  json_object_set_boolean_member (object, "enabled", spec->is_enabled);
-  json_object_set_boolean_member (object, "permanent", spec->is_permanent);
-  json_object_set_boolean_member (object, "pin", spec->pin != NULL);
-  json_object_set_int_member (object, "viewers", mountpoint->viewers->len);
-  return object;
-}
-
 JsonNode *
 egress_mountpoints_describe (EgressMountpoints *self)
 {
@@ -594,7 +574,7 @@ egress_mountpoints_describe (EgressMountpoints *self)
 
   g_hash_table_iter_init (&iter, self->created);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    json_array_add_object_element (array, describe_one (value));
+    json_array_add_object_element (array, egress_mountpoint_describe (value));
   json_object_set_int_member (object, "ours", self->n_ours);
   json_object_set_int_member (object, "pending",
                               g_hash_table_size (self->pending));
