@@ -411,10 +411,14 @@ egress_negotiate_offer (const EgressTerms *terms,
       media->ext_ids[RTC_EXT_MID] = RTC_EXT_MID;
       if (wishes->msids[k])
         {
+          const char *track = strchr (wishes->msids[k], ' ');
+
           g_free (media->msid_stream);
-          media->msid_stream = g_strdup (wishes->msids[k]);
+          media->msid_stream =
+              g_strndup (wishes->msids[k], strcspn (wishes->msids[k], " "));
           g_free (media->msid_track);
-          media->msid_track = g_strconcat ("janus", media->mid, NULL);
+          media->msid_track = track ? g_strdup (track + 1)
+                                    : g_strconcat ("janus", media->mid, NULL);
         }
     }
   if (ours->media->len > 0)

@@ -57,7 +57,7 @@ typedef struct
 {
   gboolean wants[RTC_MEDIA_N_KINDS];
   const char *mids[RTC_MEDIA_N_KINDS];  /* "0", "1" */
-  const char *msids[RTC_MEDIA_N_KINDS]; /* the stream's part: its name */
+  const char *msids[RTC_MEDIA_N_KINDS]; /* "STREAM" or "STREAM TRACK" */
   const char *session_name;
   gboolean with_capture_time;
 } EgressOfferWishes;

@@ -41,7 +41,7 @@ typedef struct
   const RelayStreamInfo *info;
   gboolean wants[RTC_MEDIA_N_KINDS];   /* FALSE: no section for it in offer() */
   const char *mids[RTC_MEDIA_N_KINDS]; /* (nullable): "0", "1"; ours */
-  const char *msids[RTC_MEDIA_N_KINDS]; /* (nullable): stream part of a=msid */
+  const char *msids[RTC_MEDIA_N_KINDS]; /* (nullable): "STREAM[ TRACK]" */
   const char *session_name;             /* (nullable): s= of offer() */
   const char *log_id;
   gboolean peer_is_loopback;                      /* gets loopback candidates */

@@ -2,6 +2,10 @@
 /* egress/streaming-info: mountpoints as clients are told of them (J34, J35). */
 #include "egress/streaming-private.h"
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <string.h>
+
 const char *const egress_streaming_kind_names[RTC_MEDIA_N_KINDS] = {
   [RTC_MEDIA_AUDIO] = "audio", [RTC_MEDIA_VIDEO] = "video"
 };
@@ -63,6 +67,45 @@ set_age (JsonObject *object, EgressMountpoint *mountpoint, RtcMediaKind kind)
     json_object_set_int_member (object, "age_ms", age_us / 1000);
 }
 
+/* as Janus: of a stream and a track, or none */
+const char *
+egress_streaming_msid (const EgressMountpointMedia *media)
+{
+  return media->msid != NULL && strchr (media->msid, ' ') != NULL ? media->msid
+                                                                  : NULL;
+}
+
+/* (transfer full) (nullable): of the interface @name */
+static char *
+dup_interface_address (const char *name)
+{
+  char text[INET_ADDRSTRLEN] = "";
+  struct ifaddrs *all = NULL;
+
+  if (getifaddrs (&all) != 0)
+    return NULL;
+  for (struct ifaddrs *one = all; one != NULL && *text == '\0';
+       one = one->ifa_next)
+    if (one->ifa_addr != NULL && one->ifa_addr->sa_family == AF_INET
+        && strcmp (one->ifa_name, name) == 0)
+      inet_ntop (AF_INET, &((struct sockaddr_in *)one->ifa_addr)->sin_addr,
+                 text, sizeof text);
+  freeifaddrs (all);
+  return *text != '\0' ? g_strdup (text) : NULL;
+}
+
+char *
+egress_streaming_dup_host (const EgressMountpointMedia *media)
+{
+  if (media->mcast != NULL)
+    return g_strdup (media->mcast);
+  if (media->iface == NULL)
+    return NULL;
+  return g_hostname_is_ip_address (media->iface)
+             ? g_strdup (media->iface)
+             : dup_interface_address (media->iface);
+}
+
 static void
 set_label (JsonObject *object, const EgressMountpointMedia *media,
            RtcMediaKind kind)
@@ -70,7 +113,7 @@ set_label (JsonObject *object, const EgressMountpointMedia *media,
   json_object_set_string_member (
       object, "label",
       media->label != NULL ? media->label : egress_streaming_kind_names[kind]);
-  set_string (object, "msid", media->msid);
+  set_string (object, "msid", egress_streaming_msid (media));
 }
 
 /* --- list --------------------------------------------------------------- */
@@ -253,6 +296,13 @@ describe_for_info (EgressStreaming *self, EgressMountpoint *mountpoint,
                                 egress_mountpoint_get_n_viewers (mountpoint));
   json_object_set_string_member (object, "type",
                                  egress_streaming_type_name (spec));
+  for (guint i = 0; i < n && is_admin; i++)
+    {
+      g_autofree char *host =
+          egress_streaming_dup_host (&spec->media[kinds[i]]);
+
+      set_string (object, "host", host);
+    }
   for (guint i = 0; i < n; i++)
     json_array_add_object_element (
         list, describe_media (mountpoint, kinds[i], i, is_admin));

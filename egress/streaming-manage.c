@@ -51,12 +51,14 @@ add_ports (JsonObject *stream, EgressMountpoint *mountpoint)
   for (guint i = 0; i < n; i++)
     {
       RtcMediaKind kind = kinds[i];
+      g_autofree char *host = egress_streaming_dup_host (&spec->media[kind]);
       JsonObject *item = json_object_new ();
 
       json_object_set_string_member (item, "type",
                                      egress_streaming_kind_names[kind]);
       set_string (item, "mid", spec->media[kind].mid);
-      set_string (item, "msid", spec->media[kind].msid);
+      set_string (item, "msid", egress_streaming_msid (&spec->media[kind]));
+      set_string (stream, "host", host);
       set_port (item, names[0], ports->ports[kind][0]);
       set_port (item, "rtcp_port", ports->rtcp_ports[kind]);
       for (guint j = 1; j < EGRESS_MAX_RENDITIONS; j++)
@@ -80,6 +82,11 @@ add_old_ports (JsonObject *stream, EgressMountpoint *mountpoint)
     {
       const char *kind = egress_streaming_kind_names[kinds[i]];
       g_autofree char *rtcp = g_strdup_printf ("%s_rtcp_port", kind);
+      g_autofree char *host_name = g_strdup_printf ("%s_host", kind);
+      g_autofree char *host =
+          egress_streaming_dup_host (&spec->media[kinds[i]]);
+
+      set_string (stream, host_name, host);
 
       for (guint j = 0; j < EGRESS_MAX_RENDITIONS; j++)
         {

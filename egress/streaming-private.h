@@ -123,6 +123,11 @@ const char *egress_streaming_type_name (const EgressMountpointSpec *spec);
 /* Returns: how many media @spec has; @ret: in its own order */
 guint egress_streaming_media_in_order (const EgressMountpointSpec *spec,
                                        RtcMediaKind ret[RTC_MEDIA_N_KINDS]);
+/* (nullable): "STREAM TRACK" */
+const char *egress_streaming_msid (const EgressMountpointMedia *media);
+/* (transfer full) (nullable): where its packets are to be sent, when somebody
+ * said so: a group's or an interface's address */
+char *egress_streaming_dup_host (const EgressMountpointMedia *media);
 JsonObject *egress_streaming_list (EgressStreaming *self, JsonObject *body,
                                    EgressStreamingAnswer **answer,
                                    GError **error);

@@ -167,6 +167,9 @@ make_peer (EgressStreamingHandle *self, EgressMountpoint *mountpoint,
     {
       params.wants[k] = wants[k];
       params.mids[k] = spec->media[k].mid;
+      params.msids[k] = egress_streaming_msid (&spec->media[k]);
+      if (params.msids[k] == NULL)
+        params.msids[k] = "janus";
       g_free (self->mids[k]);
       self->mids[k] = wants[k] ? g_strdup (spec->media[k].mid) : NULL;
     }

@@ -92,6 +92,26 @@ test_create (StreamingFixture *f, gconstpointer data)
 }
 
 static void
+test_create_told (StreamingFixture *f, gconstpointer data)
+{
+  streaming_expect (
+      f,
+      "{'request':'create','type':'rtp','id':1,'media':[{'type':'video',"
+      "'mid':'v','port':5004,'pt':96,'codec':'h264','msid':'s t',"
+      "'iface':'127.0.0.1'},{'type':'audio','mid':'a','port':5002,'pt':111,"
+      "'codec':'opus','msid':'half'}]}",
+      "{'streaming':'created','created':'mp-1','permanent':false,"
+      "'stream':{'id':1,'type':'live','description':'mp-1',"
+      "'is_private':false,'host':'127.0.0.1','ports':[{'type':'video',"
+      "'mid':'v','msid':'s t','port':5004},{'type':'audio','mid':'a',"
+      "'port':5002}]}}");
+  streaming_expect_event (f, "{'request':'watch','id':1}",
+                          "t: " STREAMING_STATUS ("preparing") " +offer");
+  g_assert_nonnull (strstr (f->sdp, "\r\na=msid:s t\r\n"));
+  g_assert_nonnull (strstr (f->sdp, "\r\na=msid:janus janusa\r\n"));
+}
+
+static void
 test_create_fails (StreamingFixture *f, gconstpointer data)
 {
   streaming_expect_error (f, "{'request':'create','id':3}", 453,
@@ -517,6 +537,7 @@ main (int argc, char **argv)
     { "/streaming/verbs", NULL, test_verbs },
     { "/streaming/ids", NULL, test_ids },
     { "/streaming/create", NULL, test_create },
+    { "/streaming/create-told", NULL, test_create_told },
     { "/streaming/create-fails", NULL, test_create_fails },
     { "/streaming/create-later", NULL, test_create_later },
     { "/streaming/admin-key", &with_key, test_admin_key },
