@@ -29,10 +29,11 @@ GQuark egress_recording_error_quark (void);
 typedef struct _EgressRecording EgressRecording;
 
 /* @sound, @picture: (nullable) one of them: streams to record from, often the
- *   same
+ *   same. A stream that has left its hub does not come back: stop.
  * @path: of the file; must not be there
- * @on_started: the file is open (or @error, and it is over); main, once
- * @on_ended: (nullable): it ended by itself; main, once, never after stop() */
+ * @on_started: the file is open; main, once, later. With @error it is over.
+ * @on_ended: (nullable): it ended by itself; main, once, never after stop().
+ * What is over is freed after its callback: not to be stopped. */
 typedef struct
 {
   void (*on_started) (EgressRecording *self, const GError *error,
@@ -44,11 +45,15 @@ egress_recording_new (RelayStream *sound, RelayStream *picture,
                       const char *path,
                       const EgressRecordingCallbacks *callbacks, gpointer data);
 /* egress_recording_stop: consumes it. The file is finished (cues, duration) in
- * the background; @on_finished: (nullable): main, once */
+ * the background; one that nothing was written to is removed.
+ * @on_finished: (nullable): main, once, 12 s later at the latest */
 void egress_recording_stop (EgressRecording *self,
                             void (*on_finished) (const GError *error,
                                                  gpointer data),
                             gpointer data);
+/* egress_recordings_join: main, at the program's end, after the workers': waits
+ * for the files of those that were stopped. Returns: %FALSE: a disk hangs */
+gboolean egress_recordings_join (gint64 timeout_us);
 /* any: what is in the file so far */
 void egress_recording_get_stats (EgressRecording *self, guint64 *ret_bytes,
                                  gint64 *ret_duration_us);

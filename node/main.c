@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "egress/recording.h"
 #include "node/admission.h"
 #include "node/banner.h"
 #include "node/cluster.h"
@@ -97,6 +98,8 @@ program_clear (Program *self)
   g_clear_pointer (&parts->hub, relay_hub_free);
   if (!whip_media_inputs_join (G_USEC_PER_SEC))
     GST_DEBUG ("a camera or a file does not let go");
+  if (!egress_recordings_join (2 * G_USEC_PER_SEC))
+    GST_WARNING ("a recording is not finished: its disk hangs");
   base_mailbox_clear_main ();
   g_clear_pointer (&parts->addresses, rtc_addresses_free);
   g_clear_pointer (&parts->certificate, rtc_certificate_unref);

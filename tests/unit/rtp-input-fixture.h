@@ -14,6 +14,7 @@
 #include "rtc/rtcp.h"
 #include "rtc/worker-private.h"
 #include "wait.h"
+#include "wait.h"
 
 #define VIDEO_PT 96
 #define AUDIO_PT 111

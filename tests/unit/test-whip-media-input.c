@@ -12,6 +12,7 @@
 #include "relay/feed.h"
 #include "rtc/dtls.h"
 #include "rtc/worker-private.h"
+#include "wait.h"
 #include "whip/feeder.h"
 
 #define FRAMES 15
@@ -41,10 +42,6 @@ typedef struct
   RelayStreamInfo info;
   GError *error;
 } Fixture;
-
-#define WAIT_FOR(condition)                                                    \
-  while (!(condition))                                                         \
-  g_main_context_iteration (NULL, FALSE)
 
 static void
 note (Receiver *self, const RelayPacket *packet)
