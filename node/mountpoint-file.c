@@ -60,7 +60,7 @@ node_mountpoint_file_read (NodeMountpointFile *self, GError **error)
   if (!json_parser_load_from_file (parser, self->path, error))
     return NULL;
   root = json_parser_get_root (parser);
-  if (root == NULL || !JSON_NODE_HOLDS_ARRAY (root))
+  if (!root || !JSON_NODE_HOLDS_ARRAY (root))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                    "%s is no list of mountpoints", self->path);
@@ -75,6 +75,14 @@ node_mountpoint_file_read (NodeMountpointFile *self, GError **error)
         g_ptr_array_add (rows, json_node_dup_object (node));
     }
   return g_steal_pointer (&rows);
+}
+
+gboolean
+node_mountpoint_file_set_aside (NodeMountpointFile *self)
+{
+  g_autofree char *aside = g_strconcat (self->path, ".bad", NULL);
+
+  return g_rename (self->path, aside) == 0;
 }
 
 /* --- writing ------------------------------------------------------------ */

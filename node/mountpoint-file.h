@@ -21,6 +21,10 @@ void node_mountpoint_file_free (NodeMountpointFile *self);
  * Returns: (transfer full) (element-type JsonObject) (nullable): NULL with
  *   G_FILE_ERROR, G_IO_ERROR, JSON_PARSER_ERROR */
 GPtrArray *node_mountpoint_file_read (NodeMountpointFile *self, GError **error);
+/* node_mountpoint_file_set_aside: what was read makes no sense, not all of it:
+ * it is there by another name ("….bad") for who mends it.
+ * Returns: %FALSE: it could not be */
+gboolean node_mountpoint_file_set_aside (NodeMountpointFile *self);
 /* node_mountpoint_file_write:
  * @text: (transfer full): the whole of it
  * @done: (nullable): once, later, when this text or a later one is there */

@@ -2,6 +2,7 @@
 /* NodeMountpoints: telling others of ours, and keeping them. */
 #include "node/mountpoints-private.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "node/log.h"
@@ -218,13 +219,11 @@ node_mountpoints_remake_from_file (NodeMountpoints *self)
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) objects =
       node_mountpoint_file_read (self->file, &error);
+  guint n_bad = 0;
 
   if (!objects)
-    {
-      GST_ERROR ("permanent mountpoints cannot be read: %s", error->message);
-      return;
-    }
-  for (guint i = 0; i < objects->len; i++)
+    GST_ERROR ("permanent mountpoints cannot be read: %s", error->message);
+  for (guint i = 0; objects && i < objects->len; i++)
     {
       g_autoptr (GError) why = NULL;
       EgressMountpointSpec *spec = egress_mountpoint_spec_from_json (
@@ -233,8 +232,15 @@ node_mountpoints_remake_from_file (NodeMountpoints *self)
       if (spec)
         node_mountpoints_remake (self, spec);
       else
-        GST_ERROR ("a permanent mountpoint makes no sense: %s", why->message);
+        {
+          GST_ERROR ("a permanent mountpoint makes no sense: %s", why->message);
+          n_bad++;
+        }
     }
+  /* what comes next is written over it */
+  if ((!objects || n_bad > 0) && !node_mountpoint_file_set_aside (self->file))
+    GST_ERROR ("the file of permanent mountpoints cannot be set aside: %s",
+               g_strerror (errno));
 }
 
 static void

@@ -11,6 +11,7 @@ from . import sdp
 from .chrome import BrowserPeer, Chrome
 from .janus_server import JanusServer
 from .links import LinkSubscriber
+from .mountpoints import Ffmpeg
 from .node import Node
 from .peers import CACHE, Impair, Obs, Viewers
 from .redis import Probe, Redis, Sentinels
@@ -78,6 +79,17 @@ class World:
     def janus(self, **more):
         """Debian's, for comparison."""
         return self._add(JanusServer(self._dir("janus"), **more))
+
+    def directory_of(self, name):
+        return self._dir(name)
+
+    def add(self, thing):
+        """Something with kill(), ended with the rest."""
+        return self._add(thing)
+
+    def ffmpeg(self, video=None, audio=None):
+        """RTP to these ports."""
+        return self._add(Ffmpeg(self._dir("ffmpeg"), video, audio))
 
     def redis(self, *lines, **more):
         return self._add(Redis(self._dir("redis"), *lines, **more))
