@@ -9,7 +9,9 @@ import pytest
 
 from . import sdp
 from .chrome import BrowserPeer, Chrome
+from .janus_peers import Janode, janus_under_test
 from .janus_server import JanusServer
+from .janus_viewer import RtpSource
 from .links import LinkSubscriber
 from .mountpoints import Ffmpeg
 from .node import Node
@@ -100,6 +102,13 @@ class World:
     def probe(self, url, node_id, roles, *args):
         return self._add(Probe(self._dir("probe"), url, node_id, roles,
                                *args))
+
+    def janode(self, script):
+        return self._add(Janode(self._dir("janode"), script))
+
+    def rtp_source(self, *tracks, **more):
+        """An encoder's RTP: (codec, payload type, port), each."""
+        return self._add(RtpSource(self._dir("rtp"), *tracks, **more))
 
     def close(self):
         errors = []
@@ -242,3 +251,13 @@ def npm_origin(npm_bundles):
     server = WebServer(npm_bundles)
     yield server.url
     server.close()
+
+
+@pytest.fixture(scope="module")
+def janus(module_world):
+    return janus_under_test(module_world)
+
+
+@pytest.fixture
+def janode(world, npm_bundles):
+    return world.janode(os.path.join(npm_bundles, "dist", "janode-peer.js"))

@@ -100,14 +100,18 @@ class AnswerClient(JsonProcess):
 
 
 class RtpSource(JsonProcess):
-    """An encoder's RTP: (codec, payload type, port) to 127.0.0.1, each."""
+    """An encoder's RTP: (codec, payload type, port) to 127.0.0.1, each.
+    @first: number of the first picture."""
 
-    def __init__(self, directory, *tracks):
+    def __init__(self, directory, *tracks, first=0):
         os.makedirs(directory, exist_ok=True)
         command = [PYTHON, os.path.join(ROOT, "tests", "peer", "rtp-send.py")]
         for codec, pt, port in tracks:
-            kind, path = ("--audio", media.audio(CACHE)) if codec == "OPUS" \
-                else ("--video", media.video(CACHE, codec, gop_s=1))
+            if codec == "OPUS":
+                kind, path = "--audio", media.audio(CACHE)
+            else:
+                kind, path = "--video", media.video(CACHE, codec, gop_s=1,
+                                                    first=first)
             command += [kind, path, str(port), str(pt)]
         super().__init__(os.path.join(directory, "source.log"), *command)
         self.wait_event("sending")

@@ -12,8 +12,7 @@ const MAX_SEEN = 5000;
 class Viewer {
   constructor() {
     this.heard = [];
-    this.seen = []; // [ms, number or null, width]
-    this.nPresented = 0;
+    this.seen = []; // [ms, number or null, pictures presented so far]
     this.offers = [];
     this.media = new MediaStream();
   }
@@ -96,9 +95,9 @@ class Viewer {
     const canvas = document.createElement('canvas');
     const context = canvas.getContext('2d', { willReadFrequently: true });
     const onFrame = (now, metadata) => {
-      this.nPresented++;
-      this.seen.push([performance.now(),
-        readNumber(video, canvas, context, metadata.width), metadata.width]);
+      // a busy page misses callbacks, but not the count
+      this.seen.push([metadata.presentationTime,
+        readNumber(video, canvas, context, metadata.width), metadata.presentedFrames]);
       if (this.seen.length > MAX_SEEN) this.seen.shift();
       video.requestVideoFrameCallback(onFrame);
     };
