@@ -96,8 +96,6 @@ program_clear (Program *self)
   g_clear_pointer (&parts->wills, rtc_will_store_free);
   g_clear_pointer (&parts->load, node_load_free);
   g_clear_pointer (&parts->hub, relay_hub_free);
-  if (!whip_media_inputs_join (G_USEC_PER_SEC))
-    GST_DEBUG ("a camera or a file does not let go");
   if (!egress_recordings_join (2 * G_USEC_PER_SEC))
     GST_WARNING ("a recording is not finished: its disk hangs");
   base_mailbox_clear_main ();

@@ -442,6 +442,12 @@ whip_feeder_get_age (WhipFeeder *self, RtcMediaKind kind, gint64 now_us,
   return TRUE;
 }
 
+guint
+whip_feeder_get_n_receivers (WhipFeeder *self)
+{
+  return relay_stream_get_n_receivers (self->stream);
+}
+
 void
 whip_feeder_get_stats (WhipFeeder *self, WhipFeederStats *ret)
 {

@@ -100,6 +100,7 @@ void whip_feeder_set_enabled (WhipFeeder *self, gboolean is_enabled);
  * Returns: %FALSE: none yet */
 gboolean whip_feeder_get_age (WhipFeeder *self, RtcMediaKind kind,
                               gint64 now_us, gint64 *ret_age_us);
+guint whip_feeder_get_n_receivers (WhipFeeder *self); /* any: of the stream */
 /* any thread: a relaxed copy */
 void whip_feeder_get_stats (WhipFeeder *self, WhipFeederStats *ret);
 /* (transfer full): JSON object for /debug/state */

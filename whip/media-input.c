@@ -16,7 +16,8 @@
 #define MIN_BACKOFF_US G_USEC_PER_SEC
 #define MAX_BACKOFF_US (30 * G_USEC_PER_SEC)
 #define GOOD_RUN_US                                                            \
-  (30 * G_USEC_PER_SEC)                  /* after it the backoff is the least */
+  (30 * G_USEC_PER_SEC) /* after it the backoff is the least */
+#define RECEIVER_POLL_US 10000
 #define MIN_LOOP_US (G_USEC_PER_SEC / 5) /* a shorter file is not looped */
 
 G_DEFINE_QUARK (whip - media - input - error - quark, whip_media_input_error)
@@ -249,6 +250,33 @@ is_same (const WhipMediaFound *a, const WhipMediaFound *b)
   return TRUE;
 }
 
+/* wait_for: FALSE: the input is closed */
+static gboolean
+wait_for (WhipMediaInput *self, gint64 for_us)
+{
+  gint64 until_us = g_get_monotonic_time () + for_us;
+  gboolean ok;
+
+  g_mutex_lock (&self->lock);
+  while (!self->is_closed
+         && g_cond_wait_until (&self->cond, &self->lock, until_us))
+    ;
+  ok = !self->is_closed;
+  g_mutex_unlock (&self->lock);
+  return ok;
+}
+
+/* await_receiver: a viewer shall have it from its begin, however long his way
+ * here is. FALSE: the input is closed */
+static gboolean
+await_receiver (WhipMediaInput *self)
+{
+  while (!whip_media_queue_has_receivers (self->queue))
+    if (!wait_for (self, RECEIVER_POLL_US))
+      return FALSE;
+  return TRUE;
+}
+
 /* run_once: one pipeline.
  * @known: (inout): what main knows of the source; is there with a feeder
  * Returns: TRUE: a file's end */
@@ -272,25 +300,11 @@ run_once (WhipMediaInput *self, WhipMediaFound *known, gboolean *is_known,
       *known = found;
       *is_known = TRUE;
       set_state (self, STATE_PLAYING, NULL);
+      if (self->config.kind == WHIP_MEDIA_FILE_ONCE)
+        is_told = is_told && await_receiver (self);
       ok = is_told && whip_media_run_play (run, error);
     }
   end_run (self);
-  return ok;
-}
-
-/* wait_for: FALSE: the input is closed */
-static gboolean
-wait_for (WhipMediaInput *self, gint64 for_us)
-{
-  gint64 until_us = g_get_monotonic_time () + for_us;
-  gboolean ok;
-
-  g_mutex_lock (&self->lock);
-  while (!self->is_closed
-         && g_cond_wait_until (&self->cond, &self->lock, until_us))
-    ;
-  ok = !self->is_closed;
-  g_mutex_unlock (&self->lock);
   return ok;
 }
 
@@ -311,6 +325,7 @@ run_all (WhipMediaInput *self)
       if (!is_known && error)
         {
           (void)send_news (self, NULL, error);
+          set_state (self, STATE_ENDED, error);
           break;
         }
       if (error)

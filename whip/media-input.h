@@ -5,10 +5,11 @@
  * (rtspsrc's own, or a payloader's), which goes into the stream's publication
  * as an encoder's would (whip/rtp-input.h), in bursts by mail.
  *   RTSP: a source that goes away is pulled again, 1 to 30 s apart.
- *   Files: loop (live) or end (ondemand); codecs: H264, H265, VP8, VP9, AV1
- * where Debian's GStreamer has a payloader, Opus; others are refused by name.
- * Owner:  its maker; inside ref-counted.
- * Thread: main; pipeline: GStreamer's; packets: media of the stream's home.
+ *   Files: loop (live), or begin when the first receiver of the stream is
+ * there, and end (ondemand); codecs: H264, H265, VP8, VP9, AV1 where Debian's
+ * GStreamer has a payloader, Opus; others are refused by name. Owner:  its
+ * maker; inside ref-counted. Thread: main; pipeline: GStreamer's; packets:
+ * media of the stream's home.
  */
 #pragma once
 

@@ -208,3 +208,14 @@ whip_media_queue_get_n_pushed (WhipMediaQueue *self)
   g_mutex_unlock (&self->ring_lock);
   return n;
 }
+
+gboolean
+whip_media_queue_has_receivers (WhipMediaQueue *self)
+{
+  gboolean has;
+
+  g_mutex_lock (&self->door_lock);
+  has = self->feeder && whip_feeder_get_n_receivers (self->feeder) > 0;
+  g_mutex_unlock (&self->door_lock);
+  return has;
+}

@@ -29,5 +29,7 @@ void whip_media_queue_set_feeder (WhipMediaQueue *self, WhipFeeder *feeder);
 void whip_media_queue_close (WhipMediaQueue *self);
 /* any: packets that came so far, for whoever waits for the first */
 guint64 whip_media_queue_get_n_pushed (WhipMediaQueue *self);
+/* any: is there somebody for whom to play? */
+gboolean whip_media_queue_has_receivers (WhipMediaQueue *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (WhipMediaQueue, whip_media_queue_unref)

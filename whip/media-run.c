@@ -40,8 +40,13 @@ static gboolean
 build_rtsp (WhipMediaRun *self, GError **error)
 {
   const WhipMediaInputConfig *config = self->config;
-  GstElement *source = make (self, "rtspsrc");
+  GstElement *source;
 
+  if (!g_str_has_prefix (config->source, "rtsp://")
+      && !g_str_has_prefix (config->source, "rtsps://"))
+    return fail (error, WHIP_MEDIA_INPUT_ERROR_OPEN,
+                 "a camera's address begins with rtsp:// or rtsps://");
+  source = make (self, "rtspsrc");
   if (!source)
     return fail (error, WHIP_MEDIA_INPUT_ERROR_OPEN,
                  "GStreamer's rtspsrc is not installed");

@@ -421,6 +421,15 @@ test_codec (Fixture *f, gconstpointer data)
 /* --- cameras that are none ---------------------------------------------- */
 
 static void
+test_scheme (Fixture *f, gconstpointer data)
+{
+  open_input (f, WHIP_MEDIA_RTSP, "http://127.0.0.1:1/");
+  g_assert_error (f->error, WHIP_MEDIA_INPUT_ERROR,
+                  WHIP_MEDIA_INPUT_ERROR_OPEN);
+  g_assert_nonnull (strstr (f->error->message, "rtsp://"));
+}
+
+static void
 test_nobody (Fixture *f, gconstpointer data)
 {
   open_input (f, WHIP_MEDIA_RTSP, "rtsp://127.0.0.1:1/");
@@ -505,6 +514,7 @@ main (int argc, char **argv)
     { "/whip/media-input/junk", test_junk },
     { "/whip/media-input/cut", test_cut },
     { "/whip/media-input/codec", test_codec },
+    { "/whip/media-input/scheme", test_scheme },
     { "/whip/media-input/nobody", test_nobody },
     { "/whip/media-input/mute", test_mute },
     { "/whip/media-input/free-early", test_free_early },
