@@ -213,8 +213,8 @@ codec_of (EgressMountpoint *mountpoint, RtcMediaKind kind)
 }
 
 static JsonObject *
-describe_media (EgressMountpoint *mountpoint, RtcMediaKind kind, guint index,
-                gboolean is_admin)
+describe_media (EgressStreaming *self, EgressMountpoint *mountpoint,
+                RtcMediaKind kind, guint index, gboolean is_admin)
 {
   static const char *const port_names[] = { "port", "port2", "port3" };
   const EgressMountpointSpec *spec = egress_mountpoint_get_spec (mountpoint);
@@ -242,6 +242,9 @@ describe_media (EgressMountpoint *mountpoint, RtcMediaKind kind, guint index,
         set_port (object, port_names[i], ports->ports[kind][i]);
     }
   set_age (object, mountpoint, kind);
+  if (is_admin)
+    set_string (object, "recording",
+                egress_streaming_recording_name (self, spec->id, kind));
   return object;
 }
 
@@ -305,7 +308,7 @@ describe_for_info (EgressStreaming *self, EgressMountpoint *mountpoint,
     }
   for (guint i = 0; i < n; i++)
     json_array_add_object_element (
-        list, describe_media (mountpoint, kinds[i], i, is_admin));
+        list, describe_media (self, mountpoint, kinds[i], i, is_admin));
   json_object_set_array_member (object, "media", list);
   describe_source (object, spec, is_admin);
   return object;

@@ -338,6 +338,7 @@ verb_destroy (EgressStreaming *self, JsonObject *body,
   id = g_strdup (egress_mountpoint_get_spec (mountpoint)->id);
   if (!egress_mountpoints_destroy (self->mountpoints, mountpoint, error))
     return NULL;
+  egress_streaming_stop_recordings (self, id, NULL);
   reply = egress_streaming_object ("destroyed");
   egress_streaming_set_id (self, reply, "destroyed", id);
   return reply;
@@ -369,6 +370,9 @@ verb_disable (EgressStreaming *self, JsonObject *body,
       || !egress_mountpoints_set_enabled (self->mountpoints, mountpoint, FALSE,
                                           error))
     return NULL;
+  if (egress_janus_get_bool (body, "stop_recording", TRUE))
+    egress_streaming_stop_recordings (
+        self, egress_mountpoint_get_spec (mountpoint)->id, NULL);
   return egress_streaming_object ("ok");
 }
 
@@ -399,7 +403,9 @@ static const struct
   { "destroy", verb_destroy, TRUE },
   { "enable", verb_enable, TRUE },
   { "disable", verb_disable, TRUE },
+
   { "kick_all", verb_kick_all, TRUE },
+  { "recording", egress_streaming_record, TRUE },
 };
 
 static int

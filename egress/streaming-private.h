@@ -9,6 +9,7 @@
 #pragma once
 
 #include "egress/janus-params.h"
+#include "egress/recording.h"
 #include "egress/streaming.h"
 
 #define EGRESS_STREAMING_MAX_MEDIA 16 /* entries of `media` and `streams` */
@@ -33,10 +34,11 @@ struct _EgressStreaming
   EgressMountpoints *mountpoints;        /* borrowed */
   const EgressMountpointsConfig *config; /* borrowed: theirs */
   EgressPeerConfig peer_config;
-  BaseAuth *auth;      /* borrowed, nullable */
-  GHashTable *handles; /* set of EgressStreamingHandle, borrowed */
-  GHashTable *answers; /* set of EgressStreamingAnswer that are still open */
-  guint n_opened;      /* files for one viewer: names of their streams */
+  BaseAuth *auth;        /* borrowed, nullable */
+  GHashTable *handles;   /* set of EgressStreamingHandle, borrowed */
+  GHashTable *answers;   /* set of EgressStreamingAnswer that are still open */
+  guint n_opened;        /* files for one viewer: names of their streams */
+  GPtrArray *recordings; /* of EgressStreamingRecording, owned */
   guint tick_id;
   BaseCounter *n_watches, *n_refused;
 };
@@ -52,6 +54,7 @@ typedef enum
 } EgressStreamingState;
 
 typedef struct _EgressStreamingOpening EgressStreamingOpening;
+typedef struct _EgressStreamingRecording EgressStreamingRecording;
 typedef struct
 {
   EgressStreaming *streaming; /* borrowed */
@@ -146,6 +149,19 @@ gboolean egress_streaming_manage (EgressStreaming *self, const char *verb,
 gboolean egress_streaming_is_manage_verb (const char *verb);
 /* those of them that a token for watching does not open */
 gboolean egress_streaming_is_change (const char *verb);
+
+/* --- streaming-recording.c ---------------------------------------------- */
+
+JsonObject *egress_streaming_record (EgressStreaming *self, JsonObject *body,
+                                     EgressStreamingAnswer **answer,
+                                     GError **error);
+/* (nullable): the file that this medium of mountpoint @id goes into */
+const char *egress_streaming_recording_name (EgressStreaming *self,
+                                             const char *id, RtcMediaKind kind);
+/* those of mountpoint @id, of @stream; NULL: any. Finished in the background */
+void egress_streaming_stop_recordings (EgressStreaming *self, const char *id,
+                                       const char *stream);
+void egress_streaming_recording_free (EgressStreamingRecording *self);
 
 /* --- streaming-viewer.c ------------------------------------------------- */
 

@@ -353,6 +353,9 @@ on_hub_event (RelayHub *hub, RelayStream *stream, RelayHubEvent event,
   for (GList *l = handles; l != NULL; l = l->next)
     if (g_hash_table_contains (self->handles, l->data))
       egress_streaming_handle_stream_over (l->data, stream);
+  if (event == RELAY_HUB_REMOVED)
+    egress_streaming_stop_recordings (self, NULL,
+                                      relay_stream_get_name (stream));
 }
 
 void
@@ -405,6 +408,8 @@ egress_streaming_new (EgressMountpoints *mountpoints,
   self->auth = auth;
   self->handles = g_hash_table_new (NULL, NULL);
   self->answers = g_hash_table_new (NULL, NULL);
+  self->recordings = g_ptr_array_new_with_free_func (
+      (GDestroyNotify)egress_streaming_recording_free);
   self->n_watches = base_metrics_add_counter (
       self->config->metrics, "media_tree_mountpoint_watches_total",
       "result=\"ok\"", "Janus `watch` requests by result");
@@ -422,6 +427,8 @@ egress_streaming_free (EgressStreaming *self)
   g_source_remove (self->tick_id);
   relay_hub_remove_listener (self->config->hub, on_hub_event, self);
   g_assert (g_hash_table_size (self->handles) == 0);
+  egress_streaming_stop_recordings (self, NULL, NULL);
+  g_ptr_array_unref (self->recordings);
   abandon_answers (self);
   g_hash_table_unref (self->answers);
   g_hash_table_unref (self->handles);
@@ -457,6 +464,7 @@ egress_streaming_describe (EgressStreaming *self)
     n[((EgressStreamingHandle *)key)->state]++;
   for (guint i = 0; i < G_N_ELEMENTS (n); i++)
     json_object_set_int_member (object, state_name (i), n[i]);
+  json_object_set_int_member (object, "recordings", self->recordings->len);
   json_object_set_int_member (object, "open_requests",
                               g_hash_table_size (self->answers));
   json_node_take_object (node, object);
