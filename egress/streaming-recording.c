@@ -337,8 +337,7 @@ make_paths (EgressStreaming *self, const EgressMountpointSpec *spec,
                      is_old_form ? "Recording started for this stream"
                                  : "Recording for audio, video and/or data "
                                    "already started for this stream");
-      ret_paths[kind] =
-          egress_recording_make_path (self->config->recording_dir, names[kind]);
+      ret_paths[kind] = make_path (self->config->recording_dir, names[kind]);
       if (ret_paths[kind] == NULL)
         {
           g_set_error (error, EGRESS_STREAMING_ERROR,
