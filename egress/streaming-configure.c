@@ -382,6 +382,55 @@ describe_mountpoint (EgressStreamingHandle *self, JsonObject *object)
   json_object_set_array_member (object, "media", list);
 }
 
+/* what his reports and requests say of one medium */
+static void
+describe_stats (const EgressKindStats *stats, gint64 rtt_us, RtcMediaKind kind,
+                JsonObject *object)
+{
+  JsonObject *all = json_object_new ();
+  JsonObject *main_stream = json_object_new ();
+  JsonObject *both = json_object_new ();
+  JsonObject *out = json_object_new ();
+
+  json_object_set_int_member (main_stream, "base",
+                              kind == RTC_MEDIA_AUDIO ? 48000 : 90000);
+  json_object_set_int_member (main_stream, "rtt", rtt_us / 1000);
+  json_object_set_int_member (main_stream, "lost-by-remote", stats->n_lost);
+  json_object_set_int_member (main_stream, "jitter-remote",
+                              stats->jitter_us / 1000);
+  json_object_set_double_member (main_stream, "loss-ratio",
+                                 stats->fraction_lost_256 / 256.0);
+  json_object_set_object_member (all, "main", main_stream);
+  json_object_set_object_member (object, "rtcp", all);
+  json_object_set_int_member (out, "packets", (gint64)stats->n_packets);
+  json_object_set_int_member (out, "bytes", (gint64)stats->n_bytes);
+  json_object_set_int_member (out, "nacks", (gint64)stats->n_nacked);
+  json_object_set_int_member (out, "retransmissions", (gint64)stats->n_rtx);
+  json_object_set_int_member (out, "plis", (gint64)stats->n_plis);
+  json_object_set_object_member (both, "out", out);
+  json_object_set_object_member (object, "stats", both);
+}
+
+static JsonObject *
+describe_webrtc_medium (EgressStreamingHandle *self, RtcMediaKind kind,
+                        guint index)
+{
+  JsonObject *object = json_object_new ();
+  JsonObject *direction = json_object_new ();
+  EgressViewerStats stats;
+
+  json_object_set_string_member (object, "type",
+                                 egress_streaming_kind_names[kind]);
+  json_object_set_int_member (object, "mindex", index);
+  json_object_set_string_member (object, "mid", self->mids[kind]);
+  json_object_set_boolean_member (direction, "send", TRUE);
+  json_object_set_boolean_member (direction, "recv", FALSE);
+  json_object_set_object_member (object, "direction", direction);
+  if (egress_peer_get_stats (self->peer, &stats))
+    describe_stats (&stats.kinds[kind], stats.rtt_us, kind, object);
+  return object;
+}
+
 /* In Janus's places what Janus tells there; our own figures in "peer". */
 static JsonObject *
 describe_webrtc (EgressStreamingHandle *self)
@@ -401,22 +450,9 @@ describe_webrtc (EgressStreamingHandle *self)
   json_object_set_boolean_member (dtls, "ready", is_connected);
   json_object_set_object_member (object, "dtls", dtls);
   for (guint kind = 0; kind < RTC_MEDIA_N_KINDS; kind++)
-    {
-      JsonObject *item, *direction;
-
-      if (self->mids[kind] == NULL)
-        continue;
-      item = json_object_new ();
-      direction = json_object_new ();
-      json_object_set_string_member (item, "type",
-                                     egress_streaming_kind_names[kind]);
-      json_object_set_int_member (item, "mindex", n++);
-      json_object_set_string_member (item, "mid", self->mids[kind]);
-      json_object_set_boolean_member (direction, "send", TRUE);
-      json_object_set_boolean_member (direction, "recv", FALSE);
-      json_object_set_object_member (item, "direction", direction);
-      json_object_set_object_member (media, self->mids[kind], item);
-    }
+    if (self->mids[kind] != NULL)
+      json_object_set_object_member (media, self->mids[kind],
+                                     describe_webrtc_medium (self, kind, n++));
   json_object_set_object_member (object, "media", media);
   json_object_set_member (object, "peer", egress_peer_describe (self->peer));
   return object;

@@ -373,6 +373,8 @@ test_describe (StreamingFixture *f, gconstpointer data)
 {
   g_autofree char *idle = describe (f);
   g_autofree char *watching = NULL;
+  g_autofree char *playing = NULL;
+  g_autoptr (RtcClient) client = NULL;
   g_autoptr (JsonNode) node = NULL;
 
   g_assert_cmpstr (idle, ==,
