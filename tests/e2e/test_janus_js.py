@@ -32,13 +32,6 @@ def watching(viewer):
     return viewer
 
 
-def run_for(viewer, ms):
-    """What the page's clock says after so long."""
-    start = viewer.now_ms()
-    return wait_for(lambda: viewer.now_ms() >= start + ms and viewer.now_ms(),
-                    f"{ms} ms in the page", 30)
-
-
 def remote_ufrag(viewer):
     return ufrag(viewer.page.js(
         "return window.viewer.connection().remoteDescription.sdp;"))
@@ -76,20 +69,12 @@ def test_watch_shows_pictures_and_plays_sound(watching):
 
 def test_pause_and_start(watching):
     watching.do("pause", ("status", "pausing"))
-    still = wait_for(lambda: still_received(watching), "a still picture", 15)
-    assert watching.stats("video")["framesReceived"] == still
+    watching.wait_still()
     since = watching.now_ms()
     watching.do("start", ("status", "started"))
     watching.wait_pictures(A, since_ms=since)
     watching.wait_sound()
     assert len(watching.offers()) == 1
-
-
-def still_received(viewer):
-    """Frames received, when they are the same 500 ms later."""
-    before = viewer.stats("video")["framesReceived"]
-    run_for(viewer, 500)
-    return viewer.stats("video")["framesReceived"] == before and before
 
 
 def test_switch_goes_on_without_a_freeze(watching):
@@ -98,12 +83,12 @@ def test_switch_goes_on_without_a_freeze(watching):
     before, sound = watching.stats("video"), watching.stats("audio")
     description = remote_ufrag(watching)
     for number in (B, A, B, A):
-        run_for(watching, 700)
+        watching.run_for(700)
         since = watching.now_ms()
         watching.do("switch", ("switched", "ok"), id=number)
         first = watching.wait_pictures(number, since_ms=since)[0][0]
-        run_for(watching, 700)
-        gap = longest_gap_ms(watching, since - 500)
+        watching.run_for(700)
+        gap = watching.longest_gap_ms(since - 500)
         print(f"to {number}: first picture after {first - since:.0f} ms, "
               f"longest gap {gap:.0f} ms")
         assert gap <= MAX_FREEZE_MS
@@ -120,20 +105,9 @@ def test_switch_goes_on_without_a_freeze(watching):
     watching.wait_sound()
 
 
-def longest_gap_ms(viewer, since_ms):
-    """Between two intact pictures; pictures that were shown while the page
-    was too busy to look are no gap."""
-    seen = viewer.seen(since_ms)
-    broken = [s for s in seen if s[1] is None]
-    assert WITH_JANUS or not broken, broken
-    intact = [s for s in seen if s[1] is not None]
-    return max((b[0] - a[0]) / (1 if broken else b[2] - a[2])
-               for a, b in zip(intact, intact[1:]))
-
-
 def test_configure_takes_video_away_and_gives_it_back(watching):
     watching.do("configure", ("event", "configured"), video=False)
-    wait_for(lambda: still_received(watching), "a still picture", 15)
+    watching.wait_still()
     watching.wait_sound()
     since = watching.now_ms()
     watching.do("configure", ("event", "configured"), video=True)

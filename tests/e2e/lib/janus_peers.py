@@ -207,16 +207,44 @@ class JanusPage:
             "return window.viewer.seen.filter((s) => s[0] >= a[0]);",
             since_ms)
 
-    def wait_pictures(self, number, count=15, since_ms=None, timeout=15):
-        """Until @count intact pictures of a mountpoint were shown."""
-        first = MOUNTPOINTS[number]
+    def wait_pictures(self, number, **more):
+        """Until intact pictures of a mountpoint were shown."""
+        return self.wait_numbers(MOUNTPOINTS[number], **more)
+
+    def wait_numbers(self, first, count=15, since_ms=None, timeout=15):
+        """Until @count pictures from @first on were shown: those."""
         since_ms = self.now_ms() if since_ms is None else since_ms
 
         def found():
             seen = [s for s in self.seen(since_ms) if s[1] is not None
                     and first <= s[1] < first + LOOP_PICTURES]
             return len(seen) >= count and seen
-        return wait_for(found, f"{count} pictures of {number}", timeout, 0.1)
+        return wait_for(found, f"{count} pictures from {first} on", timeout,
+                        0.1)
+
+    def run_for(self, ms):
+        """Until the page's clock is so far on."""
+        start = self.now_ms()
+        wait_for(lambda: self.now_ms() >= start + ms, f"{ms} ms in the page",
+                 30)
+
+    def wait_still(self):
+        """Until no picture has come for half a second."""
+        def is_still():
+            before = self.stats("video")["framesReceived"]
+            self.run_for(500)
+            return self.stats("video")["framesReceived"] == before
+        wait_for(is_still, "a still picture", 15)
+
+    def longest_gap_ms(self, since_ms):
+        """Between two intact pictures; pictures that were shown while the
+        page was too busy to look are no gap."""
+        seen = self.seen(since_ms)
+        broken = [s for s in seen if s[1] is None]
+        assert WITH_JANUS or not broken, broken
+        intact = [s for s in seen if s[1] is not None]
+        return max((b[0] - a[0]) / (1 if broken else b[2] - a[2])
+                   for a, b in zip(intact, intact[1:]))
 
     def stats(self, kind):
         return self.page.rtp(kind)
