@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """npm's janode over WebSocket: the Streaming plugin's management, and a viewer
 whose answers are Chromium's."""
+import os
+
 import pytest
 
 from lib.janus_peers import MOUNTPOINTS, WITH_JANUS, JanodeError, ufrag
@@ -252,6 +254,24 @@ def test_disabled_mountpoint_is_silent(world, watcher):
     watcher.janode.call("handle", "enable", by_secret)
     watcher.wait_frames()
     watcher.janode.call("handle", "destroyMountpoint", by_secret)
+
+
+def test_recording(world, janus, client):
+    """A file of the server's, as long as it is asked for."""
+    create(client, 205)
+    send_rtp(world, client, 205)
+    path = os.path.join(janus.recording_dir, "recorded")
+    by_secret = {"id": 205, "secret": SECRET}
+    client.call("handle", "startRecording", {
+        **by_secret, "media": [{"mid": "v", "filename": path}]})
+    path += janus.recording_suffix
+    wait_for(lambda: os.path.getsize(path) > 50000,
+             "a recording that grows")
+    client.call("handle", "stopRecording", {
+        **by_secret, "media": [{"mid": "v"}]})
+    with open(path, "rb") as recording:
+        assert recording.read(8).startswith(janus.recording_magic)
+    client.call("handle", "destroyMountpoint", by_secret)
 
 
 def test_sessions_end(janus, client):
