@@ -25,9 +25,13 @@ SDP_WORDS = (
     (re.compile(r"a=ssrc-group:FID \d+ \d+"), "a=ssrc-group:FID <ssrc> <ssrc>"),
     (re.compile(r"a=ssrc:\d+"), "a=ssrc:<ssrc>"),
 )
+# what a conversation depends on; the rest of an SDP is one script's business
+SDP_SHAPE = re.compile(
+    r"[vostm]=.*|a=(group|mid|setup|ice-ufrag|ice-pwd|rtpmap):.*|"
+    r"a=(sendonly|rtcp-mux|ice-lite)|a=rtcp-fb:\d+ nack( pli)?")
 
 
-def read_sdp(text):
+def read_sdp(text, is_whole=False):
     """One dictionary of lines a section; their order means nothing."""
     sections = [{}]
     for line in text.split("\r\n"):
@@ -35,7 +39,7 @@ def read_sdp(text):
             sections.append({})
         for pattern, word in SDP_WORDS:
             line = pattern.sub(word, line)
-        if line:
+        if is_whole and line or SDP_SHAPE.fullmatch(line):
             sections[-1][line] = True
     return {"session": sections[0], "media": sections[1:]}
 
@@ -45,6 +49,7 @@ class Names:
 
     def __init__(self):
         self.words = {}
+        self.whole_sdp = False
 
     def add(self, number, word):
         self.words.setdefault(str(number), word)
@@ -62,7 +67,7 @@ class Names:
         if isinstance(value, int):
             return self._clean_number(value, key)
         if key == "sdp" and isinstance(value, str):
-            return read_sdp(value)
+            return read_sdp(value, self.whole_sdp)
         if isinstance(value, str):
             return NUMBER.sub(
                 lambda m: self.words.get(m[0], m[0]), value)

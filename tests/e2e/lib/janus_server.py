@@ -53,6 +53,7 @@ class JanusServer:
         self.http_port, self.ws_port = free_ports(), free_ports()
         self.admin_port = free_ports()
         self.rtp_port = free_ports(N_RTP_PORTS)
+        self.spare_port = free_ports(2)
         self.url = f"http://127.0.0.1:{self.http_port}/janus"
         self.ws_url = f"ws://127.0.0.1:{self.ws_port}"
         self.admin_url = f"http://127.0.0.1:{self.admin_port}/admin"

@@ -25,14 +25,16 @@ def without(member, body):
 
 class Maker:
     """Tries to create; what comes of it goes again. Each has an id of its
-    own, as Janus keeps those of some that failed."""
+    own, also among scripts, as Janus keeps those of some that failed."""
 
-    def __init__(self, talk):
+    def __init__(self, talk, base):
         self.talk = talk
-        self.id = 100
+        self.base = self.id = 1_000_000 + (
+            base if talk.transport == "http" else base + 500)
 
     def __call__(self, body):
         self.id += 1
+        self.talk.names.add(self.id, f"<id {self.id - self.base}>")
         body = body if "id" in body else {**body, "id": self.id}
         before = set(self.talk.mountpoints)
         self.talk.body(body)
@@ -60,7 +62,7 @@ def no_mountpoint(talk):
 def create_type(talk):
     """J40: which kind of mountpoint, and the media of it."""
     talk.open()
-    make = Maker(talk)
+    make = Maker(talk, 1000)
     make({"request": "create"})
     for kind in (5, "zzz", "", "live", "ondemand", "rtsp", "rtp"):
         make({"request": "create", "type": kind})
@@ -90,7 +92,7 @@ def create_type(talk):
 def create_globals(talk):
     """J39: members of the whole, good and bad."""
     talk.open()
-    make = Maker(talk)
+    make = Maker(talk, 2000)
     kinds = {"string": ("name", "description", "metadata", "secret", "pin",
                         "srtpcrypto"),
              "boolean": ("is_private", "permanent", "audio", "video", "data",
@@ -123,7 +125,7 @@ def create_globals(talk):
 def create_media(talk):
     """J37: members of one stream, good and bad."""
     talk.open()
-    make = Maker(talk)
+    make = Maker(talk, 3000)
 
     def one(**members):
         make({**BASE, "media": [{**VIDEO, **members}]})
@@ -160,10 +162,8 @@ def create_media(talk):
 def create_data(talk):
     """J37: data."""
     talk.open()
-    make = Maker(talk)
-    for members in ({}, {"label": "L"}, {"datatype": "binary"},
-                    {"datatype": "zzz"}, {"datatype": 5},
-                    {"buffermsg": True}):
+    make = Maker(talk, 4000)
+    for members in ({"label": "L"}, {"datatype": "zzz"}, {"datatype": 5}):
         make({**BASE, "media": [{**DATA, **members}]})
     make({**BASE, "media": [AUDIO, VIDEO, DATA]})
 
@@ -172,22 +172,23 @@ def create_data(talk):
 def create_port(talk):
     """J40: ports of the caller's choice."""
     talk.open()
-    make = Maker(talk)
+    make = Maker(talk, 5000)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as busy:
         busy.bind(("0.0.0.0", 0))
         port = busy.getsockname()[1]
         talk.names.add(port, "<busy>")
         make({**BASE, "media": [{**VIDEO, "port": port}]})
         make({**BASE, "media": [AUDIO, {**VIDEO, "port": port}]})
-    talk.names.add(talk.side.rtp_port, "<mine>")
-    make({**BASE, "media": [{**VIDEO, "port": talk.side.rtp_port}]})
+    port = talk.side.spare_port + (talk.transport == "ws")
+    talk.names.add(port, "<mine>")
+    make({**BASE, "media": [{**VIDEO, "port": port}]})
 
 
 @script()
 def create_old(talk):
     """J38: the old form."""
     talk.open()
-    make = Maker(talk)
+    make = Maker(talk, 6000)
     kinds = {"string": ("audiocodec", "videocodec", "audiortpmap",
                         "videortpmap", "audiofmtp", "videofmtp", "audiomcast",
                         "audioiface"),
@@ -230,8 +231,8 @@ def info_and_list(talk):
     talk.make(2, media=[VIDEO])
     talk.make(3, media=[VIDEO], is_private=True, secret="sec")
     talk.make(4, media=[{**VIDEO, "codec": "vp8", "simulcast": True,
-                         "port2": 0, "port3": 0, "rtcpport": 0, "skew": True},
-                        {**DATA, "label": "dl"}], collision=500, threads=1)
+                         "port2": 0, "port3": 0, "rtcpport": 0, "skew": True}],
+              collision=500, threads=1)
     talk.body({**OLD, "id": 5, "name": "old", "videofmtp": "x=1"})
     talk.body({**OLD, "id": 6, "video": False, "pin": "p", "srtpsuite": 32,
                "srtpcrypto": SRTP_KEY})

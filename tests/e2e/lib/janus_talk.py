@@ -157,9 +157,11 @@ class Talk:
 
     def make(self, id, **members):
         """A mountpoint that is no step; its ports by mid."""
-        stream = self.client.data(
+        data = self.client.data(
             self.session, self.handle, {"request": "create", "type": "rtp",
-                                        "id": id, **members})["stream"]
+                                        "id": id, **members})
+        assert data["streaming"] == "created", (self.side.url, id, data)
+        stream = data["stream"]
         self.mountpoints[id] = {"secret": members.get("secret"), **stream}
         return {port["mid"]: port["port"] for port in stream["ports"]}
 
@@ -213,6 +215,18 @@ class Talk:
     def source(self, *tracks):
         self.peers.append(RtpSource(self._directory("source"), *tracks))
 
+    def wait_idle(self):
+        """Until the handle is ready for a new viewer: Janus says hangup first
+        and cleans up then, and what is watched meanwhile has no answer."""
+        def is_idle():
+            info = self.admin_client.ask({
+                "janus": "handle_info", "transaction": "idle",
+                "admin_secret": self.side.admin_secret},
+                self.session, self.handle)["info"]
+            return info["plugin_specific"]["state"] == "idle" and not \
+                info.get("flags", {}).get("cleaning") and "webrtc" not in info
+        wait_for(is_idle, "idle handle")
+
     # the Admin API
 
     def admin(self, verb, session=None, handle=None, secret=True, **members):
@@ -231,6 +245,10 @@ class Talk:
         for peer in self.peers:
             peer.kill()
         if self.session is not None:
+            for id, stream in self.mountpoints.items():  # a script that failed
+                self.client.message(self.session, self.handle, {
+                    "request": "destroy", "id": id,
+                    "secret": stream.get("secret") or ""})
             wait_for(lambda: self.client.send("destroy", self.session)["janus"]
                      in ("success", "error"), "end of the session")
         self.client.close()
