@@ -44,13 +44,13 @@ egress_sender_set_playout_delay (EgressSender *self, int min_ms, int max_ms)
   guint min, max;
   EgressTrack *video = &self->tracks[RTC_MEDIA_VIDEO];
 
-  if (min_ms < 0 || max_ms < min_ms)
-    return;
   /* the same number never with other bytes */
   video->repair_from = video->highest_out + 1;
+  self->has_playout_delay = min_ms >= 0 && max_ms >= min_ms;
+  if (!self->has_playout_delay)
+    return;
   min = (guint)MIN (min_ms / 10, 4095);
   max = (guint)MIN (max_ms / 10, 4095);
-  self->has_playout_delay = TRUE;
   self->playout_delay[0] = (guint8)(min >> 4);
   self->playout_delay[1] = (guint8)(min << 4 | max >> 8);
   self->playout_delay[2] = (guint8)max;

@@ -30,6 +30,14 @@ typedef struct
   guint64 again_pos;   /* renditions: GOPs before it end in silence */
 } EgressInput;
 
+/* a sender report that he may still answer */
+#define VIEWER_REPORTS_KEPT 4
+typedef struct
+{
+  guint32 ntp_mid; /* as his report names it; 0 = none */
+  gint64 sent_us;
+} ViewerReport;
+
 #define EGRESS_MAX_INPUTS (1 + EGRESS_MAX_RENDITIONS)
 
 struct _EgressViewer
@@ -63,7 +71,9 @@ struct _EgressViewer
 
   GMutex lock; /* guards published; held for a copy only */
   EgressViewerStats published;
-  EgressViewerStats stats;                  /* media */
+  EgressViewerStats stats; /* media */
+  ViewerReport reports[RTC_MEDIA_N_KINDS][VIEWER_REPORTS_KEPT];
+  guint n_reports;
   guint64 n_nacked_told[RTC_MEDIA_N_KINDS]; /* to slow_link */
 };
 

@@ -8,6 +8,8 @@
 #include "egress/log.h"
 #include "rtc/rtcp.h"
 
+#define MAX_RTT_US (10 * BASE_US_PER_S)
+
 static struct
 {
   BaseCounter *packets[RTC_MEDIA_N_KINDS], *bytes[RTC_MEDIA_N_KINDS];
@@ -179,12 +181,41 @@ check_slow_link (EgressViewer *self, RtcMediaKind kind)
 /* --- RTCP ------------------------------------------------------------------
  */
 
-/* Sender reports on the publisher's clock, for lip-sync. */
+/* get_clock: a time, and the track's timestamp then, as he gets it. Sound and
+ * picture of one stream: its publisher's clock; of two: ours, by which they
+ * came here, or they would never meet. */
+static gboolean
+get_clock (EgressViewer *self, guint kind, gint64 now_us, guint64 *ret_ntp,
+           guint32 *ret_rtp_ts)
+{
+  EgressTrack *track = &self->sender.tracks[kind];
+  gint64 elapsed_us;
+
+  if (!self->sound || !self->picture || self->sound == self->picture)
+    {
+      if (!relay_feed_get_clock (viewer_feed_of (self, kind), kind, now_us,
+                                 ret_ntp, ret_rtp_ts))
+        return FALSE;
+      *ret_rtp_ts += track->ts_offset;
+      return TRUE;
+    }
+  if (!track->last.is_known)
+    return FALSE;
+  elapsed_us = now_us - track->last.at_us;
+  *ret_ntp = rtc_ntp_from_wall_us (base_clock_wall_us ());
+  *ret_rtp_ts = track->last.rtp_ts
+                + (guint32)(elapsed_us * (kind == RTC_MEDIA_AUDIO ? 48 : 90)
+                            / BASE_US_PER_MS);
+  return TRUE;
+}
+
+/* For lip-sync, and for the round trip that his answer tells. */
 static void
 send_reports (EgressViewer *self, gint64 now_us)
 {
   guint8 buf[512];
   gsize len = 0;
+  guint slot = self->n_reports++ % VIEWER_REPORTS_KEPT;
 
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     {
@@ -192,15 +223,13 @@ send_reports (EgressViewer *self, gint64 now_us)
       guint64 ntp;
       guint32 rtp_ts;
 
-      if (!track->is_started
-          || !relay_feed_get_clock (viewer_feed_of (self, k), k, now_us, &ntp,
-                                    &rtp_ts))
+      if (!track->is_started || !get_clock (self, k, now_us, &ntp, &rtp_ts))
         continue;
-      rtc_rtcp_write_sr (buf, sizeof buf, &len, track->params.ssrc, ntp,
-                         rtp_ts + track->ts_offset, (guint32)track->n_packets,
-                         (guint32)track->n_bytes);
+      rtc_rtcp_write_sr (buf, sizeof buf, &len, track->params.ssrc, ntp, rtp_ts,
+                         (guint32)track->n_packets, (guint32)track->n_bytes);
       rtc_rtcp_write_sdes_cname (buf, sizeof buf, &len, track->params.ssrc,
                                  self->cname);
+      self->reports[k][slot] = (ViewerReport){ (guint32)(ntp >> 16), now_us };
     }
   if (len > 0)
     rtc_transport_send_rtcp (self->transport, buf, len);
@@ -214,13 +243,13 @@ egress_viewer_on_tick (RelayReceiver *receiver, RelayFeed *feed, gint64 now_us)
 
   if (input != self->inputs[0]) /* each input ticks */
     return;
-  send_reports (self, now_us);
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     {
       if (self->sender.tracks[k].is_started)
         egress_sender_remember (&self->sender, viewer_feed_of (self, k), k);
       check_slow_link (self, k);
     }
+  send_reports (self, now_us);
   viewer_flush_counters (self);
   viewer_publish_stats (self);
 }
@@ -235,16 +264,33 @@ viewer_find_kind (EgressViewer *self, guint32 ssrc)
   return -1;
 }
 
+/* The round trip by our own clock, whoever's the report was on. */
+static void
+take_round_trip (EgressViewer *self, guint kind, const RtcReportBlock *block)
+{
+  for (guint i = 0; i < VIEWER_REPORTS_KEPT; i++)
+    {
+      const ViewerReport *report = &self->reports[kind][i];
+      gint64 rtt_us;
+
+      if (block->last_sr == 0 || report->ntp_mid != block->last_sr)
+        continue;
+      rtt_us = base_clock_now_us () - report->sent_us
+               - (gint64)block->delay_since_sr * BASE_US_PER_S / 65536;
+      if (rtt_us < 0 || rtt_us >= MAX_RTT_US)
+        return;
+      self->stats.rtt_us = self->sender.rtt_us = (guint32)rtt_us;
+      return;
+    }
+}
+
 static void
 on_report (guint32 sender_ssrc, const RtcReportBlock *block, gpointer data)
 {
   EgressViewer *self = data;
   int kind = viewer_find_kind (self, block->ssrc);
   guint32 clock_hz = kind == RTC_MEDIA_AUDIO ? 48000 : 90000;
-  RelayFeed *feed = kind < 0 ? NULL : viewer_feed_of (self, (guint)kind);
   EgressKindStats *stats;
-  guint64 ntp;
-  guint32 rtp_ts;
 
   if (kind < 0)
     return;
@@ -259,19 +305,7 @@ on_report (guint32 sender_ssrc, const RtcReportBlock *block, gpointer data)
       self->stats.n_lost = stats->n_lost;
       self->stats.jitter_us = stats->jitter_us;
     }
-  if (block->last_sr != 0 && feed
-      && relay_feed_get_clock (feed, (RtcMediaKind)kind, base_clock_now_us (),
-                               &ntp, &rtp_ts))
-    {
-      gint32 rtt = (gint32)((guint32)(ntp >> 16) - block->last_sr
-                            - block->delay_since_sr);
-
-      if (rtt >= 0 && rtt < 65536 * 10)
-        {
-          self->stats.rtt_us = (guint32)((guint64)rtt * BASE_US_PER_S / 65536);
-          self->sender.rtt_us = self->stats.rtt_us;
-        }
-    }
+  take_round_trip (self, (guint)kind, block);
 }
 
 static void

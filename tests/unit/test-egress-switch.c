@@ -220,6 +220,93 @@ test_repair (ViewerFixture *f, gconstpointer data)
     }
 }
 
+/* Told within a second or two, once it is many. */
+static void
+test_slow_link (ViewerFixture *f, gconstpointer data)
+{
+  gint64 end_us = base_clock_now_us () + VIEWER_WAIT_US;
+  EgressViewerStats stats;
+  Last last;
+
+  start (f, TRUE, &last);
+  for (guint i = 0; i < EGRESS_SLOW_LINK_NACKS; i++)
+    {
+      guint16 seq = (guint16)(last.video.seq - i);
+
+      viewer_media (f, do_nack, &seq);
+    }
+  while (f->n_slow == 0)
+    {
+      g_assert_cmpint (base_clock_now_us (), <, end_us);
+      g_main_context_iteration (NULL, FALSE);
+      g_thread_yield ();
+    }
+  g_assert_cmpuint (f->n_slow, ==, EGRESS_SLOW_LINK_NACKS);
+  egress_viewer_get_stats (f->viewer, &stats);
+  g_assert_cmpuint (stats.kinds[RTC_MEDIA_VIDEO].n_nacked, ==,
+                    EGRESS_SLOW_LINK_NACKS);
+  g_assert_cmpuint (stats.kinds[RTC_MEDIA_VIDEO].n_rtx, ==,
+                    EGRESS_SLOW_LINK_NACKS);
+  g_assert_cmpuint (stats.kinds[RTC_MEDIA_VIDEO].n_packets, ==, 26);
+  g_assert_cmpuint (stats.kinds[RTC_MEDIA_AUDIO].n_nacked, ==, 0);
+}
+
+/* --- layers --------------------------------------------------------------- */
+
+static void
+do_layered (ViewerFixture *f, gpointer data)
+{
+  static const guint layers[] = { 0, 2, 1, 2 };
+
+  for (guint i = 0; i < 8; i++)
+    viewer_push_frame (&f->sources[0], data != NULL && i == 0, layers[i % 4],
+                       FALSE);
+}
+
+/* Half the rate, then all again from a keyframe on, whose number goes on. */
+static void
+test_layers (ViewerFixture *f, gconstpointer data)
+{
+  EgressLayers layers = EGRESS_LAYERS_DEFAULT;
+  Last last;
+
+  start (f, FALSE, &last);
+  layers.temporal_layer = 1;
+  egress_viewer_set_layers (f->viewer, &layers);
+  viewer_media (f, do_layered, NULL);
+  viewer_receive (f);
+  g_assert_cmpuint (viewer_count (f, VIDEO), ==, 8);
+  g_assert_cmpuint (viewer_count (f, AUDIO), ==, 8);
+  while (f->n_layers == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (f->layers.temporal_layer, ==, 1);
+  g_assert_cmpint (f->layers.substream, ==, -1);
+  for (const ViewerGot *got = NULL; (got = viewer_next (f, VIDEO, got));)
+    {
+      RtcDescriptor was = descriptor_of (&last.video), is = descriptor_of (got);
+
+      g_assert_cmpuint (got->seq, ==, (guint16)(last.video.seq + 1));
+      g_assert_cmpuint (is.picture_id, ==,
+                        (was.picture_id + last.video.marker) & 0x7fff);
+      g_assert_cmpuint (is.temporal_id, <=, 1);
+      last.video = *got;
+    }
+  layers.temporal_layer = EGRESS_LAYER_MAX;
+  egress_viewer_set_layers (f->viewer, &layers);
+  viewer_media (f, do_layered, NULL);
+  viewer_receive (f);
+  g_assert_cmpuint (viewer_count (f, VIDEO), ==, 8);
+  last.video = *viewer_last (f, VIDEO);
+  viewer_media (f, do_layered, f);
+  viewer_receive (f);
+  g_assert_cmpuint (viewer_count (f, VIDEO), ==, 16);
+  g_assert_cmpuint (viewer_next (f, VIDEO, NULL)->seq, ==,
+                    (guint16)(last.video.seq + 1));
+  while (f->n_layers == 1)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (f->layers.temporal_layer, ==, EGRESS_LAYER_MAX);
+}
+
 /* --- pauses --------------------------------------------------------------- */
 
 /* A short one: on where it was left, nothing is missing. A long one: from the
@@ -413,6 +500,8 @@ main (int argc, char **argv)
   ADD ("picture-only", RTC_CODEC_VP8, test_picture_only);
   ADD ("to-idle", RTC_CODEC_VP8, test_switch_to_idle);
   ADD ("repair", RTC_CODEC_VP8, test_repair);
+  ADD ("slow-link", RTC_CODEC_VP8, test_slow_link);
+  ADD ("layers", RTC_CODEC_VP8, test_layers);
   ADD ("pause", RTC_CODEC_H264, test_pause);
   ADD ("sending", RTC_CODEC_VP8, test_sending);
   ADD ("paused-from-the-start", RTC_CODEC_VP8, test_paused_from_the_start);

@@ -70,6 +70,7 @@ struct _ViewerFixture
   gboolean is_closed;
   EgressLayers layers; /* as last told */
   guint n_layers;
+  guint n_slow; /* packets he missed, as last told */
   /* mail */
   GMutex lock;
   GCond cond;
@@ -282,6 +283,14 @@ viewer_on_layers (EgressViewer *viewer, const EgressLayers *now, gpointer data)
 }
 
 static inline void
+viewer_on_slow_link (EgressViewer *viewer, RtcMediaKind kind, guint n_nacked,
+                     gpointer data)
+{
+  g_assert_cmpint (kind, ==, RTC_MEDIA_VIDEO);
+  ((ViewerFixture *)data)->n_slow = n_nacked;
+}
+
+static inline void
 viewer_on_keyframe_wanted (gpointer data)
 {
 }
@@ -324,6 +333,7 @@ viewer_make (ViewerFixture *f, const EgressSources *sources, gboolean has_rtx)
     .on_connected = viewer_on_connected,
     .on_closed = viewer_on_closed,
     .on_layers = viewer_on_layers,
+    .on_slow_link = viewer_on_slow_link,
   };
   EgressViewerParams params = {
     .sources = *sources,
@@ -438,10 +448,11 @@ viewer_set_up (ViewerFixture *f, gconstpointer codec)
 static inline void
 viewer_tear_down (ViewerFixture *f, gconstpointer data)
 {
-  egress_viewer_close (f->viewer, RTC_CLOSE_LOCAL);
-  while (!f->is_closed)
+  if (f->viewer)
+    egress_viewer_close (f->viewer, RTC_CLOSE_LOCAL);
+  while (f->viewer && !f->is_closed)
     g_main_context_iteration (NULL, TRUE);
-  egress_viewer_unref (f->viewer);
+  g_clear_pointer (&f->viewer, egress_viewer_unref);
   viewer_media (f, viewer_do_end, NULL);
   for (guint i = 0; i < VIEWER_STREAMS; i++)
     {
