@@ -224,7 +224,6 @@ test_repair (ViewerFixture *f, gconstpointer data)
 static void
 test_slow_link (ViewerFixture *f, gconstpointer data)
 {
-  gint64 end_us = base_clock_now_us () + VIEWER_WAIT_US;
   EgressViewerStats stats;
   Last last;
 
@@ -236,11 +235,7 @@ test_slow_link (ViewerFixture *f, gconstpointer data)
       viewer_media (f, do_nack, &seq);
     }
   while (f->n_slow == 0)
-    {
-      g_assert_cmpint (base_clock_now_us (), <, end_us);
-      g_main_context_iteration (NULL, FALSE);
-      g_thread_yield ();
-    }
+    g_main_context_iteration (NULL, TRUE);
   g_assert_cmpuint (f->n_slow, ==, EGRESS_SLOW_LINK_NACKS);
   egress_viewer_get_stats (f->viewer, &stats);
   g_assert_cmpuint (stats.kinds[RTC_MEDIA_VIDEO].n_nacked, ==,
@@ -405,13 +400,8 @@ renditions (ViewerFixture *f)
 static void
 wait_substream (ViewerFixture *f, int substream)
 {
-  gint64 end_us = base_clock_now_us () + VIEWER_WAIT_US;
-
   while (f->layers.substream != substream)
-    {
-      g_assert_cmpint (base_clock_now_us (), <, end_us);
-      g_main_context_iteration (NULL, FALSE);
-    }
+    g_main_context_iteration (NULL, TRUE);
 }
 
 /* The best that speaks; asked for less, less. */
