@@ -3,6 +3,8 @@
  * Who may use the Janus API: its secret, stored tokens, tokens that open WHEP,
  * protected mode; and the Admin API with its own secret.
  */
+#include <glib/gstdio.h>
+
 #include "tests/unit/janus-fixture.h"
 
 #define DENIED "Unauthorized request (wrong or missing secret/token)"
@@ -81,6 +83,111 @@ test_watch_token (void)
              MESSAGE ("\"body\":{},\"token\":\"watch\""));
   janus_expect (&f, DONE ("done"));
   g_assert_cmpstr (f.token, ==, "watch");
+  janus_stop (&f);
+}
+
+/* (transfer full): base64url without padding */
+static char *
+encode (const void *bytes, gsize n_bytes)
+{
+  char *text = g_base64_encode (bytes, n_bytes);
+
+  g_strdelimit (text, "+", '-');
+  g_strdelimit (text, "/", '_');
+  text[strcspn (text, "=")] = '\0';
+  return text;
+}
+
+/* (transfer full): an HS256 token of @claims */
+static char *
+sign (const char *claims, const char *key)
+{
+  static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
+  g_autofree char *one = encode (header, strlen (header));
+  g_autofree char *two = encode (claims, strlen (claims));
+  g_autofree char *body = g_strconcat (one, ".", two, NULL);
+  g_autoptr (GHmac) hmac =
+      g_hmac_new (G_CHECKSUM_SHA256, (const guchar *)key, strlen (key));
+  guint8 digest[32];
+  gsize n_bytes = sizeof digest;
+  g_autofree char *three = NULL;
+
+  g_hmac_update (hmac, (const guchar *)body, -1);
+  g_hmac_get_digest (hmac, digest, &n_bytes);
+  three = encode (digest, n_bytes);
+  return g_strconcat (body, ".", three, NULL);
+}
+
+static void
+ask_with_token (JanusFixture *f, guint64 session_id, guint64 handle_id,
+                const char *verb, const char *rest, const char *token)
+{
+  g_autofree char *text = g_strdup_printf (
+      "{\"janus\":\"%s\"," T "%s,\"token\":\"%s\"}", verb, rest, token);
+
+  janus_ask (f, session_id, handle_id, text);
+}
+
+/* A JSON Web Token is a token, for any plugin; its stream is the plugin's
+ * business. */
+static void
+test_jwt (void)
+{
+  static const char key[] = "0123456789abcdef0123456789abcdef";
+  static const char *const no_tokens[BASE_AUTH_N_SURFACES] = { NULL };
+  g_autofree char *watch =
+      sign ("{\"exp\":4102444800,\"action\":\"watch\",\"stream\":\"52\"}", key);
+  g_autofree char *admin =
+      sign ("{\"exp\":4102444800,\"action\":\"admin\",\"stream\":\"*\"}", key);
+  g_autofree char *old =
+      sign ("{\"exp\":1,\"action\":\"watch\",\"stream\":\"52\"}", key);
+  g_autofree char *publish = sign (
+      "{\"exp\":4102444800,\"action\":\"publish\",\"stream\":\"*\"}", key);
+  g_autofree char *path = NULL;
+  g_autoptr (GError) error = NULL;
+  JanusFixture f = { 0 };
+  int fd = g_file_open_tmp ("janus-XXXXXX", &path, &error);
+
+  g_assert_no_error (error);
+  g_close (fd, NULL);
+  g_file_set_contents (path, key, -1, &error);
+  g_assert_no_error (error);
+  f.auth = base_auth_new (no_tokens, path, FALSE, &error);
+  g_assert_no_error (error);
+  g_unlink (path);
+  janus_start (&f, &(EgressJanusConfig){ .token_auth = TRUE });
+  ask_with_token (&f, 0, 0, "create", "", old);
+  janus_expect (&f, ERROR (403, DENIED));
+  ask_with_token (&f, 0, 0, "create", "", publish);
+  janus_expect (&f, ERROR (403, DENIED));
+  ask_with_token (&f, 0, 0, "create", "", admin);
+  f.session_id = janus_reply_id (&f);
+  ask_with_token (&f, f.session_id, 0, "attach", "," PLUGIN, watch);
+  f.handle_id = janus_reply_id (&f);
+  ask_with_token (&f, f.session_id, f.handle_id, "message", ",\"body\":{}",
+                  watch);
+  janus_expect (&f, DONE ("done"));
+  g_assert_cmpstr (f.token, ==, watch);
+  g_assert_true (egress_janus_is_allowed (f.core, NULL, watch, FALSE));
+  g_assert_false (egress_janus_is_allowed (f.core, NULL, old, TRUE));
+  janus_stop (&f);
+}
+
+/* --insecure opens what needs no token, and makes no token of any text. */
+static void
+test_insecure (void)
+{
+  static const char *const no_tokens[BASE_AUTH_N_SURFACES] = { NULL };
+  JanusFixture f = { 0 };
+
+  f.auth = base_auth_new (no_tokens, NULL, TRUE, NULL);
+  janus_start (&f, &(EgressJanusConfig){ .token_auth = TRUE });
+  ask_with_token (&f, 0, 0, "create", "", "x");
+  janus_expect (&f, ERROR (403, DENIED));
+  egress_janus_free (f.core);
+  f.core = egress_janus_new (
+      &(EgressJanusConfig){ .auth = f.auth, .max_sessions = 1 });
+  g_assert_true (egress_janus_is_allowed (f.core, NULL, NULL, FALSE));
   janus_stop (&f);
 }
 
@@ -305,6 +412,8 @@ main (int argc, char **argv)
   g_test_add_func ("/egress/janus/secret", test_secret);
   g_test_add_func ("/egress/janus/protected", test_protected);
   g_test_add_func ("/egress/janus/watch-token", test_watch_token);
+  g_test_add_func ("/egress/janus/jwt", test_jwt);
+  g_test_add_func ("/egress/janus/insecure", test_insecure);
   g_test_add_func ("/egress/janus/tokens", test_tokens);
   g_test_add_func ("/egress/janus/token-bound", test_token_bound);
   g_test_add_func ("/egress/janus/admin-server", test_admin_server);
