@@ -106,6 +106,8 @@ static void
 set_socket_options (GSocket *socket)
 {
   g_socket_set_keepalive (socket, TRUE);
+  /* a reply's body is not to wait until its headers are acknowledged */
+  g_socket_set_option (socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
   g_socket_set_option (socket, IPPROTO_TCP, TCP_KEEPIDLE, 60, NULL);
   g_socket_set_option (socket, IPPROTO_TCP, TCP_KEEPINTVL, 15, NULL);
   g_socket_set_option (socket, IPPROTO_TCP, TCP_KEEPCNT, 4, NULL);

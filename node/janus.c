@@ -151,23 +151,11 @@ node_janus_handle (NodeJanus *self, SoupServerMessage *msg, const char *path)
                        "The node is about to stop.");
 }
 
-static void
-on_websocket (SoupServer *server, SoupServerMessage *msg, const char *path,
-              SoupWebsocketConnection *connection, gpointer data)
-{
-  NodeJanus *self = data;
-
-  egress_janus_ws_take (self->ws, msg, connection);
-}
-
 void
 node_janus_add_websocket (NodeJanus *self, SoupServer *server)
 {
-  static char *protocols[] = { (char *)EGRESS_JANUS_WS_PROTOCOL, NULL };
-
   g_set_object (&self->server, server);
-  soup_server_add_websocket_handler (server, WEBSOCKET_PATH, NULL, protocols,
-                                     on_websocket, self, NULL);
+  egress_janus_ws_serve (self->ws, server, WEBSOCKET_PATH);
 }
 
 /* --- pins --------------------------------------------------------------- */

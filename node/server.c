@@ -130,6 +130,12 @@ on_request (SoupServer *soup, SoupServerMessage *msg, const char *path,
 
   soup_message_headers_replace (soup_server_message_get_response_headers (msg),
                                 "X-Content-Type-Options", "nosniff");
+  /* libsoup closes connections that came by node/listener after one reply (by
+   * its own listener they leak, when a client leaves between two requests):
+   * clients are told, so that none sends a request into it. */
+  if (soup_server_message_get_http_version (msg) != SOUP_HTTP_2_0)
+    soup_message_headers_replace (
+        soup_server_message_get_response_headers (msg), "Connection", "close");
   if (node_guard_is_too_large (self->guard, msg))
     base_http_problem (msg, SOUP_STATUS_REQUEST_ENTITY_TOO_LARGE,
                        "body-too-large", "The body is larger than %d bytes.",

@@ -84,13 +84,14 @@ grammar_value (GRand *rand, GString *out, guint depth)
   g_string_append_c (out, '}');
 }
 
-/* grammar_member: ,"name":value; @good: (nullable): a value of the right kind
- */
+/* grammar_member: ,"name":value; @good: (nullable): a value of the right kind,
+ * used @percent of the time */
 static inline void
-grammar_member (GRand *rand, GString *out, const char *name, const char *good)
+grammar_member (GRand *rand, GString *out, const char *name, const char *good,
+                guint percent)
 {
   g_string_append_printf (out, ",\"%s\":", name);
-  if (good && grammar_chance (rand, 80))
+  if (good && grammar_chance (rand, percent))
     g_string_append (out, good);
   else
     grammar_value (rand, out, 3);
@@ -102,10 +103,11 @@ typedef struct
   const char *values[5]; /* of the right kind; NULL after the last */
 } GrammarMember;
 
-/* grammar_members: some of @members, @percent of them on average */
+/* grammar_members: some of @members, @percent of them on average,
+ * @good percent of those of the right kind */
 static inline void
 grammar_members (GRand *rand, GString *out, const GrammarMember *members,
-                 guint n_members, guint percent)
+                 guint n_members, guint percent, guint good)
 {
   for (guint i = 0; i < n_members; i++)
     {
@@ -118,7 +120,8 @@ grammar_members (GRand *rand, GString *out, const GrammarMember *members,
         n_values++;
       grammar_member (
           rand, out, members[i].name,
-          members[i].values[g_rand_int_range (rand, 0, (gint32)n_values)]);
+          members[i].values[g_rand_int_range (rand, 0, (gint32)n_values)],
+          good);
     }
 }
 
@@ -177,7 +180,7 @@ grammar_body (GRand *rand, GString *out)
   };
 
   g_string_append_printf (out, "{\"request\":\"%s\"", PICK (rand, verbs));
-  grammar_members (rand, out, members, G_N_ELEMENTS (members), 20);
+  grammar_members (rand, out, members, G_N_ELEMENTS (members), 20, 85);
   g_string_append_c (out, '}');
 }
 
@@ -199,7 +202,7 @@ grammar_jsep (GRand *rand, GString *out)
   };
 
   g_string_append (out, "{\"x\":0");
-  grammar_members (rand, out, members, G_N_ELEMENTS (members), 85);
+  grammar_members (rand, out, members, G_N_ELEMENTS (members), 85, 90);
   g_string_append_c (out, '}');
 }
 
@@ -241,8 +244,8 @@ grammar_request (GRand *rand, gboolean *ret_is_admin)
       "{\"candidate\":\"candidate:1 1 udp 1 127.0.0.1 9 typ host\","
       "\"sdpMid\":\"0\"}";
   static const GrammarMember often[] = {
-    { "session_id", { "@S@", "@S@", "@S@", "@S@", "999" } },
-    { "handle_id", { "@H@", "@H@", "@H@", "@H@", "999" } },
+    { "session_id", { "@S@" } },
+    { "handle_id", { "@H@" } },
     { "plugin", { "\"janus.plugin.streaming\"" } },
   };
   static const GrammarMember seldom[] = {
@@ -267,9 +270,10 @@ grammar_request (GRand *rand, gboolean *ret_is_admin)
                          : PICK (rand, core);
   g_string_append_printf (out, "{\"janus\":\"%s\"", verb);
   if (grammar_chance (rand, 98))
-    grammar_member (rand, out, "transaction", "\"t\"");
-  grammar_members (rand, out, often, G_N_ELEMENTS (often), is_root ? 10 : 90);
-  grammar_members (rand, out, seldom, G_N_ELEMENTS (seldom), 10);
+    grammar_member (rand, out, "transaction", "\"t\"", 98);
+  grammar_members (rand, out, often, G_N_ELEMENTS (often), is_root ? 10 : 97,
+                   98);
+  grammar_members (rand, out, seldom, G_N_ELEMENTS (seldom), 8, 80);
   g_string_append (out, *ret_is_admin ? ",\"request\":" : ",\"body\":");
   grammar_body (rand, out);
   if (grammar_chance (rand, 20))
