@@ -80,6 +80,7 @@ struct _EgressJanusReply
 
 void janus_tick (EgressJanus *self);
 gboolean janus_is_accepting (EgressJanus *self);
+const char *janus_end_name (JanusEnd why);
 guint64 janus_random_id (void);
 /* {"janus":@what,"session_id"?,"transaction"?} (transfer full) */
 JsonObject *janus_object (const char *what, guint64 session_id,

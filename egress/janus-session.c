@@ -21,8 +21,8 @@ janus_session_new (EgressJanus *core, guint64 id,
   self->last_active_us = core->now_us ();
   g_hash_table_insert (core->sessions, &self->id, self);
   base_counter_set (core->n_sessions_gauge, g_hash_table_size (core->sessions));
-  GST_INFO ("Janus session %" G_GUINT64_FORMAT " begins (%s)", id,
-            transport->name);
+  GST_DEBUG ("Janus session %" G_GUINT64_FORMAT " begins (%s)", id,
+             transport->name);
   return self;
 }
 
@@ -42,7 +42,8 @@ janus_session_end (EgressJanusSession *self, JanusEnd why)
                           why == JANUS_END_TIMEOUT);
   if (self->transport)
     self->transport->on_session_over (self->transport, self);
-  GST_INFO ("Janus session %" G_GUINT64_FORMAT " ends", self->id);
+  GST_INFO ("Janus session %" G_GUINT64_FORMAT " ends: %s", self->id,
+            janus_end_name (why));
   g_queue_clear_full (&self->events, (GDestroyNotify)json_object_unref);
   g_ptr_array_unref (self->handles);
   g_free (self);

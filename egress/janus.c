@@ -18,6 +18,12 @@ static const char *const end_names[JANUS_N_ENDS] = {
   [JANUS_END_SHUTDOWN] = "shutdown",
 };
 
+const char *
+janus_end_name (JanusEnd why)
+{
+  return end_names[why];
+}
+
 /* --- Objects -----------------------------------------------------------------
  */
 
