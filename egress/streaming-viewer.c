@@ -256,6 +256,7 @@ switch_to (EgressStreamingHandle *self, JsonObject *body, const char *token,
   before = g_steal_pointer (&self->mountpoint);
   egress_streaming_handle_enter (self, mountpoint);
   egress_mountpoint_remove_viewer (before, self);
+  self->now = (EgressLayers){ -1, -1, -1, 0 }; /* he is told anew */
   if (self->is_paused)
     egress_peer_set_paused (self->peer, FALSE);
   self->is_paused = FALSE;

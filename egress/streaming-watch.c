@@ -403,6 +403,12 @@ watch_new (EgressStreamingHandle *self, EgressMountpoint *mountpoint,
     return FALSE;
   if (spec->kind == EGRESS_MOUNTPOINT_ONDEMAND)
     {
+      /* no file is opened for one who cannot stay */
+      if (!egress_gate_check (self->streaming->config->gate, NULL, &why))
+        {
+          egress_streaming_set_gate_error (error, why, spec->id);
+          return FALSE;
+        }
       open_private (self, mountpoint, wants, g_steal_pointer (&offer),
                     transaction);
       return TRUE;

@@ -337,6 +337,13 @@ test_full (StreamingFixture *f, gconstpointer data)
   g_assert_cmpstr (streaming_ask (f, "{'request':'watch','id':1}"), ==, "ack");
   g_assert_true (g_str_has_prefix (
       streaming_event (f), "t: {'streaming':'event','error_code':470,"));
+  streaming_ask (f, "{'request':'create','type':'ondemand','id':9,"
+                    "'filename':'/a.mkv','audio':true,'video':true}");
+  f->opens_later = TRUE; /* and would not be: see `opening` */
+  g_assert_cmpstr (streaming_ask (f, "{'request':'watch','id':9}"), ==, "ack");
+  g_assert_true (g_str_has_prefix (
+      streaming_event (f), "t: {'streaming':'event','error_code':470,"));
+  g_assert_null (f->opening);
 }
 
 /* who never answers holds his place for a minute */
