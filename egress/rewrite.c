@@ -25,6 +25,7 @@ struct _EgressRewrite
   /* timestamps from..from + len are squeezed into to..to + span, all before
    * the track's offset; len 0 = none */
   guint32 from, len, to, span;
+  gint64 ahead; /* ticks before real time: the next splice makes good */
   guint16 picture_offset, frame_offset;
   guint8 tl0_offset;
 
@@ -113,7 +114,8 @@ egress_rewrite_splice (EgressRewrite *self, const EgressLast *last,
                        const EgressBegin *begin, guint32 *ret_ts_offset)
 {
   guint32 clock_hz = rtc_codec_clock_hz (self->codec);
-  gint64 elapsed = (begin->head_us - last->at_us) * clock_hz / BASE_US_PER_S;
+  gint64 elapsed =
+      (begin->head_us - last->at_us) * clock_hz / BASE_US_PER_S - self->ahead;
   gint32 len = (gint32)(begin->head_rtp_ts - begin->first->rtp_ts);
   gint64 span = MAX (elapsed, 1);
 
@@ -127,6 +129,7 @@ egress_rewrite_splice (EgressRewrite *self, const EgressLast *last,
       self->len = (guint32)len;
       self->span = (guint32)(span - 1);
     }
+  self->ahead = span - elapsed;
   /* the newest is at last + span */
   *ret_ts_offset = last->rtp_ts + (guint32)span - begin->head_rtp_ts;
   self->to = last->rtp_ts + 1 - *ret_ts_offset;

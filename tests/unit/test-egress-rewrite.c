@@ -394,6 +394,30 @@ test_squeeze_backwards (void)
   g_assert_cmpuint (egress_rewrite_map_ts (r, 14000) + offset, <, 1200);
 }
 
+/* Many in a row: what one took ahead of time the next ones make good. */
+static void
+test_squeeze_often (void)
+{
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_H264);
+  g_autofree Made *first = make (1, 5000, TRUE);
+  EgressLast last = { .is_known = TRUE, .rtp_ts = 1000 };
+  guint32 offset;
+
+  for (guint i = 1; i <= 20; i++)
+    {
+      EgressBegin begin = { &first->packet, 5000 + 180000,
+                            i * 10 * BASE_US_PER_MS };
+
+      egress_rewrite_splice (r, &last, &begin, &offset);
+      last.rtp_ts = egress_rewrite_map_ts (r, begin.head_rtp_ts) + offset;
+      last.at_us = begin.head_us;
+    }
+  g_assert_cmpuint (last.rtp_ts, >, 1000 + 20 * 900);
+  egress_rewrite_splice (
+      r, &last, &(EgressBegin){ &first->packet, 5000, BASE_US_PER_S }, &offset);
+  g_assert_cmpuint (egress_rewrite_map_ts (r, 5000) + offset, ==, 1000 + 90000);
+}
+
 /* AV1: the frame number of its dependency descriptor. */
 static void
 test_frame_number (void)
@@ -433,6 +457,7 @@ main (int argc, char **argv)
   g_test_add_func ("/egress/rewrite/vp9-temporal", test_vp9_temporal);
   g_test_add_func ("/egress/rewrite/squeeze", test_squeeze);
   g_test_add_func ("/egress/rewrite/squeeze-backwards", test_squeeze_backwards);
+  g_test_add_func ("/egress/rewrite/squeeze-often", test_squeeze_often);
   g_test_add_func ("/egress/rewrite/frame-number", test_frame_number);
   return g_test_run ();
 }
