@@ -422,7 +422,10 @@ egress_rewrite_remember (const EgressRewrite *self, RtcCodec codec,
   ret->is_known = TRUE;
   ret->ext_seq = packet->ext_seq;
   ret->rtp_ts = sent.rtp_ts + ts_offset;
-  ret->at_us = packet->recv_us;
+  /* a squeezed one stands for a later time */
+  ret->at_us = packet->recv_us
+               + (gint64)(gint32)(sent.rtp_ts - packet->rtp_ts) * BASE_US_PER_S
+                     / MAX (rtc_codec_clock_hz (codec), 1);
   if (read_frame_number (packet, &ret->frame_number) && self)
     ret->frame_number = (guint16)(ret->frame_number + self->frame_offset);
   if (!rtc_descriptor_read (codec, packet->payload, packet->payload_len,

@@ -27,7 +27,7 @@ typedef struct
   gboolean is_known;
   guint64 ext_seq;
   guint32 rtp_ts; /* as the viewer got it, like the rest */
-  gint64 at_us;   /* when it came here */
+  gint64 at_us;   /* when it came here, or would have with this timestamp */
   guint16 picture_id, frame_number;
   guint8 tl0;
 } EgressLast;

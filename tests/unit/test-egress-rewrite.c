@@ -394,6 +394,28 @@ test_squeeze_backwards (void)
   g_assert_cmpuint (egress_rewrite_map_ts (r, 14000) + offset, <, 1200);
 }
 
+/* Left again in the midst of its GOP: what was squeezed stands for its new
+ * time, not for the one at which it came. */
+static void
+test_squeezed_last (void)
+{
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_H264);
+  g_autofree Made *first = make (1, 5000, TRUE);
+  g_autofree Made *middle = make (2, 5000 + 90000, TRUE);
+  EgressLast last = { .is_known = TRUE, .rtp_ts = 1000 };
+  EgressBegin begin = { &first->packet, 5000 + 180000, 30 * BASE_US_PER_MS };
+  guint32 offset;
+
+  egress_rewrite_splice (r, &last, &begin, &offset);
+  middle->packet.recv_us = begin.head_us - BASE_US_PER_S;
+  egress_rewrite_remember (r, RTC_CODEC_H264, &middle->packet, offset, &last);
+  g_assert_cmpuint (last.rtp_ts, <, 1000 + 2700);
+  g_assert_cmpint (last.at_us, >=, 0);
+  g_assert_cmpint (last.at_us, <=, begin.head_us);
+  /* by the one clock of before and after */
+  g_assert_cmpint (ABS (last.at_us * 9 / 100 - (last.rtp_ts - 1000)), <=, 1);
+}
+
 /* Many in a row: what one took ahead of time the next ones make good. */
 static void
 test_squeeze_often (void)
@@ -457,6 +479,7 @@ main (int argc, char **argv)
   g_test_add_func ("/egress/rewrite/vp9-temporal", test_vp9_temporal);
   g_test_add_func ("/egress/rewrite/squeeze", test_squeeze);
   g_test_add_func ("/egress/rewrite/squeeze-backwards", test_squeeze_backwards);
+  g_test_add_func ("/egress/rewrite/squeezed-last", test_squeezed_last);
   g_test_add_func ("/egress/rewrite/squeeze-often", test_squeeze_often);
   g_test_add_func ("/egress/rewrite/frame-number", test_frame_number);
   return g_test_run ();
