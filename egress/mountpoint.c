@@ -296,9 +296,9 @@ find_best (EgressMountpoint *self, guint index, gboolean is_new_viewer,
                                                                    : NULL;
 }
 
-gboolean
-egress_mountpoint_get_sources (EgressMountpoint *self, gboolean is_new_viewer,
-                               EgressSources *ret, GError **error)
+static gboolean
+find_sources (EgressMountpoint *self, gboolean is_new_viewer,
+              EgressSources *ret, GError **error)
 {
   const EgressMountpointMedia *video = &self->spec->media[RTC_MEDIA_VIDEO];
   guint n = video->is_present ? video->n_ports : 1;
@@ -334,6 +334,17 @@ egress_mountpoint_get_sources (EgressMountpoint *self, gboolean is_new_viewer,
     }
   *ret = sources;
   return TRUE;
+}
+
+gboolean
+egress_mountpoint_get_sources (EgressMountpoint *self, gboolean is_new_viewer,
+                               EgressSources *ret, GError **error)
+{
+  if (find_sources (self, is_new_viewer, ret, error))
+    return TRUE;
+  if (self->viewers->len == 0)
+    let_go (self); /* nobody came in who would */
+  return FALSE;
 }
 
 /* --- viewers ------------------------------------------------------------ */

@@ -125,12 +125,14 @@ void
 relay_stream_hold (RelayStream *self)
 {
   g_atomic_int_inc (&self->n_publications_open);
+  g_atomic_int_inc (&self->n_receivers);
 }
 
 void
 relay_stream_unhold (RelayStream *self)
 {
   g_atomic_int_add (&self->n_publications_open, -1);
+  g_atomic_int_add (&self->n_receivers, -1);
 }
 
 guint

@@ -30,8 +30,9 @@ typedef struct {
 
 RelayStream *relay_stream_ref (RelayStream *self);
 void relay_stream_unref (RelayStream *self);
-/* main: the hub keeps it although nobody publishes it (yet): for viewers who
- * wait for what is announced; as often unheld as held */
+/* main: the hub keeps it although nobody publishes it (yet), and it counts as
+ * one receiver, so that it is carried once somebody does: for viewers who wait
+ * for what is announced, and are on their way to it. As often unheld as held */
 void relay_stream_hold (RelayStream *self);
 void relay_stream_unhold (RelayStream *self);
 const char *relay_stream_get_name (RelayStream *self);        /* any */

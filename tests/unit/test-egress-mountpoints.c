@@ -314,6 +314,8 @@ test_sources (Fixture *f, gconstpointer data)
   egress_mountpoint_add_viewer (f->made, &funcs, &viewer);
   wait_for_sweep (f);
   g_assert_nonnull (relay_hub_lookup (f->world.hub, "52"));
+  /* so that it is carried when it begins elsewhere, before he is connected */
+  g_assert_cmpuint (relay_stream_get_n_receivers (sources.video[2]), ==, 1);
   g_assert_nonnull (relay_hub_lookup (f->world.hub, "52~0"));
   egress_mountpoint_remove_viewer (f->made, &viewer);
   wait_for_sweep (f);
@@ -334,6 +336,8 @@ test_full (Fixture *f, gconstpointer data)
       egress_mountpoint_get_sources (f->made, TRUE, &sources, &f->error));
   g_assert_error (f->error, EGRESS_GATE_ERROR, EGRESS_GATE_ERROR_FULL);
   g_clear_error (&f->error);
+  wait_for_sweep (f);
+  g_assert_null (relay_hub_lookup (f->world.hub, "52"));
   g_assert_true (
       egress_mountpoint_get_sources (f->made, FALSE, &sources, &f->error));
   egress_gate_leave (f->gate);
