@@ -319,18 +319,18 @@ egress_streaming_info (EgressStreaming *self, JsonObject *body,
                        EgressStreamingAnswer **answer, GError **error)
 {
   EgressMountpoint *mountpoint = egress_streaming_find (self, body, error);
+  gboolean is_admin;
   JsonObject *reply;
 
   if (mountpoint == NULL)
     return NULL;
   /* a wrong secret shows what all may see: no error */
+  is_admin = !(*answer)->is_watcher
+             && egress_streaming_check_secret (
+                 body, "secret",
+                 egress_mountpoint_get_spec (mountpoint)->secret, NULL);
   reply = egress_streaming_object ("info");
   json_object_set_object_member (
-      reply, "info",
-      describe_for_info (self, mountpoint,
-                         egress_streaming_check_secret (
-                             body, "secret",
-                             egress_mountpoint_get_spec (mountpoint)->secret,
-                             NULL)));
+      reply, "info", describe_for_info (self, mountpoint, is_admin));
   return reply;
 }

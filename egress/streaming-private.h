@@ -22,6 +22,7 @@ typedef struct
 {
   EgressStreaming *streaming; /* borrowed; NULL: it is gone */
   gpointer handle;            /* borrowed, nullable: whose reply it is */
+  gboolean is_watcher;        /* came with a token that is for watching only */
   EgressJanusReply *reply;    /* owned, nullable: until the handle goes, when
                                  the core answers itself */
   EgressJanusReplied done;    /* (nullable): the Admin API's */

@@ -271,17 +271,21 @@ on_message (gpointer state, JsonObject *body, const EgressJanusJsep *jsep,
     }
   if (verb != NULL && !egress_streaming_is_manage_verb (verb))
     set_unknown (&error, verb);
-  else if (verb != NULL
-           && (!egress_streaming_is_change (verb)
-               || egress_streaming_check_token (self, token, peer_is_loopback,
-                                                NULL, &error)))
+  else if (verb != NULL)
     {
-      EgressStreamingAnswer *answer = answer_new (self);
+      gboolean is_watcher = !egress_streaming_check_token (
+          self, token, peer_is_loopback, NULL, &error);
 
-      answer->handle = handle;
-      answer->reply = reply;
-      egress_streaming_manage (self, verb, body, answer);
-      return;
+      if (!is_watcher || !egress_streaming_is_change (verb))
+        {
+          EgressStreamingAnswer *answer = answer_new (self);
+
+          answer->handle = handle;
+          answer->reply = reply;
+          answer->is_watcher = is_watcher;
+          egress_streaming_manage (self, verb, body, answer);
+          return;
+        }
     }
   egress_janus_reply_data (reply, egress_streaming_error (error));
 }

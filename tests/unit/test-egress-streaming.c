@@ -508,6 +508,10 @@ test_tokens (StreamingFixture *f, gconstpointer data)
                           "Unauthorized (the token is not for admin)");
   g_assert_true (g_str_has_prefix (streaming_ask (f, "{'request':'list'}"),
                                    "{'streaming':'list'"));
+  /* what is told to who knows a secret, or where there is none, is not for
+   * him */
+  g_assert_null (
+      strstr (streaming_ask (f, "{'request':'info','id':2}"), "'port'"));
   streaming_expect_event_error (
       f, "{'request':'watch','id':3}", 457,
       "Unauthorized (the token is not for this stream)");
@@ -517,6 +521,8 @@ test_tokens (StreamingFixture *f, gconstpointer data)
       f, "{'request':'switch','id':3}", 457,
       "Unauthorized (the token is not for this stream)");
   f->token = admin;
+  g_assert_nonnull (
+      strstr (streaming_ask (f, "{'request':'info','id':2}"), "'port'"));
   streaming_expect (f, "{'request':'destroy','id':3}",
                     "{'streaming':'destroyed','destroyed':3}");
 }
