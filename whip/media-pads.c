@@ -87,12 +87,15 @@ static GstFlowReturn
 on_sample (GstAppSink *sink, gpointer data)
 {
   GstSample *sample = gst_app_sink_pull_sample (sink);
+  WhipMediaBranch *branch = data;
 
   if (!sample)
     return GST_FLOW_EOS;
+  g_mutex_lock (&branch->run->lock);
   if (gst_sample_get_buffer (sample) && gst_sample_get_segment (sample))
-    take_buffer (data, gst_sample_get_buffer (sample),
+    take_buffer (branch, gst_sample_get_buffer (sample),
                  gst_sample_get_segment (sample));
+  g_mutex_unlock (&branch->run->lock);
   gst_sample_unref (sample);
   return GST_FLOW_OK;
 }

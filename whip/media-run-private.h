@@ -16,7 +16,7 @@ typedef struct
   WhipMediaTrack track; /* before the first packet */
   GstElement *sink;     /* borrowed from the pipeline; nullable */
 
-  /* its streaming thread; read when the pipeline has stopped flowing */
+  /* with the run's lock */
   guint64 last_ns, step_ns; /* running time of the last picture or sound */
   guint64 told_ns;          /* of the last packet with a clock */
   gboolean has_last;
@@ -34,7 +34,7 @@ struct _WhipMediaRun
   gint64 start_wall_us;
   gint is_interrupted; /* atomic */
 
-  GMutex lock; /* pads are added on several threads */
+  GMutex lock; /* GStreamer's threads, and ours: what follows, the timeline */
   WhipMediaBranch branches[RTC_MEDIA_N_KINDS];
   char *refused; /* owned, nullable: what was wanted and cannot be had */
 };

@@ -223,6 +223,26 @@ complete (WhipMediaBranch *branch)
   gst_object_unref (pad);
 }
 
+static void
+collect (WhipMediaRun *self, WhipMediaFound *ret)
+{
+  g_mutex_lock (&self->lock);
+  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+    {
+      WhipMediaBranch *branch = &self->branches[k];
+
+      if (!branch->is_used)
+        continue;
+      if (branch->sink && whip_media_run_is_file (self))
+        complete (branch);
+      ret->info.tracks[k] = branch->track.info;
+      ret->pts[k] = branch->track.pt;
+      if (*branch->track.params && !whip_media_run_is_file (self))
+        ret->params = whip_media_caps_make_params (branch->track.params);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
 gboolean
 whip_media_run_open (WhipMediaRun *self, WhipMediaFound *ret, GError **error)
 {
@@ -238,19 +258,7 @@ whip_media_run_open (WhipMediaRun *self, WhipMediaFound *ret, GError **error)
                                              : GST_STATE_PLAYING);
   if (!await (self, error))
     return FALSE;
-  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
-    {
-      WhipMediaBranch *branch = &self->branches[k];
-
-      if (!branch->is_used)
-        continue;
-      if (branch->sink && whip_media_run_is_file (self))
-        complete (branch);
-      found.info.tracks[k] = branch->track.info;
-      found.pts[k] = branch->track.pt;
-      if (*branch->track.params && !whip_media_run_is_file (self))
-        found.params = whip_media_caps_make_params (branch->track.params);
-    }
+  collect (self, &found);
   if (!found.info.tracks[RTC_MEDIA_AUDIO].is_present
       && !found.info.tracks[RTC_MEDIA_VIDEO].is_present)
     return fail (error, WHIP_MEDIA_INPUT_ERROR_CODEC,
@@ -267,6 +275,7 @@ start_file (WhipMediaRun *self)
   GstClock *clock = gst_system_clock_obtain ();
   guint64 now_ns = gst_clock_get_time (clock);
 
+  g_mutex_lock (&self->lock);
   if (!timeline->wall_us)
     {
       timeline->wall_us = g_get_real_time ();
@@ -283,6 +292,7 @@ start_file (WhipMediaRun *self)
         timeline->offset_ns += now_ns - timeline->clock_ns;
       timeline->clock_ns = now_ns;
     }
+  g_mutex_unlock (&self->lock);
   gst_pipeline_use_clock (GST_PIPELINE (self->pipeline), clock);
   gst_element_set_start_time (self->pipeline, GST_CLOCK_TIME_NONE);
   gst_element_set_base_time (self->pipeline, timeline->clock_ns);
@@ -297,12 +307,14 @@ end_file (WhipMediaRun *self)
   guint64 length_ns = 0;
 
   gst_element_set_state (self->pipeline, GST_STATE_NULL);
+  g_mutex_lock (&self->lock);
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     if (self->branches[k].has_last)
       length_ns = MAX (length_ns,
                        self->branches[k].last_ns + self->branches[k].step_ns);
   self->timeline->offset_ns += length_ns;
   self->timeline->clock_ns += length_ns;
+  g_mutex_unlock (&self->lock);
 }
 
 gboolean
