@@ -177,7 +177,8 @@ fill_silence (EgressRecordingWriter *self, gint64 pts_us)
   static const guint8 silence[] = { 0xfc, 0xff, 0xfe }; /* 20 ms, stereo */
   Track *sound = &self->tracks[RTC_MEDIA_AUDIO];
 
-  if (sound->codec == RTC_CODEC_NONE || pts_us - sound->end_us < SILENCE_US)
+  if (sound->codec == RTC_CODEC_NONE || pts_us - sound->end_us < SILENCE_US
+      || egress_recording_order_get_bytes (sound->order) > 0)
     return;
   sound->end_us = pts_us - SILENCE_US / 2;
   egress_recording_file_push (self->file, RTC_MEDIA_AUDIO,

@@ -522,6 +522,7 @@ add_signals (Program *self)
   guint *ids = self->signal_ids;
 
   signal (SIGPIPE, SIG_IGN);
+  signal (SIGXFSZ, SIG_IGN); /* a file's limit ends a recording, not us */
   ids[self->n_signals++] = g_unix_signal_add (SIGTERM, on_end, self);
   ids[self->n_signals++] = g_unix_signal_add (SIGINT, on_end, self);
   ids[self->n_signals++] = g_unix_signal_add (SIGUSR1, on_dump, self);
