@@ -60,8 +60,7 @@ def test_watch_shows_pictures_and_plays_sound(watching):
                 if h["what"] == "message"]
     assert statuses == ["preparing", "starting", "started"], statuses
     seen = watching.seen()
-    # janus may begin in the middle of a GOP
-    assert WITH_JANUS or all(s[1] is not None for s in seen), seen
+    assert all(s[1] is not None for s in seen), seen
     tracks = {(h["kind"], h["mid"]) for h in watching.heard()
               if h["what"] == "track"}
     assert {kind for kind, _ in tracks} == {"audio", "video"}

@@ -4,7 +4,7 @@
 // shows in `seen`, for the tests to read.
 import adapter from 'webrtc-adapter';
 import Janus from 'janus-gateway';
-import { readNumber } from '../web/marker.js';
+import { hasPicture, readNumber } from '../web/marker.js';
 
 const PLUGIN = 'janus.plugin.streaming';
 const MAX_SEEN = 5000;
@@ -94,10 +94,12 @@ class Viewer {
   look(video) {
     const canvas = document.createElement('canvas');
     const context = canvas.getContext('2d', { willReadFrequently: true });
-    const onFrame = (now, metadata) => {
+    const onFrame = (now, { presentationTime, presentedFrames, width }) => {
       // a busy page misses callbacks, but not the count
-      this.seen.push([metadata.presentationTime,
-        readNumber(video, canvas, context, metadata.width), metadata.presentedFrames]);
+      if (hasPicture(video)) {
+        this.seen.push([presentationTime, readNumber(video, canvas, context, width),
+          presentedFrames]);
+      }
       if (this.seen.length > MAX_SEEN) this.seen.shift();
       video.requestVideoFrameCallback(onFrame);
     };

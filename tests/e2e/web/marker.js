@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// The first callback can come before the element has anything to draw.
+export function hasPicture(video) {
+  return video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+}
+
 // Reads the number burnt into a picture (lib/media.py): null when it is not
 // intact, that is, when it does not match its complement.
 export function readNumber(video, canvas, context, width) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small WHIP/WHEP client that a test can look into: statistics, the number
 // burnt into each picture (lib/media.py), ICE restart, counter-offers.
-import { readNumber } from './marker.js';
+import { hasPicture, readNumber } from './marker.js';
 
 const SDP = 'application/sdp';
 const FRAGMENT = 'application/trickle-ice-sdpfrag';
@@ -152,7 +152,7 @@ class Peer {
     const context = canvas.getContext('2d', { willReadFrequently: true });
     const onFrame = (now, metadata) => {
       if (this.nPresented++ === 0) this.note('frame');
-      if (this.options.read) this.read(video, canvas, context, metadata);
+      if (this.options.read && hasPicture(video)) this.read(video, canvas, context, metadata);
       video.requestVideoFrameCallback(onFrame);
     };
     video.requestVideoFrameCallback(onFrame);
