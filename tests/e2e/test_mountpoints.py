@@ -6,8 +6,8 @@ import json
 import pytest
 
 from lib.cluster import Cluster
-from lib.mountpoints import (AUDIO, BOTH, VIDEO, JanusViewer, Owner, sent,
-                             wait_listed)
+from lib.mountpoints import (AUDIO, BOTH, VIDEO, JanusViewer, Owner,
+                             make_file, sent, sources, wait_listed)
 from lib.node import free_ports
 from lib.sdp import read_offer
 from lib.trial import assert_viewers_smooth
@@ -139,6 +139,49 @@ def test_pin(world, node):
     reply = owner.ask("edit", id=52, secret="s", new_pin="")
     assert reply["streaming"] == "edited", reply
     assert node.post_sdp("/whep/52", OFFER).status == 201
+
+
+def test_live_file(world, node, tmp_path):
+    """A file again and again, the same for all."""
+    owner = Owner(node)
+    file = make_file(tmp_path / "two.webm", 2)
+    owner.create(kind="live", id=8, filename=file, audio=True, video=True)
+    info = owner.ask("info", id=8)["info"]
+    assert {m["codec"] for m in info["media"]} == {"vp8", "opus"}, info
+    node.wait_live("8")
+    viewers = world.viewers(node, "8", count=3)
+    janus = JanusViewer(world, node, id=8).watch()
+    viewers.wait_video(120)  # longer than the file is
+    janus.peer.wait_packets(50)
+    assert_viewers_smooth({"node": viewers.finish()["viewers"]})
+    owner.ask("disable", id=8)
+    assert janus.peer.is_quiet()
+    owner.ask("destroy", id=8)
+    janus.status("stopped")
+    assert sources(node) == set()
+
+
+def test_file_on_demand(world, node, tmp_path):
+    """From its start for each viewer, in a stream of his own that nobody else
+    sees, and that goes with him."""
+    owner = Owner(node)
+    file = make_file(tmp_path / "long.webm", 30)
+    owner.create(kind="ondemand", id=9, filename=file, audio=True, video=True)
+    assert sources(node) == set()
+    viewers = [JanusViewer(world, node, id=9) for _ in range(2)]
+    for i, viewer in enumerate(viewers, 1):
+        viewer.watch()
+        viewer.peer.wait_packets(30)
+        assert len(sources(node)) == i
+    assert node.request("/api/streams").json() == []
+    assert owner.list().keys() == {9}
+    node.post_sdp("/whep/9", OFFER).assert_problem(409)
+    viewers[0].peer.bye()
+    wait_for(lambda: len(sources(node)) == 1, "the other's stream alone")
+    viewers[1].peer.wait_packets()
+    owner.ask("destroy", id=9)
+    viewers[1].status("stopped")
+    wait_for(lambda: sources(node) == set(), "no stream")
 
 
 def test_files_that_are_none(node, tmp_path):
