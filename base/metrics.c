@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 struct _BaseCounter
 {
   gint64 value; /* relaxed atomic */
@@ -32,7 +34,8 @@ static const char *const kind_names[] = { "counter", "gauge", "histogram" };
 
 typedef struct
 {
-  char *labels; /* owned, "" when none */
+  char *labels;      /* owned, "" when none */
+  gint64 created_us; /* wall time */
   BaseCounter counter;
   BaseHistogram histogram;
 } Series;
@@ -57,18 +60,22 @@ struct _BaseMetrics
   GPtrArray *families; /* (element-type Family) owned */
   GArray *collectors;  /* (element-type Collector) owned */
   char *common;        /* owned, "" when none */
+  gint64 created_us;   /* wall time */
 };
 
 /* One group of the exposition while it grows. */
 typedef struct
 {
   Kind kind;
+  char *family;  /* owned: its name in the exposition */
   GString *text; /* owned */
 } Group;
 
 struct _BaseMetricsWriter
 {
+  BaseMetricsFormat format;
   const char *common; /* borrowed from BaseMetrics */
+  gint64 created_us;  /* of what the collector writes; wall time */
   GHashTable *groups; /* (element-type utf8 Group) owned */
   GPtrArray *order;   /* (element-type Group) borrowed from groups */
 };
@@ -101,6 +108,7 @@ group_free (gpointer data)
   Group *group = data;
 
   g_string_free (group->text, TRUE);
+  g_free (group->family);
   g_free (group);
 }
 
@@ -113,6 +121,7 @@ base_metrics_new (void)
   self->families = g_ptr_array_new_with_free_func (family_free);
   self->collectors = g_array_new (FALSE, FALSE, sizeof (Collector));
   self->common = g_strdup ("");
+  self->created_us = base_clock_wall_us ();
   return self;
 }
 
@@ -166,6 +175,7 @@ ensure_series (BaseMetrics *self, Kind kind, const char *name,
     }
   series = g_new0 (Series, 1);
   series->labels = g_strdup (labels);
+  series->created_us = base_clock_wall_us ();
   g_ptr_array_add (family->series, series);
   return series;
 }
@@ -323,6 +333,59 @@ append_sample (BaseMetricsWriter *writer, GString *text, const char *name,
   g_string_append_c (text, '\n');
 }
 
+/* append_created: when the counter that was just written began. The family's
+ * name stands without its suffix. */
+static void
+append_created (BaseMetricsWriter *writer, GString *text, const char *family,
+                const char *labels, gint64 created_us)
+{
+  if (writer->format == BASE_METRICS_OPENMETRICS)
+    append_sample (writer, text, family, "_created", labels, NULL,
+                   (double)(created_us / BASE_US_PER_MS) / 1000);
+}
+
+/* --- Groups ---------------------------------------------------------------
+ */
+
+static void
+append_help (GString *text, const char *name, const char *help,
+             BaseMetricsFormat format)
+{
+  g_string_append_printf (text, "# HELP %s ", name);
+  for (const char *p = help ? help : ""; *p; p++)
+    if (*p == '\\' || (*p == '"' && format == BASE_METRICS_OPENMETRICS))
+      g_string_append_printf (text, "\\%c", *p);
+    else if (*p == '\n')
+      g_string_append (text, "\\n");
+    else
+      g_string_append_c (text, *p);
+  g_string_append_c (text, '\n');
+}
+
+/* append_unit: the unit is the last word of the name */
+static void
+append_unit (GString *text, const char *family)
+{
+  static const char *const units[] = { "seconds", "bytes", "ratio", "percent" };
+  const char *last = strrchr (family, '_');
+
+  for (guint i = 0; last && i < G_N_ELEMENTS (units); i++)
+    if (g_str_equal (last + 1, units[i]))
+      g_string_append_printf (text, "# UNIT %s %s\n", family, units[i]);
+}
+
+/* dup_family: OpenMetrics's families of counters are named without _total */
+static char *
+dup_family (const char *name, Kind kind, BaseMetricsFormat format)
+{
+  gsize len = strlen (name);
+
+  if (format == BASE_METRICS_OPENMETRICS && kind == KIND_COUNTER
+      && g_str_has_suffix (name, "_total"))
+    len -= strlen ("_total");
+  return g_strndup (name, len);
+}
+
 /* ensure_group: %NULL when @name is known as another kind */
 static Group *
 ensure_group (BaseMetricsWriter *writer, const char *name, Kind kind,
@@ -334,21 +397,27 @@ ensure_group (BaseMetricsWriter *writer, const char *name, Kind kind,
     {
       group = g_new0 (Group, 1);
       group->kind = kind;
+      group->family = dup_family (name, kind, writer->format);
       group->text = g_string_new (NULL);
-      g_string_append_printf (group->text, "# HELP %s ", name);
-      for (const char *p = help ? help : ""; *p; p++)
-        if (*p == '\\')
-          g_string_append (group->text, "\\\\");
-        else if (*p == '\n')
-          g_string_append (group->text, "\\n");
-        else
-          g_string_append_c (group->text, *p);
-      g_string_append_printf (group->text, "\n# TYPE %s %s\n", name,
+      append_help (group->text, group->family, help, writer->format);
+      g_string_append_printf (group->text, "# TYPE %s %s\n", group->family,
                               kind_names[kind]);
+      if (writer->format == BASE_METRICS_OPENMETRICS)
+        append_unit (group->text, group->family);
       g_hash_table_insert (writer->groups, g_strdup (name), group);
       g_ptr_array_add (writer->order, group);
     }
   return group->kind == kind ? group : NULL;
+}
+
+/* append_value: a counter or a gauge */
+static void
+append_value (BaseMetricsWriter *writer, Group *group, const char *name,
+              const char *labels, double value, gint64 created_us)
+{
+  append_sample (writer, group->text, name, "", labels, NULL, value);
+  if (group->kind == KIND_COUNTER)
+    append_created (writer, group->text, group->family, labels, created_us);
 }
 
 void
@@ -362,7 +431,29 @@ base_metrics_write (BaseMetricsWriter *writer, const char *name,
   g_return_if_fail (writer && name);
   group = ensure_group (writer, name, kind, help);
   g_return_if_fail (group);
-  append_sample (writer, group->text, name, "", labels, NULL, value);
+  append_value (writer, group, name, labels, value, writer->created_us);
+}
+
+void
+base_metrics_set_created (BaseMetricsWriter *writer, gint64 wall_us)
+{
+  writer->created_us = wall_us;
+}
+
+static char *
+dup_le (const BaseHistogram *histogram, guint i, BaseMetricsFormat format)
+{
+  GString *le = g_string_new ("le=\"");
+  double bound =
+      i < histogram->n_bounds ? histogram->bounds[i] : (double)INFINITY;
+
+  append_number (le, bound);
+  /* there a bound is always written as a float */
+  if (format == BASE_METRICS_OPENMETRICS && isfinite (bound)
+      && !strpbrk (le->str + strlen ("le=\""), ".e"))
+    g_string_append (le, ".0");
+  g_string_append_c (le, '"');
+  return g_string_free (le, FALSE);
 }
 
 static void
@@ -374,13 +465,10 @@ render_histogram (BaseMetricsWriter *writer, GString *text, const char *name,
 
   for (guint i = 0; i <= histogram->n_bounds; i++)
     {
-      g_autoptr (GString) le = g_string_new ("le=\"");
+      g_autofree char *le = dup_le (histogram, i, writer->format);
 
-      append_number (le, i < histogram->n_bounds ? histogram->bounds[i]
-                                                 : (double)INFINITY);
-      g_string_append_c (le, '"');
       count += __atomic_load_n (&histogram->buckets[i], __ATOMIC_RELAXED);
-      append_sample (writer, text, name, "_bucket", series->labels, le->str,
+      append_sample (writer, text, name, "_bucket", series->labels, le,
                      (double)count);
     }
   append_sample (writer, text, name, "_sum", series->labels, NULL,
@@ -388,6 +476,7 @@ render_histogram (BaseMetricsWriter *writer, GString *text, const char *name,
                      __atomic_load_n (&histogram->sum_bits, __ATOMIC_RELAXED)));
   append_sample (writer, text, name, "_count", series->labels, NULL,
                  (double)count);
+  append_created (writer, text, name, series->labels, series->created_us);
 }
 
 static void
@@ -403,8 +492,9 @@ render_family (BaseMetricsWriter *writer, Family *family)
       if (family->kind == KIND_HISTOGRAM)
         render_histogram (writer, group->text, family->name, series);
       else
-        append_sample (writer, group->text, family->name, "", series->labels,
-                       NULL, (double)base_counter_get (&series->counter));
+        append_value (writer, group, family->name, series->labels,
+                      (double)base_counter_get (&series->counter),
+                      series->created_us);
     }
 }
 
@@ -430,9 +520,9 @@ base_metrics_label (const char *key, const char *value)
 }
 
 char *
-base_metrics_render (BaseMetrics *self)
+base_metrics_render_as (BaseMetrics *self, BaseMetricsFormat format)
 {
-  BaseMetricsWriter writer;
+  BaseMetricsWriter writer = { .format = format };
   GString *all = g_string_new (NULL);
 
   g_return_val_if_fail (self, NULL);
@@ -446,6 +536,8 @@ base_metrics_render (BaseMetrics *self)
   for (guint i = 0; i < self->collectors->len; i++)
     {
       Collector *c = &g_array_index (self->collectors, Collector, i);
+
+      writer.created_us = self->created_us;
       c->func (&writer, c->data);
     }
 
@@ -454,7 +546,15 @@ base_metrics_render (BaseMetrics *self)
       Group *group = g_ptr_array_index (writer.order, i);
       g_string_append_len (all, group->text->str, (gssize)group->text->len);
     }
+  if (format == BASE_METRICS_OPENMETRICS)
+    g_string_append (all, "# EOF\n");
   g_ptr_array_unref (writer.order);
   g_hash_table_unref (writer.groups);
   return g_string_free (all, FALSE);
+}
+
+char *
+base_metrics_render (BaseMetrics *self)
+{
+  return base_metrics_render_as (self, BASE_METRICS_TEXT);
 }

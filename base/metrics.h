@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BaseMetrics: the registry behind /metrics (Prometheus text 0.0.4).
+ * BaseMetrics: the registry behind /metrics: Prometheus text 0.0.4, and
+ * OpenMetrics 1.0.0 (the same samples with units and the times when counters
+ * began; without exemplars) for those who ask for it.
  * Counters and gauges are one relaxed atomic word: packet paths add once a
  * burst, never once a packet. Values that live elsewhere, and label sets that
  * come and go (streams), are written by collectors at scrape time.
@@ -32,10 +34,8 @@ BaseCounter *base_metrics_add_counter (BaseMetrics *self, const char *name,
                                        const char *labels, const char *help);
 BaseCounter *base_metrics_add_gauge (BaseMetrics *self, const char *name,
                                      const char *labels, const char *help);
-BaseHistogram *base_metrics_add_histogram (BaseMetrics *self,
-                                           const char *name,
-                                           const char *labels,
-                                           const char *help,
+BaseHistogram *base_metrics_add_histogram (BaseMetrics *self, const char *name,
+                                           const char *labels, const char *help,
                                            const double *bounds,
                                            guint n_bounds);
 
@@ -52,13 +52,31 @@ void base_metrics_add_collector (BaseMetrics *self, BaseCollectFunc func,
 /* For collectors: samples of one name need not be adjacent, the writer groups
  * them. @type "counter" or "gauge". */
 void base_metrics_write (BaseMetricsWriter *writer, const char *name,
-                         const char *type, const char *help,
-                         const char *labels, double value);
+                         const char *type, const char *help, const char *labels,
+                         double value);
+
+/* base_metrics_set_created: for collectors: when the counters that this one
+ * writes from now on began, µs since 1970; before that it is the registry's
+ * own begin */
+void base_metrics_set_created (BaseMetricsWriter *writer, gint64 wall_us);
 
 /* base_metrics_label: (transfer full): 'key="escaped value"' */
 char *base_metrics_label (const char *key, const char *value);
 
-/* base_metrics_render: (transfer full): the whole exposition */
+typedef enum
+{
+  BASE_METRICS_TEXT,
+  BASE_METRICS_OPENMETRICS,
+} BaseMetricsFormat;
+
+/* base_metrics_pick_format: what a client's Accept asks for: OpenMetrics when
+ * it is named in version 1.0.0 or in none, and text/plain not above it.
+ * @accept: (nullable) */
+BaseMetricsFormat base_metrics_pick_format (const char *accept);
+const char *base_metrics_get_content_type (BaseMetricsFormat format);
+
+/* base_metrics_render: (transfer full): the whole exposition, as text */
 char *base_metrics_render (BaseMetrics *self);
+char *base_metrics_render_as (BaseMetrics *self, BaseMetricsFormat format);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BaseMetrics, base_metrics_free)

@@ -129,13 +129,18 @@ node_state_describe (const NodeParts *parts, NodeStreams *streams)
 static void
 handle_metrics (const NodeParts *parts, SoupServerMessage *msg)
 {
+  const char *accept = soup_message_headers_get_list (
+      soup_server_message_get_request_headers (msg), "Accept");
+  BaseMetricsFormat format = base_metrics_pick_format (accept);
   g_autofree char *text = NULL;
 
   if (!base_auth_require (parts->auth, BASE_AUTH_METRICS, NULL, msg))
     return;
-  text = base_metrics_render (parts->metrics);
-  base_http_text (msg, SOUP_STATUS_OK,
-                  "text/plain; version=0.0.4; charset=utf-8", text);
+  text = base_metrics_render_as (parts->metrics, format);
+  base_http_text (msg, SOUP_STATUS_OK, base_metrics_get_content_type (format),
+                  text);
+  soup_message_headers_append (soup_server_message_get_response_headers (msg),
+                               "Vary", "Accept");
 }
 
 static void

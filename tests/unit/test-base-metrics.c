@@ -115,6 +115,132 @@ test_collector_groups (void)
   g_assert_cmpstr (text, ==, again);
 }
 
+/* without_times: the value of each _created, which is now, as "NOW" */
+static char *
+without_times (const char *text)
+{
+  g_autoptr (GRegex) regex =
+      g_regex_new ("(_created(?:\\{[^}]*\\})?) ([0-9.]+)", 0, 0, NULL);
+  g_autoptr (GMatchInfo) match = NULL;
+  double now_s = (double)g_get_real_time () / 1e6;
+
+  g_regex_match (regex, text, 0, &match);
+  for (; g_match_info_matches (match); g_match_info_next (match, NULL))
+    {
+      g_autofree char *number = g_match_info_fetch (match, 2);
+      double created_s = g_ascii_strtod (number, NULL);
+
+      g_assert_true (created_s == 1234.5
+                     || (created_s > now_s - 60 && created_s < now_s + 1));
+    }
+  return g_regex_replace (regex, text, -1, 0, "\\1 NOW", 0, NULL);
+}
+
+static void
+collect_old (BaseMetricsWriter *writer, gpointer data)
+{
+  base_metrics_write (writer, "new_total", "counter", "N.", NULL, 1);
+  base_metrics_set_created (writer, 1234500000);
+  base_metrics_write (writer, "old_total", "counter", "O.", NULL, 2);
+}
+
+static void
+test_openmetrics (void)
+{
+  static const double bounds[] = { 0.5, 2, 1e20 };
+  g_autoptr (BaseMetrics) metrics = base_metrics_new ();
+  g_autofree char *text = NULL, *plain = NULL;
+
+  base_counter_add (base_metrics_add_counter (metrics, "a_bytes_total",
+                                              "k=\"v\"", "\"A\"\n\\."),
+                    3);
+  base_histogram_observe (
+      base_metrics_add_histogram (metrics, "h_seconds", NULL, "H.", bounds, 3),
+      1);
+  base_metrics_add_gauge (metrics, "seconds", NULL, "S.");
+  base_metrics_add_collector (metrics, collect_old, NULL);
+  base_metrics_add_collector (metrics, collect, NULL);
+  text = base_metrics_render_as (metrics, BASE_METRICS_OPENMETRICS);
+  g_assert_nonnull (strstr (text, "old_created 1234.5\n"));
+  g_assert_null (strstr (text, "new_created 1234.5\n"));
+  plain = without_times (text);
+  g_assert_cmpstr (plain, ==,
+                   "# HELP a_bytes \\\"A\\\"\\n\\\\.\n"
+                   "# TYPE a_bytes counter\n"
+                   "# UNIT a_bytes bytes\n"
+                   "a_bytes_total{k=\"v\"} 3\n"
+                   "a_bytes_created{k=\"v\"} NOW\n"
+                   "# HELP h_seconds H.\n"
+                   "# TYPE h_seconds histogram\n"
+                   "# UNIT h_seconds seconds\n"
+                   "h_seconds_bucket{le=\"0.5\"} 0\n"
+                   "h_seconds_bucket{le=\"2.0\"} 1\n"
+                   "h_seconds_bucket{le=\"1e+20\"} 1\n"
+                   "h_seconds_bucket{le=\"+Inf\"} 1\n"
+                   "h_seconds_sum 1\n"
+                   "h_seconds_count 1\n"
+                   "h_seconds_created NOW\n"
+                   "# HELP seconds S.\n"
+                   "# TYPE seconds gauge\n"
+                   "seconds 0\n"
+                   "# HELP new N.\n# TYPE new counter\n"
+                   "new_total 1\nnew_created NOW\n"
+                   "# HELP old O.\n# TYPE old counter\n"
+                   "old_total 2\nold_created NOW\n"
+                   "# HELP s_bytes S.\n# TYPE s_bytes gauge\n"
+                   "# UNIT s_bytes bytes\n"
+                   "s_bytes{s=\"1\"} 1\ns_bytes{s=\"2\"} 2.5\n"
+                   "# HELP t T.\n# TYPE t counter\n"
+                   "t_total NaN\nt_created NOW\n"
+                   "# HELP r R.\n# TYPE r counter\n"
+                   "r_total{s=\"3\"} -Inf\nr_created{s=\"3\"} NOW\n"
+                   "# EOF\n");
+}
+
+static void
+test_accept (void)
+{
+  static const struct
+  {
+    const char *accept;
+    BaseMetricsFormat format;
+  } cases[] = {
+    { NULL, BASE_METRICS_TEXT },
+    { "", BASE_METRICS_TEXT },
+    { "*/*", BASE_METRICS_TEXT },
+    { "text/html,application/xml;q=0.9,*/*;q=0.8", BASE_METRICS_TEXT },
+    /* Prometheus 2.42, 2.50 and 3 */
+    { "application/openmetrics-text;version=1.0.0,"
+      "application/openmetrics-text;version=0.0.1;q=0.75,"
+      "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+      BASE_METRICS_OPENMETRICS },
+    { "application/openmetrics-text;version=1.0.0;q=0.5,"
+      "text/plain;version=0.0.4;q=0.4,*/*;q=0.3",
+      BASE_METRICS_OPENMETRICS },
+    { "application/openmetrics-text", BASE_METRICS_OPENMETRICS },
+    { "Application/OpenMetrics-Text; Version=\"1.0.0\"",
+      BASE_METRICS_OPENMETRICS },
+    { "application/openmetrics-text;version=0.0.1", BASE_METRICS_TEXT },
+    { "application/openmetrics-text;version=2.0.0,*/*;q=0.1",
+      BASE_METRICS_TEXT },
+    { "application/openmetrics-text;q=0.4,text/plain;q=0.5",
+      BASE_METRICS_TEXT },
+    { "application/openmetrics-text;q=0", BASE_METRICS_TEXT },
+    { "application/openmetrics-text;q=nan", BASE_METRICS_TEXT },
+    { ",;=,\"", BASE_METRICS_TEXT },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_test_message ("%s", cases[i].accept);
+      g_assert_cmpint (base_metrics_pick_format (cases[i].accept), ==,
+                       cases[i].format);
+    }
+  g_assert_cmpstr (base_metrics_get_content_type (BASE_METRICS_OPENMETRICS), ==,
+                   "application/openmetrics-text; version=1.0.0; "
+                   "charset=utf-8");
+}
+
 static void
 test_label_escapes (void)
 {
@@ -176,6 +302,8 @@ main (int argc, char **argv)
   g_test_add_func ("/base/metrics/common-labels", test_common_labels);
   g_test_add_func ("/base/metrics/histogram", test_histogram);
   g_test_add_func ("/base/metrics/collector-groups", test_collector_groups);
+  g_test_add_func ("/base/metrics/openmetrics", test_openmetrics);
+  g_test_add_func ("/base/metrics/accept", test_accept);
   g_test_add_func ("/base/metrics/label-escapes", test_label_escapes);
   g_test_add_func ("/base/metrics/many-threads", test_many_threads);
   return g_test_run ();
