@@ -473,7 +473,8 @@ write_stream (NodeStreams *self, BaseMetricsWriter *writer, RelayStream *stream)
   base_metrics_write (writer, "media_tree_stream_keyframe_requests_total",
                       "counter", "Keyframe requests sent to the publisher.",
                       label, (double)stats.n_keyframe_requests);
-  base_metrics_write (writer, "media_tree_stream_b_frames_total", "counter",
+  base_metrics_write (writer, "media_tree_stream_reordered_frames_total",
+                      "counter",
                       "Frames out of order, which browsers show badly.", label,
                       (double)stats.n_b_frames);
   base_metrics_write (writer, "media_tree_stream_publications_total", "counter",
