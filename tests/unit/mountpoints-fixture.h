@@ -166,6 +166,7 @@ tear_down (Fixture *f, gconstpointer data)
 {
   clear_answer (f);
   egress_mountpoints_free (f->registry);
+  clear_answer (f); /* creates that still waited were told */
   egress_gate_free (f->gate);
   relay_world_clear (&f->world);
   base_metrics_free (f->metrics);
