@@ -32,8 +32,10 @@ struct _EgressRewrite
   gboolean has_layers; /* some were left out, once */
   gboolean is_changed;
   guint spatial_target, temporal_target, spatial, temporal;
+  guint64 since; /* ext_seq: the layers are these from there on */
   gboolean has_seen;
-  guint64 highest; /* ext_seq */
+  guint64 highest; /* ext_seq; only what is behind it is left out: what is
+                      before has its number */
   guint32 rtp_ts;  /* of highest */
   guint32 dropped_ts;
   guint n_drops;
@@ -42,13 +44,15 @@ struct _EgressRewrite
 };
 
 EgressRewrite *
-egress_rewrite_new (RtcCodec codec)
+egress_rewrite_new (RtcCodec codec, guint64 highest_ext_seq)
 {
   EgressRewrite *self = g_new0 (EgressRewrite, 1);
 
   self->codec = codec;
   self->spatial = self->spatial_target = EGRESS_REWRITE_ALL_LAYERS;
   self->temporal = self->temporal_target = EGRESS_REWRITE_ALL_LAYERS;
+  self->has_seen = highest_ext_seq > 0;
+  self->highest = highest_ext_seq;
   return self;
 }
 
@@ -66,6 +70,7 @@ egress_rewrite_restart (EgressRewrite *self)
 {
   self->has_seen = FALSE;
   self->n_drops = self->n_pictures = 0;
+  self->since = 0;
 }
 
 /* --- another source --------------------------------------------------------
@@ -263,10 +268,13 @@ egress_rewrite_take_change (EgressRewrite *self, guint *ret_spatial,
 }
 
 static void
-set_now (EgressRewrite *self, guint *layer, guint to)
+set_now (EgressRewrite *self, guint *layer, guint to, const RelayPacket *packet)
 {
-  self->is_changed |= *layer != to;
+  if (*layer == to)
+    return;
   *layer = to;
+  self->is_changed = TRUE;
+  self->since = packet->ext_seq;
 }
 
 /* Down with the next picture; up where nothing that was left out is needed. */
@@ -280,28 +288,29 @@ choose_layers (EgressRewrite *self, const RelayPacket *packet,
   if (is_next)
     {
       set_now (self, &self->temporal,
-               MIN (self->temporal, self->temporal_target));
-      set_now (self, &self->spatial, MIN (self->spatial, self->spatial_target));
+               MIN (self->temporal, self->temporal_target), packet);
+      set_now (self, &self->spatial, MIN (self->spatial, self->spatial_target),
+               packet);
     }
   if (!descriptor->is_start)
     return;
   if (descriptor->is_key)
     {
-      set_now (self, &self->temporal, self->temporal_target);
-      set_now (self, &self->spatial, self->spatial_target);
+      set_now (self, &self->temporal, self->temporal_target, packet);
+      set_now (self, &self->spatial, self->spatial_target, packet);
       return;
     }
   if (descriptor->is_sync && self->temporal < self->temporal_target)
     {
       if (self->codec == RTC_CODEC_VP8 && id > self->temporal
           && id <= self->temporal_target)
-        set_now (self, &self->temporal, id);
+        set_now (self, &self->temporal, id, packet);
       else if (self->codec == RTC_CODEC_VP9 && id <= self->temporal)
-        set_now (self, &self->temporal, self->temporal_target);
+        set_now (self, &self->temporal, self->temporal_target, packet);
     }
   if (descriptor->spatial_id == self->spatial + 1
       && self->spatial < self->spatial_target && !descriptor->is_inter)
-    set_now (self, &self->spatial, descriptor->spatial_id);
+    set_now (self, &self->spatial, descriptor->spatial_id, packet);
 }
 
 static gboolean
@@ -336,7 +345,8 @@ edit (const EgressRewrite *self, const RelayPacket *packet,
   ret->head_len = 0;
   if (descriptor == NULL)
     return;
-  if (self->has_layers)
+  /* of a picture from before the last change it is not known what was sent */
+  if (self->has_layers && packet->ext_seq >= self->since)
     {
       /* the last layer that is sent ends the picture */
       ret->marker |=
@@ -375,14 +385,14 @@ egress_rewrite_pass (EgressRewrite *self, const RelayPacket *packet,
     descriptor = &read;
   if (self->len > 0)
     forget_squeeze (self, packet->rtp_ts);
-  if (self->has_layers && is_next)
+  if (is_next)
     {
-      if (descriptor)
+      if (self->has_layers && descriptor)
         choose_layers (self, packet, descriptor);
       self->has_seen = TRUE;
       self->highest = packet->ext_seq;
       self->rtp_ts = packet->rtp_ts;
-      if (descriptor && is_above (self, descriptor))
+      if (self->has_layers && descriptor && is_above (self, descriptor))
         {
           add_drop (self, packet);
           return FALSE;

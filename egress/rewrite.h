@@ -51,7 +51,9 @@ typedef struct
 
 typedef struct _EgressRewrite EgressRewrite;
 
-EgressRewrite *egress_rewrite_new (RtcCodec codec);
+/* @highest_ext_seq: it and all before it have gone, or have a number; 0: none
+ */
+EgressRewrite *egress_rewrite_new (RtcCodec codec, guint64 highest_ext_seq);
 void egress_rewrite_free (EgressRewrite *self);
 
 /* egress_rewrite_splice: another source begins. Timestamps go on in real time

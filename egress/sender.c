@@ -248,6 +248,9 @@ sender_send_rewritten (EgressSender *self, EgressTrack *track,
   out = packet->ext_seq + track->seq_offset - edit.n_before;
   if (egress_rewrite_has_changed (track->rewrite))
     track->repair_from = MAX (track->repair_from, out);
+  /* late, and perhaps repaired under this number, as it was to be then */
+  if (out < track->repair_from && track->params.rtx_pt < 0)
+    return 0;
   count_sent (self, track, out, copy.payload_len);
   return sender_put (self, track, &copy, out, edit.head, edit.head_len);
 }
@@ -379,8 +382,11 @@ egress_sender_start (EgressSender *self, RtcMediaKind kind,
 static void
 ensure_rewrite (EgressTrack *track)
 {
+  guint64 highest =
+      track->highest_out > 0 ? track->highest_out - track->seq_offset : 0;
+
   if (!track->rewrite)
-    track->rewrite = egress_rewrite_new (track->params.codec);
+    track->rewrite = egress_rewrite_new (track->params.codec, highest);
 }
 
 void

@@ -82,13 +82,24 @@ viewer_catch_up (EgressViewer *self)
   set_pacing (self, FALSE);
 }
 
-/* viewer_begin_catching_up: from the cursor on, with a burst */
+static void
+viewer_refill (EgressViewer *self, gint64 now_us)
+{
+  self->tokens_bytes +=
+      (now_us - self->paced_us) * self->join_rate_bps / 8 / BASE_US_PER_S;
+  self->tokens_bytes = MIN (self->tokens_bytes, JOIN_BURST_BYTES);
+  self->paced_us = now_us;
+}
+
+/* viewer_begin_catching_up: from the cursor on, with a burst; who switches all
+ * the time gets no more by it */
 static void
 viewer_begin_catching_up (EgressViewer *self)
 {
   self->video = VIDEO_CATCHING_UP;
-  self->tokens_bytes = JOIN_BURST_BYTES;
-  self->paced_us = rtc_worker_get_turn_us (self->worker);
+  if (self->paced_us == 0)
+    self->tokens_bytes = JOIN_BURST_BYTES;
+  viewer_refill (self, rtc_worker_get_turn_us (self->worker));
   viewer_catch_up (self);
   if (self->video == VIDEO_CATCHING_UP)
     set_pacing (self, TRUE);
@@ -195,10 +206,7 @@ egress_viewer_on_pace (RelayReceiver *receiver, RelayFeed *feed, gint64 now_us)
 {
   EgressViewer *self = ((EgressInput *)receiver)->viewer;
 
-  self->tokens_bytes +=
-      (now_us - self->paced_us) * self->join_rate_bps / 8 / BASE_US_PER_S;
-  self->tokens_bytes = MIN (self->tokens_bytes, JOIN_BURST_BYTES);
-  self->paced_us = now_us;
+  viewer_refill (self, now_us);
   viewer_catch_up (self);
 }
 

@@ -2,6 +2,11 @@
 /* EgressViewer: what main asks for, as mail to the worker. */
 #include "egress/viewer-private.h"
 
+#include "base/clock.h"
+
+/* the time between two pictures is no silence */
+#define MIN_FALLBACK_US (100 * BASE_US_PER_MS)
+
 typedef enum
 {
   ORDER_PAUSED,
@@ -39,6 +44,7 @@ egress_viewer_apply_layers (EgressViewer *self, const EgressLayers *target)
                     && target->temporal_layer >= EGRESS_LAYER_MAX;
 
   self->target = *target;
+  self->target.fallback_us = MAX (target->fallback_us, MIN_FALLBACK_US);
   /* who has everything needs nobody to look */
   if (!is_all || self->sender.tracks[RTC_MEDIA_VIDEO].rewrite)
     egress_sender_set_layers (&self->sender, target->spatial_layer,

@@ -97,7 +97,7 @@ assert_again (const EgressRewrite *r, const RelayPacket *packet,
 static void
 test_temporal (void)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8, 0);
   g_autoptr (GPtrArray) packets = make_pictures (400, FALSE);
   guint64 number = 100;
   guint n_pictures = 0, spatial, temporal;
@@ -136,7 +136,7 @@ passes (EgressRewrite *r, const RelayPacket *packet)
 static void
 test_down_between_pictures (void)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8, 0);
   g_autoptr (GPtrArray) packets = make_pictures (8, FALSE);
 
   egress_rewrite_set_layers (r, ALL, ALL);
@@ -153,7 +153,7 @@ test_down_between_pictures (void)
 static void
 test_up (gconstpointer with_sync)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8, 0);
   g_autoptr (GPtrArray) packets =
       make_pictures (12, GPOINTER_TO_INT (with_sync));
   g_autofree Made *next = make_vp8 (1002, 13, TRUE, FALSE, FALSE);
@@ -176,7 +176,7 @@ test_up (gconstpointer with_sync)
 static void
 test_late (void)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8, 0);
   g_autoptr (GPtrArray) packets = make_pictures (12, FALSE);
   const guint late[] = { 6, 8 }; /* layer 2's; layer 0's */
   EgressEdit edit;
@@ -197,11 +197,32 @@ test_late (void)
                     (PICTURE_ID + 2) & 0x7fff);
 }
 
+/* Layers are chosen in the midst of a stream: what comes late then has had its
+ * number all the time. */
+static void
+test_begun_later (void)
+{
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8, 105);
+  g_autoptr (GPtrArray) packets = make_pictures (12, FALSE);
+  EgressEdit edit;
+
+  egress_rewrite_set_layers (r, ALL, 0);
+  g_assert_true (egress_rewrite_pass (r, packets->pdata[2], &edit)); /* 102 */
+  g_assert_cmpuint (edit.n_before, ==, 0);
+  g_assert_false (egress_rewrite_pass (r, packets->pdata[6], &edit)); /* 106 */
+  g_assert_true (egress_rewrite_pass (r, packets->pdata[5], &edit));  /* 105 */
+  g_assert_cmpuint (edit.n_before, ==, 0);
+  g_assert_false (edit.is_empty); /* its picture was being sent */
+  g_assert_false (egress_rewrite_pass (r, packets->pdata[7], &edit));
+  g_assert_true (egress_rewrite_pass (r, packets->pdata[8], &edit)); /* 108 */
+  g_assert_cmpuint (edit.n_before, ==, 2);
+}
+
 /* More was left out than is remembered: no guesses. */
 static void
 test_bound (void)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8, 0);
   g_autoptr (GPtrArray) packets =
       make_pictures (EGRESS_REWRITE_N_DROPS + 8, FALSE);
   EgressEdit edit;
@@ -229,7 +250,7 @@ test_bound (void)
 static void
 test_random (void)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP8, 0);
   g_autoptr (GPtrArray) packets = make_pictures (600, TRUE);
   g_autoptr (GHashTable) given = g_hash_table_new (NULL, NULL);
   guint spatial, temporal, n_sent = 0;
@@ -292,7 +313,7 @@ pass_vp9 (EgressRewrite *r, guint at, guint layer, gboolean is_key,
 static void
 test_spatial (void)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP9);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP9, 0);
   EgressEdit edit;
 
   egress_rewrite_set_layers (r, 1, ALL);
@@ -329,7 +350,7 @@ test_spatial (void)
 static void
 test_vp9_temporal (void)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP9);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_VP9, 0);
   g_autofree Made *point = make_vp9 (6, 0, FALSE, TRUE);
   EgressEdit edit;
 
@@ -348,7 +369,7 @@ test_vp9_temporal (void)
 static void
 test_squeeze (void)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_H264);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_H264, 0);
   const guint32 first_ts = 0xffffff00u, head_ts = first_ts + 180000;
   g_autofree Made *first = make (1, first_ts, TRUE);
   g_autofree Made *later = make (9, head_ts + 90000 * 40, TRUE);
@@ -377,7 +398,7 @@ test_squeeze (void)
 static void
 test_squeeze_backwards (void)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_H264);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_H264, 0);
   g_autofree Made *first = make (1, 5000, TRUE);
   EgressLast last = { .is_known = TRUE,
                       .rtp_ts = 1000,
@@ -399,7 +420,7 @@ test_squeeze_backwards (void)
 static void
 test_squeezed_last (void)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_H264);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_H264, 0);
   g_autofree Made *first = make (1, 5000, TRUE);
   g_autofree Made *middle = make (2, 5000 + 90000, TRUE);
   EgressLast last = { .is_known = TRUE, .rtp_ts = 1000 };
@@ -420,7 +441,7 @@ test_squeezed_last (void)
 static void
 test_squeeze_often (void)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_H264);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_H264, 0);
   g_autofree Made *first = make (1, 5000, TRUE);
   EgressLast last = { .is_known = TRUE, .rtp_ts = 1000 };
   guint32 offset;
@@ -444,7 +465,7 @@ test_squeeze_often (void)
 static void
 test_frame_number (void)
 {
-  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_AV1);
+  g_autoptr (EgressRewrite) r = egress_rewrite_new (RTC_CODEC_AV1, 0);
   guint8 bytes[] = { RTC_EXT_DEPENDENCY_DESCRIPTOR, 3, 0xc0, 0xff, 0xff, 0 };
   guint8 element[] = { 0xc0, 0xff, 0xff };
   RelayPacket packet = { .ext_len = 5, .payload = bytes + 5, .payload_len = 1 };
@@ -473,6 +494,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/egress/rewrite/up/sync", GINT_TO_POINTER (TRUE),
                         test_up);
   g_test_add_func ("/egress/rewrite/late", test_late);
+  g_test_add_func ("/egress/rewrite/begun-later", test_begun_later);
   g_test_add_func ("/egress/rewrite/bound", test_bound);
   g_test_add_func ("/egress/rewrite/random", test_random);
   g_test_add_func ("/egress/rewrite/spatial", test_spatial);
