@@ -41,7 +41,8 @@ typedef struct
 typedef struct _WhipRtpInput WhipRtpInput;
 
 /* whip_rtp_config_set_srtp: any.
- * @suite: 32 or 80: AES_CM_128_HMAC_SHA1_32, _80
+ * @suite: 32 or 80: AES_CM_128_HMAC_SHA1_32, _80; RTCP's tag has 80 bits in
+ *   both (RFC 4568 6.2)
  * @crypto: base64 of 16 bytes key and 14 bytes salt (RFC 4568)
  * Returns: %FALSE: one of them is wrong; nothing is changed */
 gboolean whip_rtp_config_set_srtp (WhipRtpConfig *self, int suite,
