@@ -5,7 +5,8 @@
 
 #include "egress/recording.h"
 
-/* into a descriptor that is there: (transfer full); @path: (nullable) then */
+/* @fd: (transfer full): there already: @path may be NULL; -1: open @path
+ * @end_us: how long the disk may take for the end */
 EgressRecording *egress_recording_new_at (
     RelayStream *sound, RelayStream *picture, const char *path, int fd,
-    const EgressRecordingCallbacks *callbacks, gpointer data);
+    gint64 end_us, const EgressRecordingCallbacks *callbacks, gpointer data);

@@ -35,8 +35,8 @@ struct _EgressRecording
   char *path;                              /* owned */
   EgressRecordingCallbacks callbacks;
   gpointer data;
+  gint64 end_us;               /* how long the disk may take for the end */
   EgressRecordingInbox *inbox; /* one reference */
-  gboolean is_counted;         /* in n_recordings */
 
   /* main */
   EgressRecordingTap *taps[RTC_MEDIA_N_KINDS]; /* owned, nullable */
@@ -274,7 +274,8 @@ run (EgressRecording *self, int fd, GError **error)
   if (*error)
     tell (self, ENDED, *error);
   if (!is_write_error (*error))
-    (void)egress_recording_writer_end (writer, END_US, *error ? NULL : error);
+    (void)egress_recording_writer_end (writer, self->end_us,
+                                       *error ? NULL : error);
   if (*error)
     tell (self, FINISHED, *error); /* the rest may wait for the disk */
   is_empty = egress_recording_writer_is_empty (writer);
@@ -329,7 +330,7 @@ recording_thread (gpointer data)
 
 EgressRecording *
 egress_recording_new_at (RelayStream *sound, RelayStream *picture,
-                         const char *path, int fd,
+                         const char *path, int fd, gint64 end_us,
                          const EgressRecordingCallbacks *callbacks,
                          gpointer data)
 {
@@ -341,6 +342,7 @@ egress_recording_new_at (RelayStream *sound, RelayStream *picture,
   self->streams[RTC_MEDIA_VIDEO] = picture ? relay_stream_ref (picture) : NULL;
   self->path = g_strdup (path);
   self->fd = fd;
+  self->end_us = end_us;
   self->callbacks = *callbacks;
   self->data = data;
   self->inbox = egress_recording_inbox_new ();
@@ -366,7 +368,8 @@ egress_recording_new (RelayStream *sound, RelayStream *picture,
                       const char *path,
                       const EgressRecordingCallbacks *callbacks, gpointer data)
 {
-  return egress_recording_new_at (sound, picture, path, -1, callbacks, data);
+  return egress_recording_new_at (sound, picture, path, -1, END_US, callbacks,
+                                  data);
 }
 
 static gboolean

@@ -19,6 +19,10 @@
   "video/x-raw,width=320,height=240,framerate=30/1,format=I420 ! "
 #define VP8                                                                    \
   VIDEO "vp8enc deadline=1 keyframe-max-dist=" GOP " ! rtpvp8pay mtu=1200"
+#define SNOW /* much of it */                                                  \
+  "videotestsrc num-buffers=30 pattern=snow ! "                                \
+  "video/x-raw,width=640,height=480,framerate=30/1,format=I420 ! "             \
+  "vp8enc deadline=1 target-bitrate=20000000 ! rtpvp8pay mtu=1200"
 #define H264                                                                   \
   VIDEO "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=" GOP     \
         " ! rtph264pay mtu=1200 config-interval=-1"
@@ -373,8 +377,8 @@ test_no_directory (Fixture *f, gconstpointer data)
 static void
 start_at (Fixture *f, int fd)
 {
-  f->recording =
-      egress_recording_new_at (NULL, f->s.stream, NULL, fd, &callbacks, f);
+  f->recording = egress_recording_new_at (NULL, f->s.stream, NULL, fd,
+                                          G_USEC_PER_SEC / 5, &callbacks, f);
   WAIT_FOR (f->n_started == 1);
   g_assert_no_error (f->error);
   call_home (&f->s, on_nothing, NULL);
@@ -443,10 +447,7 @@ static void
 test_hangs (Fixture *f, gconstpointer data)
 {
   Watch watch = { .f = f };
-  g_autoptr (GPtrArray) video = pull_rtp (
-      "videotestsrc num-buffers=30 pattern=snow ! "
-      "video/x-raw,width=640,height=480,framerate=30/1,format=I420 ! "
-      "vp8enc deadline=1 target-bitrate=20000000 ! rtpvp8pay mtu=1200");
+  g_autoptr (GPtrArray) video = pull_rtp (SNOW);
   guint n_pushed = 0;
   char sink[4096];
   int ends[2];
@@ -473,6 +474,26 @@ test_hangs (Fixture *f, gconstpointer data)
                    (gint)n_pushed);
   call_home (&f->s, leave_run, &watch);
   /* it is well again: the thread comes to its end */
+  while (!egress_recordings_join (0))
+    (void)!read (ends[0], sink, sizeof sink);
+  close (ends[0]);
+}
+
+/* A disk that hangs when it is asked to stop: that is said, in time. */
+static void
+test_hangs_at_end (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GPtrArray) video = pull_rtp (SNOW);
+  char sink[4096];
+  int ends[2];
+
+  g_assert_cmpint (pipe2 (ends, O_CLOEXEC), ==, 0);
+  publish (&f->s, RTC_CODEC_NONE, RTC_CODEC_VP8);
+  start_at (f, ends[1]);
+  push_all (&f->s, RTC_MEDIA_VIDEO, video);
+  stop (f);
+  g_assert_error (f->error, EGRESS_RECORDING_ERROR,
+                  EGRESS_RECORDING_ERROR_SLOW);
   while (!egress_recordings_join (0))
     (void)!read (ends[0], sink, sizeof sink);
   close (ends[0]);
@@ -546,6 +567,7 @@ main (int argc, char **argv)
     { "/egress/recording/no-directory", test_no_directory },
     { "/egress/recording/full", test_full },
     { "/egress/recording/hangs", test_hangs },
+    { "/egress/recording/hangs-at-end", test_hangs_at_end },
     { "/egress/recording/limit", test_limit },
     { "/egress/recording/paths", test_paths },
   };
