@@ -471,6 +471,17 @@ egress_mountpoints_share (EgressMountpoints *self, EgressMountpoint *mountpoint,
   hooks->share (mountpoint->spec, on_edit_shared, share, hooks->data);
 }
 
+static gboolean
+is_orphan (EgressMountpoints *self, EgressMountpoint *mountpoint)
+{
+  const EgressMountpointHooks *hooks = &self->config.hooks;
+
+  return mountpoint->registry != NULL && !mountpoint->is_ours
+         && mountpoint->spec->kind != EGRESS_MOUNTPOINT_STREAM
+         && hooks->is_orphan != NULL
+         && hooks->is_orphan (mountpoint->spec, hooks->data);
+}
+
 gboolean
 egress_mountpoints_destroy (EgressMountpoints *self,
                             EgressMountpoint *mountpoint, GError **error)
@@ -478,14 +489,18 @@ egress_mountpoints_destroy (EgressMountpoints *self,
   const EgressMountpointHooks *hooks = &self->config.hooks;
   gpointer key = NULL, value = NULL;
 
-  if (!egress_mountpoint_check_ours (mountpoint, error))
+  if (!is_orphan (self, mountpoint)
+      && !egress_mountpoint_check_ours (mountpoint, error))
     return FALSE;
   if (!g_hash_table_steal_extended (self->created, mountpoint->spec->id, &key,
                                     &value))
-    return FALSE; /* never: ours are in the table */
-  self->n_ours--;
-  base_counter_add (self->n_destroyed, 1);
-  base_counter_set (self->n_now, self->n_ours);
+    return FALSE; /* never: ours and others' are in the table */
+  if (mountpoint->is_ours)
+    {
+      self->n_ours--;
+      base_counter_add (self->n_destroyed, 1);
+      base_counter_set (self->n_now, self->n_ours);
+    }
   GST_INFO ("mountpoint=%s destroyed", mountpoint->spec->id);
   egress_mountpoint_end (value);
   hooks->close (key, hooks->data);

@@ -57,6 +57,9 @@ typedef struct
   void (*share) (const EgressMountpointSpec *spec, EgressMountpointDone done,
                  gpointer done_data, gpointer data);
   void (*unshare) (const char *id, gpointer data);
+  /* (nullable): the node that made it is gone, so that anybody may destroy
+   * it */
+  gboolean (*is_orphan) (const EgressMountpointSpec *spec, gpointer data);
   /* (transfer full) (element-type EgressStreamListed): every live stream of
    * the tree but those with '~' */
   GPtrArray *(*list_streams) (gpointer data);
@@ -121,7 +124,7 @@ void egress_mountpoints_share (EgressMountpoints *self,
                                EgressMountpoint *mountpoint, gboolean permanent,
                                EgressMountpointDone done, gpointer data);
 /* FALSE with EGRESS_STREAMING_ERROR: not created here (a stream of the tree, or
- * another node's: the text says whose) */
+ * another node's that is there: the text says whose) */
 gboolean egress_mountpoints_destroy (EgressMountpoints *self,
                                      EgressMountpoint *mountpoint,
                                      GError **error);

@@ -85,7 +85,7 @@ take_ours (NodeMountpoints *self, const Row *row)
     return;
   if (!self->has_read && row->spec->is_permanent && can_open)
     node_mountpoints_remake (self, egress_mountpoint_spec_copy (row->spec));
-  else if (self->has_read || !row->spec->is_permanent)
+  else if (row->spec->is_permanent ? self->has_read && can_open : TRUE)
     cluster_store_remove_mountpoint (node_mountpoints_get_store (self),
                                      row->spec->id, NULL, NULL);
 }
@@ -170,6 +170,15 @@ read_store (NodeMountpoints *self)
 static void
 on_hint (ClusterHint hint, gpointer data)
 {
+  NodeMountpoints *self = data;
+  GHashTableIter iter;
+  gpointer row;
+
+  /* who was missed before the store was away may be there again */
+  g_hash_table_iter_init (&iter, self->rows);
+  while (hint == CLUSTER_HINT_STATE
+         && g_hash_table_iter_next (&iter, NULL, &row))
+    ((Row *)row)->gone_us = 0;
   if (hint != CLUSTER_HINT_TOPOLOGY)
     read_store (data);
 }
@@ -293,6 +302,16 @@ on_open_private (const EgressMountpointSpec *spec, const char *stream,
   done (NULL, NULL, error, done_data);
 }
 
+static gboolean
+on_is_orphan (const EgressMountpointSpec *spec, gpointer data)
+{
+  NodeMountpoints *self = data;
+  const Row *row = g_hash_table_lookup (self->rows, spec->id);
+
+  return row && row->gone_us > 0
+         && base_clock_now_us () - row->gone_us >= NODE_MOUNTPOINTS_GONE_US;
+}
+
 void
 node_mountpoints_fill_hooks (NodeMountpoints *self, EgressMountpointHooks *ret)
 {
@@ -304,6 +323,7 @@ node_mountpoints_fill_hooks (NodeMountpoints *self, EgressMountpointHooks *ret)
     .open_private = on_open_private,
     .share = node_mountpoints_on_share,
     .unshare = node_mountpoints_on_unshare,
+    .is_orphan = on_is_orphan,
     .list_streams = on_list_streams,
     .data = self,
   };

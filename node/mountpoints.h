@@ -8,7 +8,7 @@
  * one stays there and is made again by the node that it names when that starts;
  * alone it is kept in --state-dir (node/mountpoint-file). What a node that is
  * gone for NODE_MOUNTPOINTS_GONE_US made, and is not permanent, is removed by
- * the others.
+ * the others; what is permanent may be destroyed anywhere then.
  *   new ─► start (the cluster beats) ─► leave ─► stop ─► free
  * Owner:  NodeJanus. Thread: main.
  */

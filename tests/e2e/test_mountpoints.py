@@ -6,8 +6,8 @@ import json
 import pytest
 
 from lib.cluster import Cluster
-from lib.mountpoints import (AUDIO, BOTH, VIDEO, JanusViewer, Owner,
-                             make_file, sent, sources, wait_listed)
+from lib.mountpoints import (AUDIO, BOTH, VIDEO, JanusViewer, Owner, sent,
+                             wait_listed)
 from lib.node import free_ports
 from lib.sdp import read_offer
 from lib.trial import assert_viewers_smooth
@@ -141,63 +141,6 @@ def test_pin(world, node):
     assert node.post_sdp("/whep/52", OFFER).status == 201
 
 
-def test_live_file(world, node, tmp_path):
-    """A file again and again, the same for all."""
-    owner = Owner(node)
-    file = make_file(tmp_path / "two.webm", 2)
-    owner.create(kind="live", id=8, filename=file, audio=True, video=True)
-    info = owner.ask("info", id=8)["info"]
-    assert {m["codec"] for m in info["media"]} == {"vp8", "opus"}, info
-    node.wait_live("8")
-    viewers = world.viewers(node, "8", count=3)
-    janus = JanusViewer(world, node, id=8).watch()
-    viewers.wait_video(120)  # longer than the file is
-    janus.peer.wait_packets(50)
-    assert_viewers_smooth({"node": viewers.finish()["viewers"]})
-    owner.ask("disable", id=8)
-    assert janus.peer.is_quiet()
-    owner.ask("destroy", id=8)
-    janus.status("stopped")
-    assert sources(node) == set()
-
-
-def test_file_on_demand(world, node, tmp_path):
-    """From its start for each viewer, in a stream of his own that nobody else
-    sees, and that goes with him."""
-    owner = Owner(node)
-    file = make_file(tmp_path / "long.webm", 30)
-    owner.create(kind="ondemand", id=9, filename=file, audio=True, video=True)
-    assert sources(node) == set()
-    viewers = [JanusViewer(world, node, id=9) for _ in range(2)]
-    for i, viewer in enumerate(viewers, 1):
-        viewer.watch()
-        viewer.peer.wait_packets(30)
-        assert len(sources(node)) == i
-    assert node.request("/api/streams").json() == []
-    assert owner.list().keys() == {9}
-    node.post_sdp("/whep/9", OFFER).assert_problem(409)
-    viewers[0].peer.bye()
-    wait_for(lambda: len(sources(node)) == 1, "the other's stream alone")
-    viewers[1].peer.wait_packets()
-    owner.ask("destroy", id=9)
-    viewers[1].status("stopped")
-    wait_for(lambda: sources(node) == set(), "no stream")
-
-
-def test_files_that_are_none(node, tmp_path):
-    owner = Owner(node)
-    text = tmp_path / "text.webm"
-    text.write_text("no picture\n" * 100)
-    for kind in ("live", "ondemand"):
-        missing = owner.ask("create", type=kind, video=True,
-                            filename=str(tmp_path / "none"))
-        assert missing["error"] == (f"Can't add '{kind}' stream, no such file "
-                                    f"'{tmp_path}/none'\n"), missing
-        bad = owner.ask("create", type=kind, video=True, filename=str(text))
-        assert bad["error_code"] == 456, bad
-    assert owner.list() == {}
-
-
 # After a restart
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
@@ -312,8 +255,12 @@ def test_cluster_restart(world, cluster):
     owner.create([{**VIDEO, "port": port}], id=1, permanent=True)
     owner.create(id=2)
     wait_listed(e1, {1, 2})
+    owner.create(id=3, permanent=True)
     i1.kill()
-    wait_listed(e1, {1}, timeout=60)
+    wait_listed(e1, {1, 3}, timeout=60)
+    # its node is gone: nobody need ask there
+    assert Owner(e1).ask("destroy", id=3)["streaming"] == "destroyed"
+    wait_listed(e1, {1})
     i1.start()
     wait_listed(i1, {1})
     world.ffmpeg(port)

@@ -19,7 +19,7 @@ typedef struct
   gboolean opens_later;
   GQuark share_domain; /* 0 = well */
   guint n_opened, n_closed, n_shared, n_unshared, n_listed;
-  gboolean was_enabled;
+  gboolean was_enabled, is_orphan;
   EgressMountpointOpened on_opened; /* kept: opens_later */
   gpointer opened_data;
   /* the last answer to a create */
@@ -101,6 +101,12 @@ on_unshare (const char *id, gpointer data)
   ((Fixture *)data)->n_unshared++;
 }
 
+static inline gboolean
+on_orphan (const EgressMountpointSpec *spec, gpointer data)
+{
+  return ((Fixture *)data)->is_orphan;
+}
+
 static inline void
 listed_free (gpointer data)
 {
@@ -139,7 +145,7 @@ set_up (Fixture *f, gconstpointer data)
     .node_id = "here",
     .can_open = data == NULL,
     .hooks = { on_open, on_close, on_enabled, on_age, NULL, on_share,
-               on_unshare, on_list, f },
+               on_unshare, on_orphan, on_list, f },
   };
 
   memset (f, 0, sizeof *f);

@@ -436,6 +436,28 @@ test_shared (Fixture *f, gconstpointer data)
   egress_mountpoint_unref (viewer.mountpoint);
 }
 
+/* whose node is gone may be destroyed anywhere */
+static void
+test_orphan (Fixture *f, gconstpointer data)
+{
+  EgressMountpoint *other;
+
+  set_shared (f, "{'type':'rtp','id':'9','permanent':true,"
+                 "'node_id':'there'," MEDIA "}");
+  other = egress_mountpoints_lookup (f->registry, "9");
+  g_assert_false (egress_mountpoints_destroy (f->registry, other, &f->error));
+  g_assert_error (f->error, EGRESS_STREAMING_ERROR,
+                  EGRESS_STREAMING_INVALID_STATE);
+  g_clear_error (&f->error);
+  f->is_orphan = TRUE;
+  g_assert_true (egress_mountpoints_destroy (f->registry, other, &f->error));
+  g_assert_null (egress_mountpoints_lookup (f->registry, "9"));
+  g_assert_cmpuint (f->n_unshared, ==, 1);
+  /* ours are counted apart */
+  create (f, "{'type':'rtp','id':52," MEDIA "}");
+  g_assert_true (egress_mountpoints_destroy (f->registry, f->made, &f->error));
+}
+
 /* ours stays ours, whatever the store says */
 static void
 test_shared_ours (Fixture *f, gconstpointer data)
@@ -471,6 +493,7 @@ main (int argc, char **argv)
   ADD ("tree", test_tree);
   ADD ("lookups-are-cheap", test_lookups_are_cheap);
   ADD ("shared", test_shared);
+  ADD ("orphan", test_orphan);
   ADD ("shared-ours", test_shared_ours);
   return g_test_run ();
 }

@@ -110,22 +110,6 @@ class Ffmpeg:
         self.process.wait()
 
 
-def make_file(path, seconds):
-    """VP8 and Opus in WebM, by ffmpeg."""
-    subprocess.run(
-        [FFMPEG, "-nostdin", "-loglevel", "error", "-f", "lavfi", "-i",
-         "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i",
-         "sine=frequency=440", "-t", str(seconds), "-c:v", "libvpx",
-         "-deadline", "realtime", "-cpu-used", "8", "-g", "25", "-b:v",
-         "300k", *SOUND, str(path)], check=True, timeout=60)
-    return str(path)
-
-
-def sources(node):
-    """Streams that GStreamer or ports feed at @node."""
-    return {s["stream"] for s in node.state()["janus"]["node"]["sources"]}
-
-
 def sent(node, stream):
     """What its ports have taken: {kind: packets}"""
     sources = node.state()["janus"]["node"]["sources"]
