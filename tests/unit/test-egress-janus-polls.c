@@ -161,6 +161,29 @@ test_client_gone_idle (void)
   janus_http_stop (&f);
 }
 
+/* Who only says that he sends no more is answered, and keeps his event. */
+static void
+test_half_closed (void)
+{
+  g_autofree char *a = NULL;
+  JanusPoller poller = { 0 }, other = { 0 };
+  JanusHttp f;
+
+  janus_http_start (&f, NULL);
+  janus_http_open_session (&f);
+  a = event_of (&f, "a");
+  janus_poller_begin (&poller, &f, "");
+  g_socket_shutdown (poller.socket, FALSE, TRUE, NULL);
+  janus_http_push (&f, "a");
+  janus_poller_expect (&poller, "200", "{\"janus\":\"keepalive\"}");
+  janus_poller_begin (&other, &f, "");
+  janus_poller_expect (&other, "200", a);
+  janus_poller_end (&poller);
+  janus_poller_end (&other);
+  janus_turn ();
+  janus_http_stop (&f);
+}
+
 /* It goes while the reply is on its way: more than the sockets take. */
 static void
 test_client_gone_late (void)
@@ -285,6 +308,7 @@ main (int argc, char **argv)
   g_test_add_func ("/egress/janus-polls/client-gone", test_client_gone);
   g_test_add_func ("/egress/janus-polls/client-gone-idle",
                    test_client_gone_idle);
+  g_test_add_func ("/egress/janus-polls/half-closed", test_half_closed);
   g_test_add_func ("/egress/janus-polls/client-gone-late",
                    test_client_gone_late);
   g_test_add_func ("/egress/janus-polls/session-ends", test_session_ends);
