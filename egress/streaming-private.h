@@ -14,6 +14,8 @@
 
 #define EGRESS_STREAMING_MAX_MEDIA 16 /* entries of `media` and `streams` */
 
+/* requests about mountpoints that wait for a source, a store or a disk */
+#define EGRESS_STREAMING_MAX_OPEN 1024
 /* an offer that is not answered so long holds its place no more */
 #define EGRESS_STREAMING_ANSWER_US (60 * G_USEC_PER_SEC)
 
@@ -41,7 +43,7 @@ struct _EgressStreaming
   guint n_opened;        /* files for one viewer: names of their streams */
   GPtrArray *recordings; /* of EgressStreamingRecording, owned */
   guint tick_id;
-  BaseCounter *n_watches, *n_refused;
+  BaseCounter *n_watches, *n_refused, *n_busy;
 };
 
 /* What one handle does. */

@@ -234,6 +234,18 @@ abandon_answers (EgressStreaming *self)
 
 /* --- requests ----------------------------------------------------------- */
 
+static gboolean
+check_open (EgressStreaming *self, GError **error)
+{
+  if (g_hash_table_size (self->answers) < EGRESS_STREAMING_MAX_OPEN)
+    return TRUE;
+  base_counter_add (self->n_busy, 1);
+  g_set_error (error, EGRESS_STREAMING_ERROR, EGRESS_STREAMING_UNKNOWN,
+               "The node is busy: %d requests about mountpoints wait already",
+               EGRESS_STREAMING_MAX_OPEN);
+  return FALSE;
+}
+
 /* Returns: (transfer none) (nullable) */
 static const char *
 read_verb (JsonObject *body, GError **error)
@@ -271,7 +283,7 @@ on_message (gpointer state, JsonObject *body, const EgressJanusJsep *jsep,
     }
   if (verb != NULL && !egress_streaming_is_manage_verb (verb))
     set_unknown (&error, verb);
-  else if (verb != NULL)
+  else if (verb != NULL && check_open (self, &error))
     {
       gboolean is_watcher = !egress_streaming_check_token (
           self, token, peer_is_loopback, NULL, &error);
@@ -301,7 +313,7 @@ on_message_admin (EgressJanusPlugin *plugin, JsonObject *request,
 
   answer->done = done;
   answer->data = data;
-  if (verb == NULL)
+  if (verb == NULL || !check_open (self, &error))
     egress_streaming_answer_error (answer, error);
   else if (!egress_streaming_manage (self, verb, request, answer))
     {
@@ -420,6 +432,9 @@ egress_streaming_new (EgressMountpoints *mountpoints,
   self->n_refused = base_metrics_add_counter (
       self->config->metrics, "media_tree_mountpoint_watches_total",
       "result=\"refused\"", "Janus `watch` requests by result");
+  self->n_busy = base_metrics_add_counter (
+      self->config->metrics, "media_tree_mountpoint_requests_busy_total", NULL,
+      "Requests about mountpoints refused because too many wait");
   relay_hub_add_listener (self->config->hub, on_hub_event, self);
   self->tick_id = g_timeout_add_seconds (TICK_S, on_tick, self);
   return self;

@@ -268,6 +268,29 @@ test_layers (StreamingFixture *f, gconstpointer data)
 }
 
 static void
+test_configure_bound (StreamingFixture *f, gconstpointer data)
+{
+  GString *body = g_string_new ("{'request':'configure','streams':[");
+
+  streaming_create (f, 1, "vp8", "");
+  streaming_watch (f, 1);
+  for (guint i = 1; i < EGRESS_STREAMING_MAX_MEDIA; i++)
+    g_string_append (body, "{'mid':'v'},");
+  g_string_append (body, "{'mid':'a'}");
+  {
+    g_autofree char *most = g_strconcat (body->str, "]}", NULL);
+    g_autofree char *beyond = g_strconcat (body->str, ",{'mid':'a'}]}", NULL);
+
+    streaming_expect_event (
+        f, most, "t: {'streaming':'event','result':{'event':'configured'}}");
+    streaming_expect_event_error (
+        f, beyond, 454,
+        "Invalid value (streams can't have more than 16 entries)");
+  }
+  g_string_free (body, TRUE);
+}
+
+static void
 test_edited_event (StreamingFixture *f, gconstpointer data)
 {
   streaming_create (f, 1, "h264", "");
@@ -425,6 +448,7 @@ main (int argc, char **argv)
     { "/streaming-ends/configure", NULL, test_configure },
     { "/streaming-ends/publisher-returns", &lingering, test_publisher_returns },
     { "/streaming-ends/layers", NULL, test_layers },
+    { "/streaming-ends/configure-bound", NULL, test_configure_bound },
     { "/streaming-ends/edited-event", NULL, test_edited_event },
     { "/streaming-ends/on-demand", NULL, test_on_demand },
     { "/streaming-ends/full", &one_viewer, test_full },

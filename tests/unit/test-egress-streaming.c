@@ -3,6 +3,7 @@
  * egress/streaming: verbs about mountpoints (PROTOCOLS.md J24, J34-J45), word
  * for word as Debian's janus 1.1.2 answers them, its bugs aside.
  */
+#include "egress/streaming-private.h"
 #include "tests/unit/streaming-fixture.h"
 
 #define VIDEO                                                                  \
@@ -450,6 +451,25 @@ test_message_admin (StreamingFixture *f, gconstpointer data)
   g_free (answer.text);
 }
 
+/* as many as may wait do; one more is refused, and the next is not */
+static void
+test_busy (StreamingFixture *f, gconstpointer data)
+{
+  GHashTable *open = f->streaming->answers;
+  guint waiting[EGRESS_STREAMING_MAX_OPEN];
+
+  for (guint i = 0; i < EGRESS_STREAMING_MAX_OPEN - 1; i++)
+    g_hash_table_add (open, &waiting[i]);
+  streaming_expect (f, "{'request':'list'}", "{'streaming':'list','list':[]}");
+  g_hash_table_add (open, &waiting[EGRESS_STREAMING_MAX_OPEN - 1]);
+  streaming_expect_error (
+      f, "{'request':'list'}", 470,
+      "The node is busy: 1024 requests about mountpoints wait already");
+  g_assert_cmpint (base_counter_get (f->streaming->n_busy), ==, 1);
+  g_hash_table_remove_all (open);
+  streaming_expect (f, "{'request':'list'}", "{'streaming':'list','list':[]}");
+}
+
 /* --- tokens ------------------------------------------------------------- */
 
 #define JWT_KEY "a key that is long enough for HS256, and known to this test"
@@ -555,6 +575,7 @@ main (int argc, char **argv)
     { "/streaming/destroy", NULL, test_destroy },
     { "/streaming/enable", NULL, test_enable },
     { "/streaming/string-ids", &with_strings, test_string_ids },
+    { "/streaming/busy", NULL, test_busy },
     { "/streaming/tokens", &with_tokens, test_tokens },
     { "/streaming/message-admin", NULL, test_message_admin },
   };
