@@ -248,6 +248,9 @@ switch_to (EgressStreamingHandle *self, JsonObject *body, const char *token,
     }
   if (!egress_peer_switch (self->peer, &sources, &why))
     {
+      /* streams that were held for him need not be any more */
+      if (mountpoint != self->mountpoint)
+        egress_mountpoint_remove_viewer (mountpoint, self);
       g_set_error (error, EGRESS_STREAMING_ERROR, EGRESS_STREAMING_CANT_SWITCH,
                    "Can't switch: %s", why->message);
       return FALSE;

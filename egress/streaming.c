@@ -309,11 +309,12 @@ on_message_admin (EgressJanusPlugin *plugin, JsonObject *request,
   EgressStreaming *self = (EgressStreaming *)plugin;
   g_autoptr (GError) error = NULL;
   const char *verb = read_verb (request, &error);
+  gboolean is_fine = verb != NULL && check_open (self, &error);
   EgressStreamingAnswer *answer = answer_new (self);
 
   answer->done = done;
   answer->data = data;
-  if (verb == NULL || !check_open (self, &error))
+  if (!is_fine)
     egress_streaming_answer_error (answer, error);
   else if (!egress_streaming_manage (self, verb, request, answer))
     {
