@@ -49,6 +49,7 @@ input_attach (EgressInput *self)
   if (!relay_feed_add_receiver (feed, &self->receiver))
     return FALSE;
   self->feed = feed;
+  self->attached_us = rtc_worker_get_turn_us (self->viewer->worker);
   if (head > relay_feed_get_tail (feed))
     self->video_us = relay_feed_at (feed, head - 1)->recv_us;
   return TRUE;
@@ -246,6 +247,15 @@ is_alive (EgressViewer *self, const EgressInput *input, gint64 now_us)
          && now_us - input->video_us <= self->target.fallback_us;
 }
 
+/* He has just come, nothing is sent yet, and what another worker holds is on
+ * its way: no lower one for that moment. */
+static gboolean
+is_awaited (EgressViewer *self, const EgressInput *input, gint64 now_us)
+{
+  return self->video == VIDEO_WAITING && input->video_us == 0
+         && now_us - input->attached_us <= self->target.fallback_us;
+}
+
 static gboolean
 has_gop (const EgressInput *input)
 {
@@ -278,6 +288,8 @@ egress_viewer_choose_rendition (EgressViewer *self)
       EgressInput *input = self->renditions[by_preference (target, i)];
       gboolean is_sent = input == self->picture && self->video != VIDEO_WAITING;
 
+      if (is_awaited (self, input, now_us))
+        return;
       if (!is_alive (self, input, now_us))
         continue;
       if (is_sent || has_gop (input))

@@ -26,8 +26,9 @@ typedef struct
   EgressViewer *viewer;
   RelayStream *stream; /* one reference */
   RelayFeed *feed;     /* borrowed, stream holds it; NULL: not attached */
-  gint64 video_us;     /* renditions: when the last picture came; 0 = none */
-  guint64 again_pos;   /* renditions: GOPs before it end in silence */
+  gint64 attached_us;
+  gint64 video_us;   /* renditions: when the last picture came; 0 = none */
+  guint64 again_pos; /* renditions: GOPs before it end in silence */
 } EgressInput;
 
 /* a sender report that he may still answer */

@@ -271,18 +271,6 @@ test_switch (Fixture *f, gconstpointer data)
                     (guint16)(last.seq + 1));
 }
 
-static void
-do_begin_other (ViewerFixture *f, gpointer data)
-{
-  relay_publication_begin (data);
-}
-
-static void
-do_end_other (ViewerFixture *f, gpointer data)
-{
-  relay_publication_end (data);
-}
-
 /* What was agreed on holds. */
 static void
 test_switch_codec (Fixture *f, gconstpointer data)
@@ -301,13 +289,15 @@ test_switch_codec (Fixture *f, gconstpointer data)
   info.tracks[RTC_MEDIA_VIDEO].codec = RTC_CODEC_H264;
   publication =
       relay_stream_add_publication (stream, &info, &callbacks, NULL, NULL);
-  viewer_media (&f->viewer, do_begin_other, publication);
+  viewer_run (&f->viewer, relay_stream_get_home (stream), viewer_do_begin,
+              publication);
   while (!relay_stream_is_live (stream))
     g_main_context_iteration (NULL, TRUE);
   g_assert_false (egress_peer_switch (f->peer, &other, &error));
   g_assert_error (error, EGRESS_NEGOTIATE_ERROR, EGRESS_NEGOTIATE_ERROR_CODEC);
   g_assert_cmpuint (egress_gate_get_n_viewers (f->gate, "a"), ==, 1);
-  viewer_media (&f->viewer, do_end_other, publication);
+  viewer_run (&f->viewer, relay_stream_get_home (stream), viewer_do_end,
+              publication);
   relay_publication_unref (publication);
 }
 

@@ -275,7 +275,7 @@ test_layers (ViewerFixture *f, gconstpointer data)
   start (f, FALSE, &last);
   layers.temporal_layer = 1;
   egress_viewer_set_layers (f->viewer, &layers);
-  viewer_media (f, do_layered, NULL);
+  viewer_home (f, 0, do_layered, NULL);
   viewer_receive (f);
   g_assert_cmpuint (viewer_count (f, VIDEO), ==, 8);
   g_assert_cmpuint (viewer_count (f, AUDIO), ==, 8);
@@ -295,11 +295,11 @@ test_layers (ViewerFixture *f, gconstpointer data)
     }
   layers.temporal_layer = EGRESS_LAYER_MAX;
   egress_viewer_set_layers (f->viewer, &layers);
-  viewer_media (f, do_layered, NULL);
+  viewer_home (f, 0, do_layered, NULL);
   viewer_receive (f);
   g_assert_cmpuint (viewer_count (f, VIDEO), ==, 8);
   last.video = *viewer_last (f, VIDEO);
-  viewer_media (f, do_layered, f);
+  viewer_home (f, 0, do_layered, f);
   viewer_receive (f);
   g_assert_cmpuint (viewer_count (f, VIDEO), ==, 16);
   g_assert_cmpuint (viewer_next (f, VIDEO, NULL)->seq, ==,

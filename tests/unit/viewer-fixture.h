@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ViewerFixture: one EgressViewer on a real worker, fed by streams that the
- * test publishes on a clock of its own; a handshake is left out (keys and path
- * are put into the transport), what he gets is read from a socket and opened.
- * What is done "on media" is mail to the worker, waited for.
+ * ViewerFixture: one EgressViewer on a real worker, fed by streams of this and
+ * of another worker that the test publishes on a clock of its own; a handshake
+ * is left out (keys and path are put into the transport), what he gets is read
+ * from a socket and opened. What is done "on media" is mail to a worker, waited
+ * for, and for what it makes the workers write to each other.
  */
 #pragma once
 
@@ -19,6 +20,7 @@
 #include "rtc/worker-private.h"
 
 #define VIEWER_STREAMS 3
+#define VIEWER_WORKERS 2
 #define VIEWER_MAX_GOT 4096
 #define VIEWER_WAIT_US (10 * G_USEC_PER_SEC)
 #define VIEWER_SSRC(kind) (100u + (kind))
@@ -56,7 +58,8 @@ struct _ViewerFixture
 {
   RtcCertificate *certificate;
   BaseMetrics *metrics;
-  RtcWorker *worker;
+  RtcWorker *workers[VIEWER_WORKERS];
+  RtcWorker *worker, *running; /* borrowed: his; where mail is run */
   RelayHub *hub;
   ViewerSource sources[VIEWER_STREAMS];
   EgressViewer *viewer;
@@ -85,23 +88,24 @@ viewer_mail (gpointer data)
   ViewerFixture *f = data;
 
   f->run (f, f->run_data);
-  rtc_worker_end_turn (f->worker);
+  rtc_worker_end_turn (f->running);
   g_mutex_lock (&f->lock);
   f->is_done = TRUE;
   g_cond_signal (&f->cond);
   g_mutex_unlock (&f->lock);
 }
 
-/* viewer_media: runs @func on the worker's thread, after all that was posted
+/* viewer_run: runs @func on @worker's thread, after all that was posted to it
  * before, and ends its turn */
 static inline void
-viewer_media (ViewerFixture *f, void (*func) (ViewerFixture *f, gpointer data),
-              gpointer data)
+viewer_run (ViewerFixture *f, RtcWorker *worker,
+            void (*func) (ViewerFixture *f, gpointer data), gpointer data)
 {
   f->run = func;
   f->run_data = data;
+  f->running = worker;
   f->is_done = FALSE;
-  rtc_worker_post (f->worker, viewer_mail, f, NULL);
+  rtc_worker_post (worker, viewer_mail, f, NULL);
   g_mutex_lock (&f->lock);
   while (!f->is_done)
     g_cond_wait (&f->cond, &f->lock);
@@ -111,6 +115,27 @@ viewer_media (ViewerFixture *f, void (*func) (ViewerFixture *f, gpointer data),
 static inline void
 viewer_nothing (ViewerFixture *f, gpointer data)
 {
+}
+
+/* viewer_media: as above, on his; then what follows from it: a subscription
+ * goes there, a burst comes back */
+static inline void
+viewer_media (ViewerFixture *f, void (*func) (ViewerFixture *f, gpointer data),
+              gpointer data)
+{
+  viewer_run (f, f->worker, func, data);
+  for (guint i = 0; i < VIEWER_WORKERS; i++)
+    viewer_run (f, f->workers[i], viewer_nothing, NULL);
+  viewer_run (f, f->worker, viewer_nothing, NULL);
+}
+
+/* viewer_home: on that of @source; he has what he gets by it */
+static inline void
+viewer_home (ViewerFixture *f, guint source,
+             void (*func) (ViewerFixture *f, gpointer data), gpointer data)
+{
+  viewer_run (f, relay_stream_get_home (f->sources[source].stream), func, data);
+  viewer_media (f, viewer_nothing, NULL);
 }
 
 /* --- publishing ----------------------------------------------------------- */
@@ -184,7 +209,7 @@ viewer_gop (ViewerFixture *f, guint source, guint n, gint64 end_us)
 
   if (end_us != 0)
     f->sources[source].at_us = end_us - (n - 1) * FRAME_US;
-  viewer_media (f, viewer_push_frames, &frames);
+  viewer_home (f, source, viewer_push_frames, &frames);
 }
 
 static inline void
@@ -192,7 +217,7 @@ viewer_deltas (ViewerFixture *f, guint source, guint n)
 {
   ViewerFrames frames = { &f->sources[source], n, FALSE };
 
-  viewer_media (f, viewer_push_frames, &frames);
+  viewer_home (f, source, viewer_push_frames, &frames);
 }
 
 /* --- what he gets --------------------------------------------------------- */
@@ -314,6 +339,9 @@ viewer_do_connect (ViewerFixture *f, gpointer data)
 static inline void
 viewer_connect (ViewerFixture *f)
 {
+  for (guint i = 0; i < VIEWER_WORKERS; i++)
+    if (rtc_worker_get_n_transports (f->workers[i]) > 0)
+      f->worker = f->workers[i];
   viewer_media (f, viewer_do_connect, NULL);
 }
 
@@ -373,17 +401,15 @@ viewer_make (ViewerFixture *f, const EgressSources *sources, gboolean has_rtx)
 /* --- life ----------------------------------------------------------------- */
 
 static inline void
-viewer_do_begin (ViewerFixture *f, gpointer data)
+viewer_do_begin (ViewerFixture *f, gpointer publication)
 {
-  for (guint i = 0; i < VIEWER_STREAMS; i++)
-    relay_publication_begin (f->sources[i].publication);
+  relay_publication_begin (publication);
 }
 
 static inline void
-viewer_do_end (ViewerFixture *f, gpointer data)
+viewer_do_end (ViewerFixture *f, gpointer publication)
 {
-  for (guint i = 0; i < VIEWER_STREAMS; i++)
-    relay_publication_end (f->sources[i].publication);
+  relay_publication_end (publication);
 }
 
 static inline void
@@ -410,8 +436,8 @@ viewer_make_sources (ViewerFixture *f)
       source->stream = relay_stream_ref (relay_hub_ensure (f->hub, name, NULL));
       source->publication = relay_stream_add_publication (source->stream, &info,
                                                           &callbacks, f, NULL);
+      viewer_home (f, i, viewer_do_begin, source->publication);
     }
-  viewer_media (f, viewer_do_begin, NULL);
 }
 
 static inline void
@@ -428,9 +454,13 @@ viewer_set_up (ViewerFixture *f, gconstpointer codec)
   f->certificate = rtc_certificate_new (&error);
   g_assert_no_error (error);
   f->metrics = base_metrics_new ();
-  f->worker = rtc_worker_new (0, 0, f->certificate, f->metrics, &error);
-  g_assert_no_error (error);
-  f->hub = relay_hub_new (&f->worker, 1, 0, f->metrics);
+  for (guint i = 0; i < VIEWER_WORKERS; i++)
+    {
+      f->workers[i] = rtc_worker_new (i, 0, f->certificate, f->metrics, &error);
+      g_assert_no_error (error);
+    }
+  f->worker = f->workers[1];
+  f->hub = relay_hub_new (f->workers, VIEWER_WORKERS, 0, f->metrics);
   address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
   f->fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   g_assert_cmpint (bind (f->fd, (struct sockaddr *)&address, len), ==, 0);
@@ -453,14 +483,16 @@ viewer_tear_down (ViewerFixture *f, gconstpointer data)
   while (f->viewer && !f->is_closed)
     g_main_context_iteration (NULL, TRUE);
   g_clear_pointer (&f->viewer, egress_viewer_unref);
-  viewer_media (f, viewer_do_end, NULL);
   for (guint i = 0; i < VIEWER_STREAMS; i++)
     {
+      viewer_home (f, i, viewer_do_end, f->sources[i].publication);
       relay_publication_unref (f->sources[i].publication);
       relay_stream_unref (f->sources[i].stream);
     }
-  rtc_worker_stop (f->worker);
-  rtc_worker_free (f->worker);
+  for (guint i = 0; i < VIEWER_WORKERS; i++)
+    rtc_worker_stop (f->workers[i]);
+  for (guint i = 0; i < VIEWER_WORKERS; i++)
+    rtc_worker_free (f->workers[i]);
   while (g_main_context_iteration (NULL, FALSE))
     ;
   relay_hub_free (f->hub);
