@@ -207,7 +207,8 @@ node_mountpoints_remake (NodeMountpoints *self, EgressMountpointSpec *spec)
 
   ours->text = dup_text (spec);
   ours->is_permanent = TRUE;
-  ours->is_told = TRUE; /* what the store has of it is ours */
+  ours->is_told = TRUE;     /* what the store has of it is ours */
+  spec->rtsp_check = FALSE; /* a camera may come back later than we do */
   g_hash_table_replace (self->ours, g_strdup (spec->id), ours);
   egress_mountpoints_create (self->registry, spec, on_remade,
                              g_strdup (spec->id));

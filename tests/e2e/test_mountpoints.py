@@ -196,6 +196,17 @@ def test_permanent_file_of_nonsense(world, tmp_path, text):
     assert "permanent mountpoint" in node.read_log()
 
 
+def test_permanent_camera_that_is_off(world, tmp_path):
+    """It was there when the mountpoint was made; it need not be now."""
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "mountpoints.json").write_text(json.dumps([{
+        "type": "rtsp", "id": "7", "permanent": True, "video": True,
+        "rtsp_failcheck": True, "url": f"rtsp://127.0.0.1:{free_ports(1)}/"}]))
+    node = world.node("--insecure", "--state-dir", str(state))
+    wait_listed(node, {7})
+
+
 def test_permanent_without_a_place(world, node):
     """Nowhere to keep it: it is made, and the reply says so."""
     reply = Owner(node).create(id=1, permanent=True)
