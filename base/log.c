@@ -296,3 +296,13 @@ base_log_init (BaseLogFormat format, const char *level)
     set_room_level (rooms[i]);
   g_mutex_unlock (&rooms_lock);
 }
+
+void
+base_log_set_level (GstDebugLevel level)
+{
+  g_mutex_lock (&rooms_lock);
+  config.level = level;
+  for (guint i = 0; config.parts && i < n_rooms; i++)
+    set_room_level (rooms[i]);
+  g_mutex_unlock (&rooms_lock);
+}

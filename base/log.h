@@ -20,6 +20,10 @@ typedef enum { BASE_LOG_TEXT, BASE_LOG_JSON } BaseLogFormat;
  *   GStreamer's own stay at warning unless named. */
 void base_log_init (BaseLogFormat format, const char *level);
 
+/* base_log_set_level: from now on, for all rooms and GLib but what was named
+ * with a level of its own */
+void base_log_set_level (GstDebugLevel level);
+
 /* base_log_level_is_valid: is @level what base_log_init takes? */
 gboolean base_log_level_is_valid (const char *level);
 

@@ -2,6 +2,8 @@
 /* The Admin API: what is there, limits, tokens, ending things. */
 #include "egress/janus-private.h"
 
+#include "base/log.h"
+
 typedef struct
 {
   EgressJanusReply *call;
@@ -151,6 +153,32 @@ do_set_slow_link (Request *self)
     return;
   self->call->core->config.slow_link_threshold = (guint)threshold;
   succeed_with_int (self->call, "slowlink_threshold", threshold);
+}
+
+/* Janus counts from 0, nothing, to 7, everything. */
+static void
+do_set_log_level (Request *self)
+{
+  static const EgressJanusParam params[] = { { "level", EGRESS_JANUS_POSITIVE,
+                                               TRUE } };
+  static const GstDebugLevel levels[] = {
+    GST_LEVEL_NONE, GST_LEVEL_ERROR, GST_LEVEL_ERROR, GST_LEVEL_WARNING,
+    GST_LEVEL_INFO, GST_LEVEL_DEBUG, GST_LEVEL_DEBUG, GST_LEVEL_LOG,
+  };
+  gint64 level;
+
+  if (!CHECK (self, params))
+    return;
+  level = egress_janus_get_int (self->request, "level", 0);
+  if (level >= G_N_ELEMENTS (levels))
+    {
+      janus_reply_fail (self->call, EGRESS_JANUS_INVALID_ELEMENT,
+                        "Invalid element type (level should be between 0 and "
+                        "7)");
+      return;
+    }
+  base_log_set_level (levels[level]);
+  succeed_with_int (self->call, "level", level);
 }
 
 static void
@@ -303,18 +331,18 @@ change_token (Request *self, gboolean is_allowed)
 
   if (!check_token (self, &token))
     return;
-  if (!egress_janus_tokens_has (core->tokens, token))
-    {
-      janus_reply_fail (self->call, EGRESS_JANUS_NO_TOKEN, "Token %s not found",
-                        token);
-      return;
-    }
   plugins = get_plugins (self);
   if (!plugins)
     {
       janus_reply_fail (self->call, EGRESS_JANUS_INVALID_ELEMENT,
                         "Invalid element type (plugins should be a non-empty "
                         "array)");
+      return;
+    }
+  if (!egress_janus_tokens_has (core->tokens, token))
+    {
+      janus_reply_fail (self->call, EGRESS_JANUS_NO_TOKEN, "Token %s not found",
+                        token);
       return;
     }
   for (guint i = 0; i < json_array_get_length (plugins); i++)
@@ -424,11 +452,17 @@ do_handle_info (Request *self)
   EgressJanusSession *session = self->session;
   EgressJanusHandle *handle = self->handle;
   EgressJanus *core = session->core;
-  JsonObject *reply = success (self->call);
-  JsonObject *info = json_object_new ();
+  static const EgressJanusParam params[] = {
+    { "plugin_only", EGRESS_JANUS_BOOLEAN, FALSE },
+  };
+  JsonObject *reply, *info;
   int timeout_s = session->timeout_s >= 0 ? session->timeout_s
                                           : (int)core->config.session_timeout_s;
 
+  if (!CHECK (self, params))
+    return;
+  reply = success (self->call);
+  info = json_object_new ();
   json_object_set_int_member (info, "session_id", (gint64)session->id);
   json_object_set_int_member (info, "session_last_activity",
                               session->last_active_us);
@@ -487,6 +521,7 @@ static const struct
   { "accept_new_sessions", AT_ROOT, FALSE, do_accept },
   { "set_session_timeout", AT_ROOT, FALSE, do_set_timeout },
   { "set_slowlink_threshold", AT_ROOT, FALSE, do_set_slow_link },
+  { "set_log_level", AT_ROOT, FALSE, do_set_log_level },
   { "list_sessions", AT_ROOT, FALSE, do_list_sessions },
   { "message_plugin", AT_ROOT, FALSE, do_message_plugin },
   { "add_token", AT_ROOT, TRUE, do_add_token },

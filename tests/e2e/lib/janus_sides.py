@@ -22,7 +22,8 @@ class MediaTree:
         self.spare_port = free_ports(2)
         self.admin_secret = ADMIN_SECRET
         self.node = world.node(
-            "--janus-admin-secret", ADMIN_SECRET, "--rtp-port-range",
+            "--janus-admin-secret", ADMIN_SECRET, "--recording-dir",
+            world._dir("recordings"), "--rtp-port-range",
             f"{low}-{low + N_RTP_PORTS - 1}", *(
                 f"{OPTIONS[name]}={self._value(value)}"
                 for name, value in settings))
