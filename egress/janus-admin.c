@@ -170,7 +170,7 @@ do_set_log_level (Request *self)
   if (!CHECK (self, params))
     return;
   level = egress_janus_get_int (self->request, "level", 0);
-  if (level >= G_N_ELEMENTS (levels))
+  if (level >= (gint64)G_N_ELEMENTS (levels))
     {
       janus_reply_fail (self->call, EGRESS_JANUS_INVALID_ELEMENT,
                         "Invalid element type (level should be between 0 and "

@@ -396,8 +396,9 @@ egress_negotiate_offer (const EgressTerms *terms,
       g_free (ours->session_name);
       ours->session_name = g_strdup (wishes->session_name);
     }
-  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+  for (guint i = 0; i < RTC_MEDIA_N_KINDS; i++)
     {
+      RtcMediaKind k = wishes->video_first ? RTC_MEDIA_N_KINDS - 1 - i : i;
       RtcSdpMedia *media;
       char mid[4];
 

@@ -59,10 +59,11 @@ typedef struct
   const char *mids[RTC_MEDIA_N_KINDS];  /* "0", "1" */
   const char *msids[RTC_MEDIA_N_KINDS]; /* "STREAM" or "STREAM TRACK" */
   const char *session_name;
+  gboolean video_first; /* else sound, then the picture */
   gboolean with_capture_time;
 } EgressOfferWishes;
 
-/* egress_negotiate_offer: our own, asked by nobody: sound, then the picture.
+/* egress_negotiate_offer: our own, asked by nobody.
  * Returns: (transfer full) (nullable): NULL with EGRESS_NEGOTIATE_ERROR_MEDIA:
  *   nothing is left to offer */
 RtcSdp *egress_negotiate_offer (const EgressTerms *terms,

@@ -125,6 +125,7 @@ wishes_init (EgressOfferWishes *self, const EgressPeerParams *params)
       self->msids[k] = g_strdup (params->msids[k]);
     }
   self->session_name = g_strdup (params->session_name);
+  self->video_first = params->video_first;
   self->with_capture_time = params->with_capture_time;
 }
 

@@ -43,6 +43,7 @@ typedef struct
   const char *mids[RTC_MEDIA_N_KINDS]; /* (nullable): "0", "1"; ours */
   const char *msids[RTC_MEDIA_N_KINDS]; /* (nullable): "STREAM[ TRACK]" */
   const char *session_name;             /* (nullable): s= of offer() */
+  gboolean video_first;                 /* in offer(); else sound is */
   const char *log_id;
   gboolean peer_is_loopback;                      /* gets loopback candidates */
   gboolean with_playout_delay, with_capture_time; /* extensions in offer();

@@ -159,10 +159,13 @@ make_peer (EgressStreamingHandle *self, EgressMountpoint *mountpoint,
                               .peer_is_loopback = self->peer_is_loopback,
                               .with_playout_delay = spec->has_playout_delay,
                               .with_capture_time = spec->capture_time_id != 0 };
+  RtcMediaKind kinds[RTC_MEDIA_N_KINDS];
   RelayStreamInfo info;
 
   if (egress_mountpoint_get_info (mountpoint, &info))
     params.info = &info;
+  params.video_first = egress_streaming_media_in_order (spec, kinds) > 0
+                       && kinds[0] == RTC_MEDIA_VIDEO;
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     {
       params.wants[k] = wants[k];

@@ -443,6 +443,29 @@ test_own_offer (void)
 }
 
 static void
+test_own_offer_order (void)
+{
+  EgressTerms terms = make_terms (RTC_CODEC_OPUS, RTC_CODEC_H264);
+  EgressOfferWishes wishes = { .wants = { TRUE, TRUE }, .video_first = TRUE };
+  EgressViewerTrack tracks[RTC_MEDIA_N_KINDS];
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = NULL;
+  g_autoptr (RtcSdp) ours = NULL, read = NULL;
+
+  ours = egress_negotiate_offer (&terms, &wishes, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (section (ours, 0)->kind, ==, RTC_MEDIA_VIDEO);
+  g_assert_cmpint (section (ours, 1)->kind, ==, RTC_MEDIA_AUDIO);
+  text = rtc_sdp_to_string (ours);
+  read = parse (text, TRUE);
+  section (read, 0)->direction = RTC_DIR_RECVONLY;
+  section (read, 1)->direction = RTC_DIR_RECVONLY;
+  g_assert_true (egress_negotiate_accept (&terms, ours, read, tracks, &error));
+  g_assert_true (tracks[RTC_MEDIA_AUDIO].is_active);
+  g_assert_cmpint (tracks[RTC_MEDIA_VIDEO].rtx_pt, ==, 97);
+}
+
+static void
 test_own_offer_extensions (void)
 {
   EgressTerms terms = make_terms (RTC_CODEC_OPUS, RTC_CODEC_VP8);
@@ -475,6 +498,7 @@ main (int argc, char **argv)
   g_test_add_func ("/egress/negotiate/counter-offer",
                    test_firefox_counter_offer);
   g_test_add_func ("/egress/negotiate/own-offer", test_own_offer);
+  g_test_add_func ("/egress/negotiate/own-offer/order", test_own_offer_order);
   g_test_add_func ("/egress/negotiate/own-offer-extensions",
                    test_own_offer_extensions);
   g_test_add_func ("/egress/negotiate/safari-profile", test_safari_profile);

@@ -78,7 +78,7 @@ def admin_sessions(talk):
     talk.admin("set_session_timeout", session)
     talk.admin("set_session_timeout", session, timeout=-1)
     talk.admin("set_session_timeout", session, timeout=60)
-    talk.admin("hangup_handle", session, handle)
+    talk.admin("hangup_webrtc", session, handle)
     talk.admin("detach_handle", session, handle)
     talk.events("the client is told", "detached")
     talk.admin("detach_handle", session, handle)

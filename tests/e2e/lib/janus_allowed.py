@@ -160,6 +160,62 @@ for path in (".error_code", ".error"):
     allow("create_old", "datatype" + path, "data is not carried",
           '*"datatype":"zzz"*', DATA + path)
 
+allow("recording", "file name", "a recording is Matroska, which players play",
+      '{"request":"info","id":1}*', DATA + ".info.media[*].recording",
+      re.compile(r"rec-\w+\.mjr"), re.compile(r"rec-\w+\.mkv"))
+for kind in ("live", "ondemand"):
+    allow("create_type", f"{kind} video", "files may have pictures here",
+          f'*"type":"{kind}","video":true,"filename":*', DATA + ".error",
+          f"Can't add '{kind}' stream, we only support audio file streaming "
+          "right now...", f"Can't add '{kind}' stream, no such file "
+          "'/nonexistent.opus'\n")
+
+# Offers, line by line: of what Janus writes, and of what only we write
+
+
+def line(name, reason, theirs=(), ours=()):
+    for text in theirs:
+        allow("offers", f"{name}: {text}", reason, '{"request":"watch"*',
+              f"$.event.jsep.sdp.*{text}", True, ABSENT)
+    for text in ours:
+        allow("offers", f"{name}: our {text}", reason, '{"request":"watch"*',
+              f"$.event.jsep.sdp.*{text}", ABSENT, True)
+
+
+line("trickle", "all our candidates are in the offer",
+     theirs=["a=ice-options:trickle"])
+line("fingerprint", "by section, where a browser has it too",
+     theirs=["session.a=fingerprint:sha-256 <hash>"],
+     ours=["media[*].a=fingerprint:sha-256 <hash>"])
+line("msid-semantic", "a blank", theirs=["a=msid-semantic: WMS *"],
+     ours=["a=msid-semantic:WMS *"])
+line("mixed headers", "one-byte headers only",
+     theirs=["a=extmap-allow-mixed"])
+line("feedback", "REMB and transport-wide numbers would not be used",
+     theirs=["a=rtcp-fb:* goog-remb", "a=rtcp-fb:* transport-cc"])
+line("extensions", "ids are the same in all streams, so that switching needs "
+     "no new offer; what a publisher sends is offered",
+     theirs=["a=extmap:2 *abs-send-time", "a=extmap:4 *sdes:mid",
+             "a=extmap:12 *playout-delay"],
+     ours=["a=extmap:2 urn:3gpp:video-orientation",
+           "a=extmap:3 *ssrc-audio-level", "a=extmap:4 *dependency-desc*",
+           "a=extmap:6 *sdes:mid", "a=extmap:11 *playout-delay"])
+line("RTCP", "RFC 5761 and 8858, said aloud",
+     ours=["a=rtcp-mux-only", "a=rtcp-rsize"])
+line("H264", "browsers decode any baseline or high stream under this one",
+     theirs=["a=fmtp:96 packetization-mode=1;profile-level-id=42e01f"],
+     ours=["a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1;"
+           "profile-level-id=42e01f"])
+line("Opus", "without it a browser plays stereo as mono",
+     ours=["a=fmtp:111 minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1"])
+line("cname", "one a viewer, random (RFC 7022)",
+     theirs=["a=ssrc:<ssrc> cname:janus"], ours=["a=ssrc:<ssrc> cname:*"])
+line("ssrc msid", "for clients that read it there",
+     ours=["a=ssrc:<ssrc> msid:*"])
+line("candidates", "in the first section of a bundle (RFC 9143)",
+     theirs=["media[1].a=candidate:<candidate>",
+             "media[1].a=end-of-candidates"])
+
 # Viewers
 
 allow("a_life", "idle", "1.1.2 says nothing, later versions do (J56)",

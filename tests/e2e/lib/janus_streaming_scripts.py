@@ -234,6 +234,7 @@ def info_and_list(talk):
                          "port2": 0, "port3": 0, "rtcpport": 0, "skew": True}],
               collision=500, threads=1)
     talk.body({**OLD, "id": 5, "name": "old", "videofmtp": "x=1"})
+    talk.body({**BASE, "id": 7, "media": [VIDEO, AUDIO]})
     talk.body({**OLD, "id": 6, "video": False, "pin": "p", "srtpsuite": 32,
                "srtpcrypto": SRTP_KEY})
     for more in ({}, {"secret": "sec"}):
@@ -243,9 +244,9 @@ def info_and_list(talk):
                  {"id": 1, "secret": None}, {"id": 2},
                  {"id": 2, "secret": "any"}, {"id": 3},
                  {"id": 3, "secret": "sec"}, {"id": 4}, {"id": 5},
-                 {"id": 5, "secret": ""}, {"id": 6}):
+                 {"id": 5, "secret": ""}, {"id": 6}, {"id": 7}):
         talk.body({"request": "info", **more})
-    for id in (1, 2, 3, 4, 5, 6):
+    for id in (1, 2, 3, 4, 5, 6, 7):
         talk.destroy(id, secret="sec")
 
 
