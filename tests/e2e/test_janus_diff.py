@@ -11,11 +11,6 @@ from lib.janus_diff import assert_same
 from lib.janus_scripts import SCRIPTS
 from lib.janus_sides import Sides, run_both
 
-# what others' work is still to bring
-NOT_YET = {"admin_verbs", "admin_sessions", "tokens", "create_type",
-           "configure_bad", "destroyed_early", "nobody_answers", "offers",
-           "recording", "no_mountpoint", "secrets"}
-
 
 @pytest.fixture(scope="module")
 def sides(module_world):
@@ -24,7 +19,7 @@ def sides(module_world):
 
 @pytest.mark.parametrize("name,transport", [
     (script.name, transport) for script in SCRIPTS.values()
-    for transport in script.transports if script.name not in NOT_YET])
+    for transport in script.transports])
 def test_like_janus(name, transport, sides):
     script = SCRIPTS[name]
     theirs, ours = run_both(script, transport, sides.janus(script.settings),

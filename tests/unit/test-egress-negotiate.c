@@ -458,8 +458,8 @@ test_own_offer_order (void)
   g_assert_cmpint (section (ours, 1)->kind, ==, RTC_MEDIA_AUDIO);
   text = rtc_sdp_to_string (ours);
   read = parse (text, TRUE);
-  section (read, 0)->direction = RTC_DIR_RECVONLY;
-  section (read, 1)->direction = RTC_DIR_RECVONLY;
+  for (guint i = 0; i < read->media->len; i++)
+    ((RtcSdpMedia *)read->media->pdata[i])->direction = RTC_DIR_RECVONLY;
   g_assert_true (egress_negotiate_accept (&terms, ours, read, tracks, &error));
   g_assert_true (tracks[RTC_MEDIA_AUDIO].is_active);
   g_assert_cmpint (tracks[RTC_MEDIA_VIDEO].rtx_pt, ==, 97);
