@@ -207,15 +207,27 @@ gboolean
 egress_mountpoint_get_info (EgressMountpoint *self, RelayStreamInfo *ret)
 {
   RelayStream *stream = NULL;
+  RelayStreamInfo own, carried;
+  gboolean has_own = egress_mountpoint_spec_get_info (self->spec, &own);
+  gboolean is_told = has_own && self->spec->kind == EGRESS_MOUNTPOINT_RTP;
+  gboolean has_carried;
 
   if (self->registry != NULL)
     stream = relay_hub_lookup (get_config (self)->hub,
                                egress_mountpoint_get_stream (self));
-  if (stream != NULL && relay_stream_get_info (stream, ret))
-    return TRUE;
-  if (self->has_info)
+  has_carried = stream != NULL && relay_stream_get_info (stream, &carried);
+  /* What lingers may be of another mountpoint that had this id before. */
+  for (guint k = 0; is_told && has_carried && k < RTC_MEDIA_N_KINDS; k++)
+    if (carried.tracks[k].is_present != own.tracks[k].is_present
+        || carried.tracks[k].codec != own.tracks[k].codec)
+      has_carried = FALSE;
+  if (has_carried)
+    *ret = carried;
+  else if (self->has_info)
     *ret = self->info;
-  return self->has_info || egress_mountpoint_spec_get_info (self->spec, ret);
+  else if (has_own)
+    *ret = own;
+  return has_carried || self->has_info || has_own;
 }
 
 gboolean

@@ -108,6 +108,51 @@ test_create (Fixture *f, gconstpointer data)
 }
 
 static void
+on_nothing (gpointer data)
+{
+}
+
+static void
+do_begin (gpointer data)
+{
+  relay_publication_begin (data);
+}
+
+static void
+do_end (gpointer data)
+{
+  relay_publication_end (data);
+}
+
+/* A namesake before it had sound too, and lingers: nobody is offered that. */
+static void
+test_namesake (Fixture *f, gconstpointer data)
+{
+  static const RelayPublicationCallbacks callbacks = { on_nothing, on_nothing };
+  RelayStream *stream = relay_hub_ensure (f->world.hub, "52", NULL);
+  RelayPublication *publication;
+  RelayStreamInfo info = { 0 };
+
+  info.tracks[RTC_MEDIA_AUDIO].is_present = TRUE;
+  info.tracks[RTC_MEDIA_AUDIO].codec = RTC_CODEC_OPUS;
+  info.tracks[RTC_MEDIA_VIDEO].is_present = TRUE;
+  info.tracks[RTC_MEDIA_VIDEO].codec = RTC_CODEC_VP8;
+  publication =
+      relay_stream_add_publication (stream, &info, &callbacks, NULL, NULL);
+  relay_call_on (relay_stream_get_home (stream), do_begin, publication);
+  WAIT_FOR (relay_stream_is_live (stream));
+  relay_call_on (relay_stream_get_home (stream), do_end, publication);
+  relay_publication_unref (publication);
+  WAIT_FOR (!relay_stream_is_live (stream));
+
+  create (f, "{'type':'rtp','id':52," MEDIA "}");
+  g_assert_no_error (f->error);
+  g_assert_true (egress_mountpoint_get_info (f->made, &info));
+  g_assert_true (info.tracks[RTC_MEDIA_VIDEO].is_present);
+  g_assert_false (info.tracks[RTC_MEDIA_AUDIO].is_present);
+}
+
+static void
 test_random_id (Fixture *f, gconstpointer data)
 {
   const EgressMountpointSpec *spec;
@@ -479,6 +524,7 @@ main (int argc, char **argv)
               tear_down)
 #define ADD(name, func) ADD_WITH (name, NULL, func)
   ADD ("create", test_create);
+  ADD ("namesake", test_namesake);
   ADD ("random-id", test_random_id);
   ADD ("failed", test_failed);
   ADD ("pending", test_pending);
