@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/window.h"
 
 struct _BaseCounter
 {
@@ -19,8 +20,9 @@ struct _BaseHistogram
 {
   double *bounds; /* owned, ascending */
   guint n_bounds;
-  guint64 *buckets; /* owned; relaxed atomics; n_bounds + 1, not cumulative */
-  guint64 sum_bits; /* a double's bits; compare and swap */
+  guint64 *buckets;   /* owned; relaxed atomics; n_bounds + 1, not cumulative */
+  guint64 sum_bits;   /* a double's bits; compare and swap */
+  BaseWindow *window; /* borrowed, nullable, atomic */
 };
 
 typedef enum
@@ -29,6 +31,9 @@ typedef enum
   KIND_GAUGE,
   KIND_HISTOGRAM,
 } Kind;
+
+/* more than what fits a window; and what a gint64 holds of it in millionths */
+#define MAX_WATCHED 1e9
 
 static const char *const kind_names[] = { "counter", "gauge", "histogram" };
 
@@ -59,6 +64,7 @@ struct _BaseMetrics
   GHashTable *by_name; /* (element-type utf8 Family) borrowed from families */
   GPtrArray *families; /* (element-type Family) owned */
   GArray *collectors;  /* (element-type Collector) owned */
+  GHashTable *windows; /* (element-type utf8 BaseWindow) values borrowed */
   char *common;        /* owned, "" when none */
   gint64 created_us;   /* wall time */
 };
@@ -120,6 +126,7 @@ base_metrics_new (void)
   self->by_name = g_hash_table_new (g_str_hash, g_str_equal);
   self->families = g_ptr_array_new_with_free_func (family_free);
   self->collectors = g_array_new (FALSE, FALSE, sizeof (Collector));
+  self->windows = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->common = g_strdup ("");
   self->created_us = base_clock_wall_us ();
   return self;
@@ -132,6 +139,7 @@ base_metrics_free (BaseMetrics *self)
   g_hash_table_unref (self->by_name);
   g_ptr_array_unref (self->families);
   g_array_unref (self->collectors);
+  g_hash_table_unref (self->windows);
   g_free (self->common);
   g_free (self);
 }
@@ -223,8 +231,24 @@ base_metrics_add_histogram (BaseMetrics *self, const char *name,
       histogram->bounds = g_memdup2 (bounds, n_bounds * sizeof (double));
       histogram->n_bounds = n_bounds;
       histogram->buckets = g_new0 (guint64, n_bounds + 1);
+      histogram->window = g_hash_table_lookup (self->windows, name);
     }
   return histogram;
+}
+
+void
+base_metrics_watch (BaseMetrics *self, const char *name, BaseWindow *window)
+{
+  Family *family = g_hash_table_lookup (self->by_name, name);
+
+  g_return_if_fail (!family || family->kind == KIND_HISTOGRAM);
+  g_hash_table_replace (self->windows, g_strdup (name), window);
+  for (guint i = 0; family && i < family->series->len; i++)
+    {
+      Series *series = g_ptr_array_index (family->series, i);
+
+      __atomic_store_n (&series->histogram.window, window, __ATOMIC_RELEASE);
+    }
 }
 
 void
@@ -268,6 +292,8 @@ base_histogram_observe (BaseHistogram *self, double value)
   while (i < self->n_bounds && value > self->bounds[i])
     i++;
   __atomic_fetch_add (&self->buckets[i], 1, __ATOMIC_RELAXED);
+  base_window_add (__atomic_load_n (&self->window, __ATOMIC_ACQUIRE),
+                   (gint64)(CLAMP (value, 0, MAX_WATCHED) * 1e6));
 
   before = __atomic_load_n (&self->sum_bits, __ATOMIC_RELAXED);
   do

@@ -17,6 +17,7 @@ typedef struct _BaseMetrics BaseMetrics;
 typedef struct _BaseCounter BaseCounter;     /* also serves as a gauge */
 typedef struct _BaseHistogram BaseHistogram; /* fixed bounds, in base units */
 typedef struct _BaseMetricsWriter BaseMetricsWriter;
+typedef struct _BaseWindow BaseWindow; /* base/window.h */
 
 BaseMetrics *base_metrics_new (void);
 void base_metrics_free (BaseMetrics *self);
@@ -38,6 +39,12 @@ BaseHistogram *base_metrics_add_histogram (BaseMetrics *self, const char *name,
                                            const char *labels, const char *help,
                                            const double *bounds,
                                            guint n_bounds);
+
+/* base_metrics_watch: what histograms of this name observe, whenever they are
+ * made, goes to @window too, in millionths of the unit: µs for seconds.
+ * @window: (nullable): from now on to none; borrowed until then */
+void base_metrics_watch (BaseMetrics *self, const char *name,
+                         BaseWindow *window);
 
 /* All take (nullable) self, so that a unit test needs no registry. */
 void base_counter_add (BaseCounter *self, gint64 n);

@@ -15,6 +15,7 @@ typedef struct
   NodeGuard *guard; /* borrowed: owns us */
   GSocket *socket;  /* owned (nullable) */
   gint64 since_us;  /* when the connection began to wait for this request */
+  gint64 read_us;   /* when the request was complete; 0 = it is not */
   gsize n_body_bytes;
   guint shut_id;         /* source that shuts it down soon */
   gboolean is_read;      /* the request is complete */
@@ -28,6 +29,7 @@ struct _NodeGuard
   GHashTable *connections; /* owned: SoupServerMessage -> Connection */
   BaseCounter *n_connections, *n_refused, *n_timeouts; /* borrowed */
   BaseCounter *n_replies[6]; /* borrowed: by the status's first digit */
+  BaseHistogram *seconds;    /* borrowed */
 };
 
 static void
@@ -149,8 +151,10 @@ on_request_read (SoupServer *server, SoupServerMessage *msg, gpointer data)
   NodeGuard *self = data;
   Connection *connection = g_hash_table_lookup (self->connections, msg);
 
-  if (connection)
-    connection->is_read = TRUE;
+  if (!connection)
+    return;
+  connection->is_read = TRUE;
+  connection->read_us = base_clock_now_us ();
 }
 
 static void
@@ -166,6 +170,25 @@ forget (NodeGuard *self, SoupServerMessage *msg)
   base_counter_set (self->n_connections, g_hash_table_size (self->connections));
 }
 
+/* observe: how long the answer took. Those that wait for something to tell
+ * say nothing about us: long polls of the Janus API, events. */
+static void
+observe (NodeGuard *self, SoupServerMessage *msg)
+{
+  Connection *connection = g_hash_table_lookup (self->connections, msg);
+  const char *path = g_uri_get_path (soup_server_message_get_uri (msg));
+  const char *type = soup_message_headers_get_content_type (
+      soup_server_message_get_response_headers (msg), NULL);
+  gboolean is_poll = g_str_equal (soup_server_message_get_method (msg), "GET")
+                     && g_str_has_prefix (path, "/janus/");
+
+  if (connection && connection->read_us && !is_poll
+      && g_strcmp0 (type, "text/event-stream") != 0)
+    base_histogram_observe (self->seconds,
+                            (double)(base_clock_now_us () - connection->read_us)
+                                / BASE_US_PER_S);
+}
+
 static void
 on_request_finished (SoupServer *server, SoupServerMessage *msg, gpointer data)
 {
@@ -174,6 +197,7 @@ on_request_finished (SoupServer *server, SoupServerMessage *msg, gpointer data)
 
   if (digit < G_N_ELEMENTS (self->n_replies))
     base_counter_add (self->n_replies[digit], 1);
+  observe (self, msg);
   forget (self, msg);
 }
 
@@ -186,6 +210,9 @@ on_request_aborted (SoupServer *server, SoupServerMessage *msg, gpointer data)
 static void
 add_metrics (NodeGuard *self, BaseMetrics *metrics)
 {
+  static const double bounds[] = { 0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
+                                   0.1,   0.2,   0.5,   1,    5 };
+
   self->n_connections = base_metrics_add_gauge (
       metrics, "media_tree_http_connections", NULL, "HTTP connections.");
   self->n_refused = base_metrics_add_counter (
@@ -194,6 +221,11 @@ add_metrics (NodeGuard *self, BaseMetrics *metrics)
   self->n_timeouts = base_metrics_add_counter (
       metrics, "media_tree_http_timeouts_total", NULL,
       "HTTP connections closed because no request came in time.");
+  self->seconds = base_metrics_add_histogram (
+      metrics, "media_tree_http_request_seconds", NULL,
+      "From a request to the end of its answer, long polls and events left "
+      "out.",
+      bounds, G_N_ELEMENTS (bounds));
   for (guint i = 2; i < G_N_ELEMENTS (self->n_replies); i++)
     {
       char label[16];

@@ -31,9 +31,9 @@
 #include "node/janus.h"
 #include "node/load.h"
 #include "node/log.h"
+#include "node/monitor.h"
 #include "node/process.h"
 #include "node/server.h"
-#include "whip/media-input.h"
 #include "whip/media-input.h"
 
 /* A handshake's three buffers have 16 KiB and more each, mostly unused. From
@@ -102,6 +102,7 @@ program_clear (Program *self)
   g_clear_pointer (&parts->addresses, rtc_addresses_free);
   g_clear_pointer (&parts->certificate, rtc_certificate_unref);
   g_clear_pointer (&parts->auth, base_auth_free);
+  g_clear_pointer (&parts->monitor, node_monitor_free);
   g_clear_pointer (&parts->metrics, base_metrics_free);
   g_clear_pointer (&parts->options, node_options_free);
   g_clear_pointer (&parts->settings, base_settings_free);
@@ -213,6 +214,7 @@ build_base (Program *self)
   parts->started_us = base_clock_now_us ();
   parts->started_wall_us = base_clock_wall_us ();
   parts->metrics = base_metrics_new ();
+  parts->monitor = node_monitor_new (parts);
   parts->auth =
       base_auth_new (tokens, base_settings_get_string (settings, "jwt-key"),
                      base_settings_get_bool (settings, "insecure"), &error);

@@ -16,12 +16,14 @@ typedef struct _NodeCluster NodeCluster;     /* node/cluster.h */
 typedef struct _NodeAdmission NodeAdmission; /* node/admission.h */
 typedef struct _NodeJanus NodeJanus;         /* node/janus.h */
 typedef struct _NodeLoad NodeLoad;           /* node/load.h */
+typedef struct _NodeMonitor NodeMonitor;     /* node/monitor.h */
 
 typedef struct {
   BaseSettings *settings; /* all owned by main.c */
   NodeOptions *options;
   BaseAuth *auth;
   BaseMetrics *metrics;
+  NodeMonitor *monitor;
   RtcCertificate *certificate;
   RtcAddresses *addresses;
   RtcWorker *workers[NODE_MAX_WORKERS];

@@ -48,6 +48,14 @@ node_process_count_fds (void)
 }
 
 guint64
+node_process_get_max_fds (void)
+{
+  struct rlimit limit;
+
+  return getrlimit (RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
+guint64
 node_process_raise_fd_limit (void)
 {
   struct rlimit limit;
@@ -83,7 +91,6 @@ static void
 collect (BaseMetricsWriter *writer, gpointer data)
 {
   const double *started_s = data;
-  struct rlimit limit;
   Usage usage;
 
   base_metrics_write (writer, "process_cpu_seconds_total", "counter",
@@ -94,10 +101,9 @@ collect (BaseMetricsWriter *writer, gpointer data)
   base_metrics_write (writer, "process_open_fds", "gauge",
                       "Open file descriptors.", NULL,
                       node_process_count_fds ());
-  if (getrlimit (RLIMIT_NOFILE, &limit) == 0)
-    base_metrics_write (writer, "process_max_fds", "gauge",
-                        "Limit of open file descriptors.", NULL,
-                        (double)limit.rlim_cur);
+  base_metrics_write (writer, "process_max_fds", "gauge",
+                      "Limit of open file descriptors.", NULL,
+                      (double)node_process_get_max_fds ());
   if (!read_usage (&usage))
     return;
   base_metrics_write (writer, "process_resident_memory_bytes", "gauge",

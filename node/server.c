@@ -11,6 +11,7 @@
 #include "node/janus.h"
 #include "node/listener.h"
 #include "node/log.h"
+#include "node/monitor.h"
 #include "node/pages.h"
 #include "node/tree.h"
 
@@ -278,6 +279,7 @@ on_second (gpointer data)
 
   node_guard_expire (self->guard, now_us);
   node_streams_sample (self->streams, now_us);
+  node_monitor_sample (self->parts->monitor, now_us);
   return G_SOURCE_CONTINUE;
 }
 

@@ -8,6 +8,7 @@
 #include "base/http.h"
 #include "node/cluster.h"
 #include "node/janus.h"
+#include "node/monitor.h"
 #include "node/process.h"
 #include "rtc/srtp.h"
 
@@ -151,6 +152,18 @@ handle_state (const NodeParts *parts, NodeStreams *streams,
     base_http_json (msg, SOUP_STATUS_OK, node_state_describe (parts, streams));
 }
 
+/* for people and for scrapers: either token will do */
+static void
+handle_system (const NodeParts *parts, SoupServerMessage *msg)
+{
+  if (base_auth_check_request (parts->auth, BASE_AUTH_METRICS, NULL, msg)
+          == BASE_AUTH_OK
+      || base_auth_require (parts->auth, BASE_AUTH_ADMIN, NULL, msg))
+    base_http_json (
+        msg, SOUP_STATUS_OK,
+        node_monitor_describe (parts->monitor, base_clock_now_us ()));
+}
+
 static void
 handle_ready (const NodeParts *parts, SoupServerMessage *msg)
 {
@@ -169,8 +182,9 @@ gboolean
 node_state_handle (const NodeParts *parts, NodeStreams *streams,
                    SoupServerMessage *msg, const char *path)
 {
-  static const char *const paths[] = { "/healthz", "/readyz", "/metrics",
-                                       "/debug/state", NULL };
+  static const char *const paths[] = { "/healthz",           "/readyz",
+                                       "/metrics",           "/debug/state",
+                                       "/monitoring/system", NULL };
   const char *method = soup_server_message_get_method (msg);
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (msg);
 
@@ -190,6 +204,8 @@ node_state_handle (const NodeParts *parts, NodeStreams *streams,
     handle_ready (parts, msg);
   else if (g_str_equal (path, "/metrics"))
     handle_metrics (parts, msg);
+  else if (g_str_equal (path, "/monitoring/system"))
+    handle_system (parts, msg);
   else
     handle_state (parts, streams, msg);
   return TRUE;

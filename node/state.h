@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * node/state: /healthz, /readyz, /metrics and /debug/state.
+ * node/state: /healthz, /readyz, /metrics, /monitoring/system, /debug/state.
  * healthz: the program answers. readyz: ports are bound and it is not about
  * to stop. Both are open to all; metrics and state have their surfaces.
  * Thread: main.

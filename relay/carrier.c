@@ -46,6 +46,7 @@ struct _RelayCarrier
   RelayLinkParent parents[RELAY_INLET_MAX_PARENTS];
   guint n_parents, n_active, n_carried;
   guint tick_id;
+  BaseHistogram *repair_seconds; /* borrowed, nullable */
   BaseCounter *refused_unknown, *refused_port, *refused_streams;
 };
 
@@ -269,6 +270,7 @@ entry_carry (Entry *entry, GError **error)
     .node_id = self->node_id,
     .address = self->config.address,
     .repair = self->config.repair,
+    .repair_seconds = self->repair_seconds,
     .on_replaced = on_replaced,
     .data = entry,
   };
@@ -354,6 +356,7 @@ add_metrics (RelayCarrier *self, BaseMetrics *metrics)
 {
   const char *name = "media_tree_carry_refused_total";
   const char *help = "Streams of others that were wanted and not carried.";
+  static const double bounds[] = { RELAY_REPAIR_BOUNDS };
 
   self->refused_unknown =
       base_metrics_add_counter (metrics, name, "reason=\"unknown\"", help);
@@ -361,6 +364,9 @@ add_metrics (RelayCarrier *self, BaseMetrics *metrics)
       base_metrics_add_counter (metrics, name, "reason=\"port\"", help);
   self->refused_streams =
       base_metrics_add_counter (metrics, name, "reason=\"streams\"", help);
+  self->repair_seconds = base_metrics_add_histogram (
+      metrics, RELAY_REPAIR_SECONDS, "from=\"parent\"",
+      RELAY_REPAIR_SECONDS_HELP, bounds, G_N_ELEMENTS (bounds));
   base_metrics_add_collector (metrics, collect, self);
 }
 

@@ -5,23 +5,31 @@
  */
 #pragma once
 
+/* of a histogram that has several owners: whip and relay */
+#define RELAY_REPAIR_SECONDS "media_tree_repair_seconds"
+#define RELAY_REPAIR_SECONDS_HELP                                              \
+  "From when a packet was missed to when it came after it was asked for."
+#define RELAY_REPAIR_BOUNDS 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2
+
 #include "relay/stream.h"
 
 #define RELAY_HUB_MAX_STREAMS 1024
 
 typedef struct _RelayHub RelayHub;
 
-typedef enum {
-  RELAY_HUB_LIVE,     /* a publication began (the first, or again) */
-  RELAY_HUB_IDLE,     /* its publisher is gone; viewers may stay */
-  RELAY_HUB_CHANGED,  /* a publication with other codecs began: viewers that
-                         negotiated the old ones must go */
-  RELAY_HUB_REMOVED,  /* linger is over: viewers must go */
+typedef enum
+{
+  RELAY_HUB_LIVE,    /* a publication began (the first, or again) */
+  RELAY_HUB_IDLE,    /* its publisher is gone; viewers may stay */
+  RELAY_HUB_CHANGED, /* a publication with other codecs began: viewers that
+                        negotiated the old ones must go */
+  RELAY_HUB_REMOVED, /* linger is over: viewers must go */
 } RelayHubEvent;
 typedef void (*RelayHubFunc) (RelayHub *hub, RelayStream *stream,
                               RelayHubEvent event, gpointer data);
 
-typedef enum {
+typedef enum
+{
   RELAY_ERROR_STREAM_LIMIT,
   RELAY_ERROR_UNKNOWN, /* no such stream in the tree */
   RELAY_ERROR_NO_PORT, /* --rtp-port-range is used up */

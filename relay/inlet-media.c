@@ -156,7 +156,7 @@ on_media (RelayInlet *self, InletParent *parent, guint8 *data, gsize len,
     }
   parent->heard_us = now_us;
   parent->n_packets++;
-  inlet_note_number (self, kind, tree_seq, &was_asked);
+  inlet_note_number (self, kind, tree_seq, now_us, &was_asked);
   parent_note_number (self, parent, kind, tree_seq, data, was_asked, now_us);
   take_packet (self, parent, &packet, tree_seq, was_asked, now_us);
   inlet_find_holes (self, now_us);

@@ -116,6 +116,7 @@ struct _RelayInlet
   gboolean is_video_open;
   guint64 gate; /* video's number that opened it */
   RtcHoles *holes[RTC_MEDIA_N_KINDS];
+  BaseHistogram *repair_seconds;     /* borrowed, nullable */
   guint32 n_lost[RTC_MEDIA_N_KINDS]; /* given up, for reports */
 
   RelayInletStats stats;
@@ -176,7 +177,7 @@ void inlet_on_packet (RtcInput *input, const RtcPath *path, guint8 *data,
 /* --- inlet-repair.c: home */
 /* a number came: @ret_was_asked: as an answer */
 void inlet_note_number (RelayInlet *self, RtcMediaKind kind, guint64 tree_seq,
-                        gboolean *ret_was_asked);
+                        gint64 now_us, gboolean *ret_was_asked);
 /* what all parents have passed and nobody brought is a hole */
 void inlet_find_holes (RelayInlet *self, gint64 now_us);
 void inlet_restart_numbers (RelayInlet *self);

@@ -29,12 +29,15 @@ inlet_restart_numbers (RelayInlet *self)
 
 void
 inlet_note_number (RelayInlet *self, RtcMediaKind kind, guint64 tree_seq,
-                   gboolean *ret_was_asked)
+                   gint64 now_us, gboolean *ret_was_asked)
 {
   RtcHole hole;
 
   *ret_was_asked =
       rtc_holes_remove (self->holes[kind], tree_seq, &hole) && hole.n_tries > 0;
+  if (*ret_was_asked)
+    base_histogram_observe (self->repair_seconds,
+                            (double)(now_us - hole.found_us) / BASE_US_PER_S);
   if (self->checked[kind] == 0 || self->checked[kind] == tree_seq)
     self->checked[kind] = tree_seq + 1;
   self->highest[kind] = MAX (self->highest[kind], tree_seq);

@@ -398,6 +398,7 @@ relay_inlet_new (const RelayInletConfig *config, const char *name,
   self->name = g_strdup (name);
   g_strlcpy (self->node, config->node_id, sizeof self->node);
   self->repair = config->repair;
+  self->repair_seconds = config->repair_seconds;
   self->on_replaced = config->on_replaced;
   self->data = config->data;
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)

@@ -26,17 +26,20 @@
 
 typedef struct _RelayInlet RelayInlet;
 
-typedef struct {
+typedef struct
+{
   char node[RELAY_LINK_NAME_CHARS + 1];
   RtcAddr address; /* of its --relay-port */
 } RelayLinkParent;
 
-typedef struct {
-  RelayHub *hub;          /* all borrowed */
+typedef struct
+{
+  RelayHub *hub; /* all borrowed */
   RelayLinkKeys *keys;
-  const char *node_id;    /* ourselves; copied */
-  RtcAddr address;        /* to bind, port 0 or of the pool */
-  gboolean repair;        /* NACK (off only in trials) */
+  const char *node_id;           /* ourselves; copied */
+  RtcAddr address;               /* to bind, port 0 or of the pool */
+  gboolean repair;               /* NACK (off only in trials) */
+  BaseHistogram *repair_seconds; /* (nullable) */
   /* main: a publisher came to this very node and took the stream: free us */
   void (*on_replaced) (RelayInlet *self, gpointer data);
   gpointer data;
@@ -57,21 +60,23 @@ guint relay_inlet_get_port (RelayInlet *self);
 void relay_inlet_set_parents (RelayInlet *self, const RelayLinkParent *parents,
                               guint n_parents, guint n_active);
 
-typedef struct {
+typedef struct
+{
   char node[RELAY_LINK_NAME_CHARS + 1];
-  gboolean is_active, is_silent; /* subscribed; nothing heard for 60 ms */
+  gboolean is_active, is_silent;      /* subscribed; nothing heard for 60 ms */
   guint64 n_packets, n_first, n_lost; /* received; before the other's copy;
                                          passed by without them */
   guint32 rtt_us, jitter_us;
   gint64 heard_us; /* anything came; 0 = never */
 } RelayInletParentStats;
-typedef struct {
+typedef struct
+{
   guint n_parents;
   RelayInletParentStats parents[RELAY_INLET_MAX_PARENTS];
   guint64 n_packets, n_duplicates, n_repaired, n_lost, n_nacked;
   guint64 n_bad; /* not authentic, or of another publication */
   guint64 n_failovers, n_keyframe_requests;
-  guint64 n_loops; /* left a parent whose path has ourselves */
+  guint64 n_loops;   /* left a parent whose path has ourselves */
   gint64 max_gap_us; /* longest time without a packet since the last read */
 } RelayInletStats;
 /* main: a copy, at most 1 s old */

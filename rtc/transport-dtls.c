@@ -28,6 +28,8 @@ rtc_transport_queue_handshake (RtcTransport *self)
 {
   GQueue *queue = rtc_worker_get_handshakes (self->worker);
 
+  if (self->dtls_begun_us == 0)
+    self->dtls_begun_us = rtc_worker_get_turn_us (self->worker);
   if (self->in_handshakes)
     return;
   self->in_handshakes = TRUE;
@@ -73,6 +75,8 @@ on_handshake_done (RtcTransport *self)
   memset (&out, 0, sizeof out);
   self->stats.profile = profile;
   self->stats.connected_us = rtc_worker_get_turn_us (self->worker);
+  rtc_worker_observe_handshake (self->worker,
+                                self->stats.connected_us - self->dtls_begun_us);
   GST_DEBUG ("%s: connected", self->id);
   if (self->callbacks.on_connected != NULL)
     self->callbacks.on_connected (self, self->data);

@@ -40,6 +40,7 @@ struct _RtcTransport {
   char *fingerprint_hash, *fingerprint; /* owned */
   RtcDtls *dtls;                        /* owned, nullable */
   gint64 dtls_timer_us, last_dtls_us;
+  gint64 dtls_begun_us; /* the handshake; 0 = not begun */
   GBytes *pending[RTC_TRANSPORT_MAX_PENDING]; /* owned */
   guint n_pending;
   guint n_steps; /* of the handshake, up to RTC_TRANSPORT_QUICK_STEPS */

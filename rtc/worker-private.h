@@ -18,6 +18,8 @@
 #define RTC_WORKER_MAX_HANDSHAKE_STEPS 8  /* per turn */
 #define RTC_WORKER_MAX_STUN_ERRORS 50     /* error replies per tick */
 
+/* media: a handshake that succeeded */
+void rtc_worker_observe_handshake (RtcWorker *self, gint64 took_us);
 void rtc_worker_count (RtcWorker *self, RtcCount which, guint64 n);
 /* any thread */
 guint64 rtc_worker_get_count (RtcWorker *self, RtcCount which);

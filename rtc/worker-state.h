@@ -32,7 +32,9 @@ struct _RtcWorker
   guint n_stun_errors;        /* since the last tick */
   gboolean is_ending;
   RtcCounts counts;
-  BaseCounter *gauge;     /* borrowed, nullable */
+  BaseCounter *gauge;               /* borrowed, nullable */
+  BaseHistogram *handshake_seconds; /* borrowed, nullable */
+  int cpu_clock;          /* atomic: clockid_t of the thread; 0: no thread */
   int n_transports;       /* atomic */
   gint64 clock_offset_us; /* atomic; tests only */
   const gint64 *clock_us; /* borrowed, atomic, nullable; tests only */

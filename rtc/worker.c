@@ -3,12 +3,18 @@
 #include "rtc/worker.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "rtc/transport-private.h"
 #include "rtc/worker-state.h"
 
 #define MAX_PORT_TRIES 16 /* port 0: UDP and TCP must agree on one */
+
+static const double handshake_bounds[] = { 0.001, 0.002, 0.005, 0.01,
+                                           0.02,  0.05,  0.1,   0.2,
+                                           0.5,   1,     2,     5 };
 
 typedef struct
 {
@@ -165,8 +171,11 @@ static gpointer
 run_thread (gpointer data)
 {
   RtcWorker *self = data;
+  clockid_t clock;
 
   current_worker = self;
+  if (pthread_getcpuclockid (pthread_self (), &clock) == 0)
+    __atomic_store_n (&self->cpu_clock, clock, __ATOMIC_RELEASE);
   g_main_context_push_thread_default (self->context);
   while (!self->is_ending)
     {
@@ -224,6 +233,11 @@ set_up_state (RtcWorker *self, BaseMetrics *metrics)
   if (metrics != NULL)
     self->gauge = base_metrics_add_gauge (metrics, "media_tree_rtc_transports",
                                           NULL, "Transports that are open.");
+  if (metrics != NULL)
+    self->handshake_seconds = base_metrics_add_histogram (
+        metrics, "media_tree_dtls_handshake_seconds", NULL,
+        "From a handshake's first datagram to its keys.", handshake_bounds,
+        G_N_ELEMENTS (handshake_bounds));
 }
 
 RtcWorker *
@@ -263,6 +277,7 @@ rtc_worker_stop (RtcWorker *self)
     return;
   rtc_worker_post (self, end_thread, self, NULL);
   g_thread_join (g_steal_pointer (&self->thread));
+  __atomic_store_n (&self->cpu_clock, 0, __ATOMIC_RELEASE);
 }
 
 void
@@ -434,6 +449,17 @@ rtc_worker_add_bytes (RtcWorker *self, guint64 *tx_bytes, guint64 *rx_bytes)
   *rx_bytes += rtc_counts_get (&self->counts, RTC_COUNT_RX_BYTES);
 }
 
+gint64
+rtc_worker_get_cpu_us (RtcWorker *self)
+{
+  clockid_t clock = __atomic_load_n (&self->cpu_clock, __ATOMIC_ACQUIRE);
+  struct timespec now;
+
+  if (clock == 0 || clock_gettime (clock, &now) < 0)
+    return 0;
+  return (gint64)now.tv_sec * BASE_US_PER_S + now.tv_nsec / 1000;
+}
+
 char *
 rtc_worker_describe (RtcWorker *self)
 {
@@ -459,6 +485,13 @@ guint64
 rtc_worker_get_count (RtcWorker *self, RtcCount which)
 {
   return rtc_counts_get (&self->counts, which);
+}
+
+void
+rtc_worker_observe_handshake (RtcWorker *self, gint64 took_us)
+{
+  base_histogram_observe (self->handshake_seconds,
+                          (double)took_us / BASE_US_PER_S);
 }
 
 RtcCertificate *

@@ -67,5 +67,8 @@ guint rtc_worker_get_n_transports (RtcWorker *self);
  * there; at most a turn old */
 void rtc_worker_add_bytes (RtcWorker *self, guint64 *tx_bytes,
                            guint64 *rx_bytes);
+/* main: CPU time of its thread so far, the kernel's part included; 0: it has
+ * ended */
+gint64 rtc_worker_get_cpu_us (RtcWorker *self);
 /* JSON object text (transfer full) for /debug/state; safe from main */
 char *rtc_worker_describe (RtcWorker *self);

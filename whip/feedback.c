@@ -3,6 +3,7 @@
 #include "whip/publisher-private.h"
 
 #include "base/clock.h"
+#include "relay/hub.h"
 #include "whip/log.h"
 
 #define TICK_US (50 * BASE_US_PER_MS)
@@ -315,6 +316,7 @@ whip_counters_register (WhipCounters *self, BaseMetrics *metrics)
     [WHIP_DROP_DUPLICATE] = "reason=\"duplicate\"",
     [WHIP_DROP_MALFORMED] = "reason=\"malformed\"",
   };
+  static const double bounds[] = { RELAY_REPAIR_BOUNDS };
 
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     {
@@ -337,6 +339,9 @@ whip_counters_register (WhipCounters *self, BaseMetrics *metrics)
   self->keyframe_requests =
       base_metrics_add_counter (metrics, "media_tree_plis_sent_total", NULL,
                                 "Keyframes asked of publishers");
+  self->repair_seconds = base_metrics_add_histogram (
+      metrics, RELAY_REPAIR_SECONDS, "from=\"publisher\"",
+      RELAY_REPAIR_SECONDS_HELP, bounds, G_N_ELEMENTS (bounds));
   for (guint i = 0; i < WHIP_N_DROPS; i++)
     self->dropped[i] = base_metrics_add_counter (
         metrics, "media_tree_rtp_dropped_packets_total", drops[i],

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "rtc/rtp.h"
 #include "whip/log.h"
 
@@ -283,6 +284,10 @@ take_media (WhipPublisher *self, WhipSource *source, const Media *media,
       WHIP_STAT_ADD (self, n_dropped[WHIP_DROP_DUPLICATE], 1);
       return;
     }
+  if (received == WHIP_RECEIVED_REPAIR)
+    base_histogram_observe (
+        self->counters->repair_seconds,
+        (double)whip_receiver_get_repair_us (source->receiver) / BASE_US_PER_S);
   if (received == WHIP_RECEIVED_NEXT && media->payload_len > 0)
     note_order (self, source, media->rtp_ts);
   /* Also when it is padding only: the number must not look lost. */

@@ -36,6 +36,7 @@ typedef struct {
   BaseCounter *nacked[RTC_MEDIA_N_KINDS];
   BaseCounter *keyframe_requests;
   BaseCounter *dropped[WHIP_N_DROPS];
+  BaseHistogram *repair_seconds; /* at once, not once a second */
 } WhipCounters;
 
 void whip_counters_register (WhipCounters *self, BaseMetrics *metrics);

@@ -22,6 +22,7 @@ struct _WhipReceiver
 
   guint64 first, highest;
   RtcHoles *holes; /* owned */
+  gint64 repair_us;
   gboolean has_restart_seq;
   guint16 restart_seq; /* what a sender that started anew sends next */
 
@@ -162,6 +163,7 @@ fill (WhipReceiver *self, guint64 ext_seq, gint64 now_us)
   if (hole.n_tries > 0)
     {
       note_rtt (self, &hole, now_us);
+      self->repair_us = now_us - hole.found_us;
       self->stats.n_repaired++;
       result = WHIP_RECEIVED_REPAIR;
     }
@@ -215,6 +217,12 @@ whip_receiver_on_packet (WhipReceiver *self, guint16 seq, guint32 rtp_ts,
   self->n_received++;
   self->stats.n_packets++;
   return WHIP_RECEIVED_NEXT;
+}
+
+gint64
+whip_receiver_get_repair_us (WhipReceiver *self)
+{
+  return self->repair_us;
 }
 
 gboolean

@@ -46,6 +46,9 @@ WhipReceived whip_receiver_on_packet (WhipReceiver *self, guint16 seq,
                                       guint32 rtp_ts, gboolean is_rtx,
                                       gint64 now_us);
 
+/* whip_receiver_get_repair_us: how long the last REPAIR had been missing */
+gint64 whip_receiver_get_repair_us (WhipReceiver *self);
+
 /* whip_receiver_has_holes: is there anything for collect_nacks to look at? */
 gboolean whip_receiver_has_holes (WhipReceiver *self);
 

@@ -88,7 +88,8 @@ def schemas(api):
 
 
 @pytest.mark.parametrize("path", [
-    "/healthz", "/readyz", "/metrics", "/debug/state", "/api/streams",
+    "/healthz", "/readyz", "/metrics", "/monitoring/system", "/debug/state",
+    "/api/streams",
     "/api/nodes", "/api/tree",
     "/api/openapi.yaml", "/whip/live", "/whep/live", "/whep/live/none",
     "/api/streams/none/snapshot.jpg"])

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/window.h"
+
 static void
 test_counter (void)
 {
@@ -113,6 +115,36 @@ test_collector_groups (void)
                    "t_total NaN\n");
   again = base_metrics_render (metrics);
   g_assert_cmpstr (text, ==, again);
+}
+
+static void
+test_watch (void)
+{
+  static const double bounds[] = { 1 };
+  g_autoptr (BaseMetrics) metrics = base_metrics_new ();
+  g_autoptr (BaseWindow) window = base_window_new ();
+  g_autoptr (BaseSketch) sketch = base_sketch_new ();
+  BaseHistogram *before, *after, *other;
+
+  before = base_metrics_add_histogram (metrics, "h_seconds", "a=\"1\"", "H.",
+                                       bounds, 1);
+  other =
+      base_metrics_add_histogram (metrics, "o_seconds", NULL, "O.", bounds, 1);
+  base_metrics_watch (metrics, "h_seconds", window);
+  after = base_metrics_add_histogram (metrics, "h_seconds", "a=\"2\"", "H.",
+                                      bounds, 1);
+  base_histogram_observe (before, 0.25);
+  base_histogram_observe (after, 1e300);
+  base_histogram_observe (after, -1);
+  base_histogram_observe (after, NAN);
+  base_histogram_observe (other, 0.5);
+  base_metrics_watch (metrics, "h_seconds", NULL);
+  base_histogram_observe (before, 3);
+  base_histogram_observe (after, 3);
+  base_window_tick (window, 1);
+  base_window_merge (window, BASE_SPAN_1M, sketch);
+  g_assert_cmpuint (base_sketch_get_n (sketch), ==, 3);
+  g_assert_cmpint (base_sketch_get_sum (sketch), ==, 250000 + BASE_SKETCH_MAX);
 }
 
 /* without_times: the value of each _created, which is now, as "NOW" */
@@ -302,6 +334,7 @@ main (int argc, char **argv)
   g_test_add_func ("/base/metrics/common-labels", test_common_labels);
   g_test_add_func ("/base/metrics/histogram", test_histogram);
   g_test_add_func ("/base/metrics/collector-groups", test_collector_groups);
+  g_test_add_func ("/base/metrics/watch", test_watch);
   g_test_add_func ("/base/metrics/openmetrics", test_openmetrics);
   g_test_add_func ("/base/metrics/accept", test_accept);
   g_test_add_func ("/base/metrics/label-escapes", test_label_escapes);
