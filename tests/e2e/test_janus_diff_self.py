@@ -92,6 +92,7 @@ def test_an_allowance_that_nothing_needs_is_an_error():
 
 def test_what_differs_by_nature_becomes_a_word():
     names = Names()
+    names.whole_sdp = True
     names.add(123456789, "<S>")
     sdp = ("v=0\r\no=- 17 2 IN IP4 192.0.2.1\r\nm=audio 9 UDP/TLS/RTP/SAVPF "
            "111\r\na=ice-ufrag:abcd\r\na=ice-pwd:short\r\na=ssrc:5 cname:x\r\n")

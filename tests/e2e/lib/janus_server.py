@@ -2,7 +2,9 @@
 """Debian's janus with a configuration directory of its own on free ports of
 127.0.0.1. It has no candidates there: viewers get the host's own address,
 which the kernel takes by the loopback device all the same."""
+import itertools
 import os
+import random
 import signal
 import subprocess
 
@@ -13,7 +15,11 @@ from .wait import wait_for
 BINARY = "/usr/bin/janus"
 LIB = "/usr/lib/x86_64-linux-gnu/janus"
 ADMIN_SECRET = "overlord"
-N_RTP_PORTS = 400
+# Janus is slow to let go of ports, so it has many: more than free_ports() can
+# spare. Single ones that somebody has it passes over.
+RTP_PORTS = range(40000, 60000)
+N_RTP_PORTS = 800
+_slices = itertools.count(random.randrange(len(RTP_PORTS) // N_RTP_PORTS))
 KEPT = {"plugins": ("streaming",), "transports": ("http", "websockets"),
         "events": (), "loggers": ()}
 
@@ -52,8 +58,9 @@ class JanusServer:
         os.makedirs(self.directory, exist_ok=True)
         self.http_port, self.ws_port = free_ports(), free_ports()
         self.admin_port = free_ports()
-        self.rtp_port = free_ports(N_RTP_PORTS)
         self.spare_port = free_ports(2)
+        low = RTP_PORTS[next(_slices) * N_RTP_PORTS % len(RTP_PORTS)]
+        rtp_ports = f"{low}-{low + N_RTP_PORTS - 1}"
         self.url = f"http://127.0.0.1:{self.http_port}/janus"
         self.ws_url = f"ws://127.0.0.1:{self.ws_port}"
         self.admin_url = f"http://127.0.0.1:{self.admin_port}/admin"
@@ -62,7 +69,7 @@ class JanusServer:
             "general", configs_folder=self.directory,
             **{f"{kind}_folder": os.path.join(LIB, kind) for kind in KEPT},
             **{"debug_level": 4, "admin_secret": ADMIN_SECRET, **(general or {})})
-            + _section("media", ipv6=False, rtp_port_range=self._range(),
+            + _section("media", ipv6=False, rtp_port_range=rtp_ports,
                        **(media or {}))
             + _section("nat", **{"ice_lite": True, **(nat or {})})
             + "".join(_section(kind, disable=_others(kind)) for kind in KEPT))
@@ -77,13 +84,10 @@ class JanusServer:
             ws_ip="127.0.0.1", wss=False) + _section(
             "admin", admin_ws=False, admin_wss=False))
         self._write("janus.plugin.streaming.jcfg", _section(
-            "general", rtp_port_range=self._range(), **(streaming or {}))
+            "general", rtp_port_range=rtp_ports, **(streaming or {}))
             + mountpoints)
         self.log = open(os.path.join(self.directory, "janus.log"), "ab")
         self.start()
-
-    def _range(self):
-        return f"{self.rtp_port}-{self.rtp_port + N_RTP_PORTS - 1}"
 
     def _write(self, name, text):
         with open(os.path.join(self.directory, name), "w",

@@ -11,7 +11,7 @@ OPTIONS = {"api_secret": "--janus-api-secret", "admin_key":
            "--janus-admin-key", "token_auth": "--janus-token-auth",
            "string_ids": "--janus-string-ids",
            "session_timeout": "--janus-session-timeout"}
-N_RTP_PORTS = 400
+N_RTP_PORTS = 40
 
 
 class MediaTree:
