@@ -221,17 +221,16 @@ plan_rendition (Source *source, Plan *plan, guint rendition, guint n)
   return why;
 }
 
+/* can_bind: asked without the mountpoint's interface, which may be the one
+ * that is wrong */
 static gboolean
-can_bind (const WhipRtpTrack *track, guint port)
+can_bind (guint port)
 {
-  RtcUdpPlace place = track->place;
-  int fd;
+  RtcUdpPlace place;
+  int fd = rtc_udp_place_parse (NULL, NULL, port, &place, NULL)
+               ? rtc_udp_place_open (&place)
+               : -1;
 
-  if (place.address.sa.sa_family == AF_INET)
-    place.address.in.sin_port = g_htons ((guint16)port);
-  else
-    place.address.in6.sin6_port = g_htons ((guint16)port);
-  fd = rtc_udp_place_open (&place);
   if (fd >= 0)
     close (fd);
   return fd >= 0;
@@ -242,13 +241,10 @@ can_bind (const WhipRtpTrack *track, guint port)
 static gboolean
 give_back (Source *source, Plan *plan)
 {
-  const WhipRtpTrack *track = &plan->config.tracks[RTC_MEDIA_VIDEO];
   gboolean has_foreign = FALSE;
 
-  if (!track->info.is_present)
-    track = &plan->config.tracks[RTC_MEDIA_AUDIO];
   for (guint i = 0; i < plan->n_taken; i++)
-    if (can_bind (track, plan->taken[i]))
+    if (can_bind (plan->taken[i]))
       relay_port_pool_give_back (source->self->ports, plan->taken[i]);
     else
       {

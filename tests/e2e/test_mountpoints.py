@@ -300,3 +300,16 @@ def test_cluster_store_empties(world):
     wait_for(lambda: redis.call("HLEN", "mountpoints:main") == 1,
              "the mountpoint in the store again")
     wait_listed(cluster["e1"], {7})
+
+
+def test_a_wrong_interface_costs_no_ports(world):
+    """Else a client could take the pool from everybody."""
+    low = free_ports(4)
+    node = world.node("--insecure", "--rtp-port-range", f"{low}-{low + 3}")
+    owner = Owner(node)
+    for iface in ("nope0", "192.0.2.199"):
+        for _ in range(5):
+            bad = owner.ask("create", type="rtp", media=[
+                {**VIDEO, "iface": iface}])
+            assert bad["error_code"] == 456, bad
+    owner.create([VIDEO], id=52)
