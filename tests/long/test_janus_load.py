@@ -9,8 +9,9 @@ N_POLLS = 500
 MAX_CPU = 0.01
 MAX_MB = 20
 WINDOW_S = 20
-N_RANDOM = 100000
-WARM_UP = 20000
+WARM_UP = 40000
+ROUNDS, ROUND = 3, 40000
+MAX_GROWTH_KB = 512
 
 
 def test_idle_sessions_cost_nothing(world, capsys):
@@ -38,13 +39,19 @@ def test_random_requests_leave_nothing(world, capsys):
                  == 0, "no session left", 30)
         return node.rss_bytes(), node.n_fds()
     bombard(node, 1, WARM_UP)
-    before = settled()
-    seen = bombard(node, 2, N_RANDOM)
-    after = settled()
+    figures = [settled()]
+    for seed in range(ROUNDS):
+        bombard(node, 2 + seed, ROUND)
+        figures.append(settled())
+    growth = [(after[0] - before[0] >> 10, after[1] - before[1])
+              for before, after in zip(figures, figures[1:])]
     with capsys.disabled():
-        print(f"\n| {N_RANDOM} random requests | RSS {before[0] >> 10} -> "
-              f"{after[0] >> 10} KiB | descriptors {before[1]} -> {after[1]} |"
-              f"\n{seen}")
+        print(f"\n| {ROUNDS} times {ROUND} random requests | RSS "
+              + " -> ".join(str(rss >> 10) for rss, _ in figures)
+              + " KiB | descriptors "
+              + " -> ".join(str(n_fds) for _, n_fds in figures) + " |")
     node.assert_alive()
-    assert after[1] <= before[1] + 4
-    assert after[0] <= before[0] + 8 * 1024 * 1024
+    # What requests made and did not take back (mountpoints) is still there; a
+    # leak shows in each round, the same requests' whims only in some.
+    assert min(kb for kb, _ in growth) < MAX_GROWTH_KB, growth
+    assert min(n_fds for _, n_fds in growth) <= 0, growth
