@@ -263,18 +263,46 @@ base_auth_check_token (BaseAuth *self, BaseAuthSurface surface,
                        : BASE_AUTH_WRONG;
 }
 
+gboolean
+base_auth_is_secret (const char *given, const char *secret)
+{
+  guint8 one[DIGEST_BYTES], other[DIGEST_BYTES];
+
+  if (!given)
+    return FALSE;
+  digest_of (given, one);
+  digest_of (secret, other);
+  return CRYPTO_memcmp (one, other, DIGEST_BYTES) == 0;
+}
+
+static const char *
+get_authorization (SoupServerMessage *msg)
+{
+  return soup_message_headers_get_one (
+      soup_server_message_get_request_headers (msg), "Authorization");
+}
+
+char *
+base_auth_dup_bearer (SoupServerMessage *msg)
+{
+  const char *header = get_authorization (msg);
+
+  return header && g_ascii_strncasecmp (header, "Bearer ", 7) == 0
+             ? g_strstrip (g_strdup (header + 7))
+             : NULL;
+}
+
 /* dup_token: (transfer full) (nullable) */
 static char *
 dup_token (SoupServerMessage *msg)
 {
-  const char *header = soup_message_headers_get_one (
-      soup_server_message_get_request_headers (msg), "Authorization");
   const char *query = g_uri_get_query (soup_server_message_get_uri (msg));
   g_autoptr (GHashTable) params = NULL;
+  char *bearer = base_auth_dup_bearer (msg);
 
-  if (header && g_ascii_strncasecmp (header, "Bearer ", 7) == 0)
-    return g_strstrip (g_strdup (header + 7));
-  if (header || !query
+  if (bearer)
+    return bearer;
+  if (get_authorization (msg) || !query
       || !g_str_equal (soup_server_message_get_method (msg), "GET"))
     return NULL;
   params = soup_form_decode (query);

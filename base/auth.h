@@ -14,7 +14,8 @@
 typedef struct _BaseAuth BaseAuth;
 typedef struct _BaseRedirect BaseRedirect; /* base/redirect.h */
 
-typedef enum {
+typedef enum
+{
   BASE_AUTH_PUBLISH,
   BASE_AUTH_WATCH,
   BASE_AUTH_ADMIN,
@@ -22,7 +23,8 @@ typedef enum {
   BASE_AUTH_N_SURFACES
 } BaseAuthSurface;
 
-typedef enum {
+typedef enum
+{
   BASE_AUTH_OK,
   BASE_AUTH_MISSING,   /* 401 + WWW-Authenticate: Bearer */
   BASE_AUTH_WRONG,     /* 401 error="invalid_token" (bad, expired) */
@@ -30,7 +32,8 @@ typedef enum {
   BASE_AUTH_PROTECTED, /* 403: protected mode, not a loopback client */
 } BaseAuthResult;
 
-typedef enum {
+typedef enum
+{
   BASE_AUTH_ERROR_KEY_FILE, /* unreadable or not a key */
 } BaseAuthError;
 #define BASE_AUTH_ERROR (base_auth_error_quark ())
@@ -57,8 +60,7 @@ BaseAuthResult base_auth_check_token (BaseAuth *self, BaseAuthSurface surface,
 
 /* base_auth_check_request: as base_auth_require, but answers and counts
  * nothing; for what several surfaces may open */
-BaseAuthResult base_auth_check_request (BaseAuth *self,
-                                        BaseAuthSurface surface,
+BaseAuthResult base_auth_check_request (BaseAuth *self, BaseAuthSurface surface,
                                         const char *stream,
                                         SoupServerMessage *msg);
 
@@ -67,6 +69,12 @@ BaseAuthResult base_auth_check_request (BaseAuth *self,
  * Returns: %TRUE when allowed; %FALSE when @msg has been answered */
 gboolean base_auth_require (BaseAuth *self, BaseAuthSurface surface,
                             const char *stream, SoupServerMessage *msg);
+
+/* base_auth_is_secret: is @given (nullable) @secret? The time taken says
+ * nothing of it, not even how long it is. Any thread. */
+gboolean base_auth_is_secret (const char *given, const char *secret);
+/* (transfer full) (nullable): of "Authorization: Bearer" */
+char *base_auth_dup_bearer (SoupServerMessage *msg);
 
 /* base_auth_is_open: surface has a secret, or insecure: not protected mode */
 gboolean base_auth_is_open (BaseAuth *self, BaseAuthSurface surface);

@@ -102,3 +102,25 @@ egress_janus_get_bool (JsonObject *object, const char *name, gboolean or_else)
 
   return node ? json_node_get_boolean (node) : or_else;
 }
+
+void
+egress_janus_set_string (JsonObject *object, const char *name,
+                         const char *value)
+{
+  if (value)
+    json_object_set_string_member (object, name, value);
+}
+
+void
+egress_janus_set_true (JsonObject *object, const char *name, gboolean value)
+{
+  if (value)
+    json_object_set_boolean_member (object, name, TRUE);
+}
+
+void
+egress_janus_set_above_0 (JsonObject *object, const char *name, gint64 value)
+{
+  if (value > 0)
+    json_object_set_int_member (object, name, value);
+}

@@ -46,3 +46,10 @@ gint64 egress_janus_get_int (JsonObject *object, const char *name,
                              gint64 or_else);
 gboolean egress_janus_get_bool (JsonObject *object, const char *name,
                                 gboolean or_else);
+/* written when there is something to say: not NULL, TRUE, above 0 */
+void egress_janus_set_string (JsonObject *object, const char *name,
+                              const char *value);
+void egress_janus_set_true (JsonObject *object, const char *name,
+                            gboolean value);
+void egress_janus_set_above_0 (JsonObject *object, const char *name,
+                               gint64 value);

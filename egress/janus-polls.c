@@ -243,12 +243,6 @@ egress_janus_polls_expire (EgressJanusPolls *self, gint64 now_us)
     }
 }
 
-guint
-egress_janus_polls_get_n (EgressJanusPolls *self)
-{
-  return self->waiting.length;
-}
-
 EgressJanusPolls *
 egress_janus_polls_new (EgressJanus *core, BaseMetrics *metrics)
 {

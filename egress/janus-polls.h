@@ -29,6 +29,5 @@ void egress_janus_polls_end (EgressJanusPolls *self,
                              EgressJanusSession *session);
 /* what has waited long enough, or whose client has gone, gets a keepalive */
 void egress_janus_polls_expire (EgressJanusPolls *self, gint64 now_us);
-guint egress_janus_polls_get_n (EgressJanusPolls *self); /* that wait */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EgressJanusPolls, egress_janus_polls_free)

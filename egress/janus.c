@@ -85,19 +85,6 @@ egress_janus_error (guint64 session_id, const char *transaction,
 /* --- Who may ask
  * ---------------------------------------------------------------- */
 
-/* Digests, so that the time taken says nothing of the secret. */
-static gboolean
-is_secret (const char *given, const char *secret)
-{
-  g_autofree char *one = NULL, *other = NULL;
-
-  if (!given)
-    return FALSE;
-  one = g_compute_checksum_for_string (G_CHECKSUM_SHA256, given, -1);
-  other = g_compute_checksum_for_string (G_CHECKSUM_SHA256, secret, -1);
-  return g_str_equal (one, other);
-}
-
 static BaseAuthResult
 check_auth (EgressJanus *self, BaseAuthSurface surface, const char *token)
 {
@@ -121,7 +108,7 @@ janus_check_access (EgressJanus *self, const char *api_secret,
   BaseAuthResult result;
 
   if (self->config.api_secret
-      && is_secret (api_secret, self->config.api_secret))
+      && base_auth_is_secret (api_secret, self->config.api_secret))
     access.has_secret = TRUE;
   else if (self->config.token_auth
            && egress_janus_tokens_has (self->tokens, token))
@@ -150,7 +137,7 @@ janus_check_admin (EgressJanus *self, const char *secret, const char *token,
   BaseAuthResult result;
 
   if (self->config.admin_secret)
-    return is_secret (secret, self->config.admin_secret);
+    return base_auth_is_secret (secret, self->config.admin_secret);
   result = check_auth (self, BASE_AUTH_ADMIN, token);
   return result == BASE_AUTH_OK
          || (result == BASE_AUTH_PROTECTED && is_loopback);

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "egress/janus-params.h"
+
 #define HASH_ID_BITS 52
 
 G_DEFINE_QUARK (egress - streaming - error - quark, egress_streaming_error)
@@ -90,27 +92,6 @@ egress_mountpoint_spec_set_id (EgressMountpointSpec *self, const char *id)
 
 /* --- to JSON ------------------------------------------------------------ */
 
-static void
-set_string (JsonObject *object, const char *member, const char *value)
-{
-  if (value != NULL)
-    json_object_set_string_member (object, member, value);
-}
-
-static void
-set_true (JsonObject *object, const char *member, gboolean value)
-{
-  if (value)
-    json_object_set_boolean_member (object, member, TRUE);
-}
-
-static void
-set_number (JsonObject *object, const char *member, gint64 value)
-{
-  if (value > 0)
-    json_object_set_int_member (object, member, value);
-}
-
 static JsonObject *
 media_to_json (const EgressMountpointMedia *self, RtcMediaKind kind)
 {
@@ -120,9 +101,9 @@ media_to_json (const EgressMountpointMedia *self, RtcMediaKind kind)
 
   json_object_set_string_member (object, "type",
                                  kind == RTC_MEDIA_VIDEO ? "video" : "audio");
-  set_string (object, "mid", self->mid);
-  set_string (object, "label", self->label);
-  set_string (object, "msid", self->msid);
+  egress_janus_set_string (object, "mid", self->mid);
+  egress_janus_set_string (object, "label", self->label);
+  egress_janus_set_string (object, "msid", self->msid);
   for (guint i = 0; i < self->n_ports; i++)
     json_object_set_int_member (object, port_names[i], self->ports[i]);
   if (self->rtcp_port >= 0)
@@ -131,13 +112,13 @@ media_to_json (const EgressMountpointMedia *self, RtcMediaKind kind)
     json_object_set_int_member (object, "pt", self->pt);
   if (self->codec != RTC_CODEC_NONE)
     codec = g_ascii_strdown (rtc_codec_name (self->codec), -1);
-  set_string (object, "codec", codec);
-  set_string (object, "fmtp", self->fmtp);
-  set_string (object, "mcast", self->mcast);
-  set_string (object, "iface", self->iface);
-  set_true (object, "simulcast", self->is_simulcast);
-  set_true (object, "svc", self->is_svc);
-  set_true (object, "skew", self->has_skew);
+  egress_janus_set_string (object, "codec", codec);
+  egress_janus_set_string (object, "fmtp", self->fmtp);
+  egress_janus_set_string (object, "mcast", self->mcast);
+  egress_janus_set_string (object, "iface", self->iface);
+  egress_janus_set_true (object, "simulcast", self->is_simulcast);
+  egress_janus_set_true (object, "svc", self->is_svc);
+  egress_janus_set_true (object, "skew", self->has_skew);
   return object;
 }
 
@@ -162,23 +143,24 @@ set_source (JsonObject *object, const EgressMountpointSpec *self)
     json_object_set_array_member (object, "media", list_media (self));
   else
     for (guint i = 0; i < RTC_MEDIA_N_KINDS; i++)
-      set_true (object, i == RTC_MEDIA_VIDEO ? "video" : "audio",
-                self->media[i].is_present);
-  set_number (object, "srtpsuite", self->srtp_suite);
-  set_string (object, "srtpcrypto", self->srtp_crypto);
-  set_true (object, "e2ee", self->is_e2ee);
-  set_true (object, "playoutdelay_ext", self->has_playout_delay);
-  set_number (object, "abscapturetime_src_ext_id", self->capture_time_id);
-  set_number (object, "collision", self->collision_ms);
-  set_number (object, "threads", self->threads);
-  set_number (object, "bufferkf_ms", self->buffer_kf_ms);
-  set_number (object, "bufferkf_bytes", self->buffer_kf_bytes);
-  set_string (object, "url", self->url);
-  set_string (object, "rtsp_user", self->rtsp_user);
-  set_string (object, "rtsp_pwd", self->rtsp_password);
+      egress_janus_set_true (object, i == RTC_MEDIA_VIDEO ? "video" : "audio",
+                             self->media[i].is_present);
+  egress_janus_set_above_0 (object, "srtpsuite", self->srtp_suite);
+  egress_janus_set_string (object, "srtpcrypto", self->srtp_crypto);
+  egress_janus_set_true (object, "e2ee", self->is_e2ee);
+  egress_janus_set_true (object, "playoutdelay_ext", self->has_playout_delay);
+  egress_janus_set_above_0 (object, "abscapturetime_src_ext_id",
+                            self->capture_time_id);
+  egress_janus_set_above_0 (object, "collision", self->collision_ms);
+  egress_janus_set_above_0 (object, "threads", self->threads);
+  egress_janus_set_above_0 (object, "bufferkf_ms", self->buffer_kf_ms);
+  egress_janus_set_above_0 (object, "bufferkf_bytes", self->buffer_kf_bytes);
+  egress_janus_set_string (object, "url", self->url);
+  egress_janus_set_string (object, "rtsp_user", self->rtsp_user);
+  egress_janus_set_string (object, "rtsp_pwd", self->rtsp_password);
   if (self->kind == EGRESS_MOUNTPOINT_RTSP)
     json_object_set_boolean_member (object, "rtsp_failcheck", self->rtsp_check);
-  set_string (object, "filename", self->filename);
+  egress_janus_set_string (object, "filename", self->filename);
 }
 
 JsonObject *
@@ -194,16 +176,16 @@ egress_mountpoint_spec_to_json (const EgressMountpointSpec *self)
   JsonObject *object = json_object_new ();
 
   json_object_set_string_member (object, "type", types[self->kind]);
-  set_string (object, "id", self->id);
-  set_string (object, "name", self->name);
-  set_string (object, "description", self->description);
-  set_string (object, "metadata", self->metadata);
-  set_string (object, "secret", self->secret);
-  set_string (object, "pin", self->pin);
-  set_true (object, "is_private", self->is_private);
-  set_true (object, "permanent", self->is_permanent);
+  egress_janus_set_string (object, "id", self->id);
+  egress_janus_set_string (object, "name", self->name);
+  egress_janus_set_string (object, "description", self->description);
+  egress_janus_set_string (object, "metadata", self->metadata);
+  egress_janus_set_string (object, "secret", self->secret);
+  egress_janus_set_string (object, "pin", self->pin);
+  egress_janus_set_true (object, "is_private", self->is_private);
+  egress_janus_set_true (object, "permanent", self->is_permanent);
   json_object_set_boolean_member (object, "enabled", self->is_enabled);
-  set_string (object, "node_id", self->node_id);
+  egress_janus_set_string (object, "node_id", self->node_id);
   set_source (object, self);
   return object;
 }

@@ -18,27 +18,6 @@ egress_streaming_type_name (const EgressMountpointSpec *spec)
   return spec->kind == EGRESS_MOUNTPOINT_ONDEMAND ? "on demand" : "live";
 }
 
-static void
-set_string (JsonObject *object, const char *member, const char *value)
-{
-  if (value != NULL)
-    json_object_set_string_member (object, member, value);
-}
-
-static void
-set_true (JsonObject *object, const char *member, gboolean value)
-{
-  if (value)
-    json_object_set_boolean_member (object, member, TRUE);
-}
-
-static void
-set_port (JsonObject *object, const char *member, guint port)
-{
-  if (port != 0)
-    json_object_set_int_member (object, member, port);
-}
-
 guint
 egress_streaming_media_in_order (const EgressMountpointSpec *spec,
                                  RtcMediaKind ret[RTC_MEDIA_N_KINDS])
@@ -113,7 +92,7 @@ set_label (JsonObject *object, const EgressMountpointMedia *media,
   json_object_set_string_member (
       object, "label",
       media->label != NULL ? media->label : egress_streaming_kind_names[kind]);
-  set_string (object, "msid", egress_streaming_msid (media));
+  egress_janus_set_string (object, "msid", egress_streaming_msid (media));
 }
 
 /* --- list --------------------------------------------------------------- */
@@ -130,15 +109,15 @@ describe_for_list (EgressStreaming *self, EgressMountpoint *mountpoint)
   egress_streaming_set_id (self, object, "id", spec->id);
   json_object_set_string_member (object, "type",
                                  egress_streaming_type_name (spec));
-  set_string (object, "description", spec->description);
-  set_string (object, "metadata", spec->metadata);
+  egress_janus_set_string (object, "description", spec->description);
+  egress_janus_set_string (object, "metadata", spec->metadata);
   json_object_set_boolean_member (object, "enabled", spec->is_enabled);
   for (guint i = 0; i < n; i++)
     {
       const EgressMountpointMedia *media = &spec->media[kinds[i]];
       JsonObject *item = json_object_new ();
 
-      set_string (item, "mid", media->mid);
+      egress_janus_set_string (item, "mid", media->mid);
       json_object_set_string_member (item, "type",
                                      egress_streaming_kind_names[kinds[i]]);
       set_label (item, media, kinds[i]);
@@ -225,26 +204,27 @@ describe_media (EgressStreaming *self, EgressMountpoint *mountpoint,
   json_object_set_int_member (object, "mindex", index);
   json_object_set_string_member (object, "type",
                                  egress_streaming_kind_names[kind]);
-  set_string (object, "mid", media->mid);
+  egress_janus_set_string (object, "mid", media->mid);
   set_label (object, media, kind);
   if (media->pt >= 0)
     json_object_set_int_member (object, "pt", media->pt);
   set_codec (object, codec_of (mountpoint, kind));
-  set_string (object, "fmtp", media->fmtp);
-  set_true (object, "videosimulcast", media->is_simulcast);
-  set_true (object, "videosvc", media->is_svc);
-  set_true (object, "skew_compensation", media->has_skew);
+  egress_janus_set_string (object, "fmtp", media->fmtp);
+  egress_janus_set_true (object, "videosimulcast", media->is_simulcast);
+  egress_janus_set_true (object, "videosvc", media->is_svc);
+  egress_janus_set_true (object, "skew_compensation", media->has_skew);
   if (is_admin && spec->kind == EGRESS_MOUNTPOINT_RTP && ports != NULL)
     {
-      set_port (object, port_names[0], ports->ports[kind][0]);
-      set_port (object, "rtcpport", ports->rtcp_ports[kind]);
+      egress_janus_set_above_0 (object, port_names[0], ports->ports[kind][0]);
+      egress_janus_set_above_0 (object, "rtcpport", ports->rtcp_ports[kind]);
       for (guint i = 1; i < EGRESS_MAX_RENDITIONS; i++)
-        set_port (object, port_names[i], ports->ports[kind][i]);
+        egress_janus_set_above_0 (object, port_names[i], ports->ports[kind][i]);
     }
   set_age (object, mountpoint, kind);
   if (is_admin)
-    set_string (object, "recording",
-                egress_streaming_recording_name (self, spec->id, kind));
+    egress_janus_set_string (
+        object, "recording",
+        egress_streaming_recording_name (self, spec->id, kind));
   return object;
 }
 
@@ -257,14 +237,14 @@ describe_source (JsonObject *object, const EgressMountpointSpec *spec,
       json_object_set_boolean_member (object, "rtsp", TRUE);
       if (is_admin)
         {
-          set_string (object, "url", spec->url);
-          set_string (object, "rtsp_user", spec->rtsp_user);
-          set_string (object, "rtsp_pwd", spec->rtsp_password);
+          egress_janus_set_string (object, "url", spec->url);
+          egress_janus_set_string (object, "rtsp_user", spec->rtsp_user);
+          egress_janus_set_string (object, "rtsp_pwd", spec->rtsp_password);
         }
     }
   if (is_admin)
-    set_string (object, "filename", spec->filename);
-  set_true (object, "srtp", spec->srtp_suite != 0);
+    egress_janus_set_string (object, "filename", spec->filename);
+  egress_janus_set_true (object, "srtp", spec->srtp_suite != 0);
   if (spec->collision_ms > 0)
     json_object_set_int_member (object, "collision", spec->collision_ms);
   if (spec->threads > 0)
@@ -284,14 +264,14 @@ describe_for_info (EgressStreaming *self, EgressMountpoint *mountpoint,
 
   egress_streaming_set_id (self, object, "id", spec->id);
   if (is_admin)
-    set_string (object, "name", spec->name);
-  set_string (object, "description", spec->description);
-  set_string (object, "metadata", spec->metadata);
+    egress_janus_set_string (object, "name", spec->name);
+  egress_janus_set_string (object, "description", spec->description);
+  egress_janus_set_string (object, "metadata", spec->metadata);
   if (is_admin)
     {
-      set_string (object, "secret", spec->secret);
-      set_string (object, "pin", spec->pin);
-      set_true (object, "is_private", spec->is_private);
+      egress_janus_set_string (object, "secret", spec->secret);
+      egress_janus_set_string (object, "pin", spec->pin);
+      egress_janus_set_true (object, "is_private", spec->is_private);
     }
   json_object_set_boolean_member (object, "enabled", spec->is_enabled);
   if (is_admin)
@@ -304,7 +284,7 @@ describe_for_info (EgressStreaming *self, EgressMountpoint *mountpoint,
       g_autofree char *host =
           egress_streaming_dup_host (&spec->media[kinds[i]]);
 
-      set_string (object, "host", host);
+      egress_janus_set_string (object, "host", host);
     }
   for (guint i = 0; i < n; i++)
     json_array_add_object_element (

@@ -21,20 +21,6 @@ find_with_secret (EgressStreaming *self, JsonObject *body,
              egress_mountpoint_get_spec (*ret_mountpoint)->secret, error);
 }
 
-static void
-set_string (JsonObject *object, const char *member, const char *value)
-{
-  if (value != NULL)
-    json_object_set_string_member (object, member, value);
-}
-
-static void
-set_port (JsonObject *object, const char *member, guint port)
-{
-  if (port != 0)
-    json_object_set_int_member (object, member, port);
-}
-
 /* --- create ------------------------------------------------------------- */
 
 /* the `media` form: one object a medium */
@@ -56,13 +42,14 @@ add_ports (JsonObject *stream, EgressMountpoint *mountpoint)
 
       json_object_set_string_member (item, "type",
                                      egress_streaming_kind_names[kind]);
-      set_string (item, "mid", spec->media[kind].mid);
-      set_string (item, "msid", egress_streaming_msid (&spec->media[kind]));
-      set_string (stream, "host", host);
-      set_port (item, names[0], ports->ports[kind][0]);
-      set_port (item, "rtcp_port", ports->rtcp_ports[kind]);
+      egress_janus_set_string (item, "mid", spec->media[kind].mid);
+      egress_janus_set_string (item, "msid",
+                               egress_streaming_msid (&spec->media[kind]));
+      egress_janus_set_string (stream, "host", host);
+      egress_janus_set_above_0 (item, names[0], ports->ports[kind][0]);
+      egress_janus_set_above_0 (item, "rtcp_port", ports->rtcp_ports[kind]);
       for (guint j = 1; j < EGRESS_MAX_RENDITIONS; j++)
-        set_port (item, names[j], ports->ports[kind][j]);
+        egress_janus_set_above_0 (item, names[j], ports->ports[kind][j]);
       json_array_add_object_element (list, item);
     }
   json_object_set_array_member (stream, "ports", list);
@@ -86,15 +73,15 @@ add_old_ports (JsonObject *stream, EgressMountpoint *mountpoint)
       g_autofree char *host =
           egress_streaming_dup_host (&spec->media[kinds[i]]);
 
-      set_string (stream, host_name, host);
+      egress_janus_set_string (stream, host_name, host);
 
       for (guint j = 0; j < EGRESS_MAX_RENDITIONS; j++)
         {
           g_autofree char *name = g_strdup_printf ("%s_%s", kind, suffixes[j]);
 
-          set_port (stream, name, ports->ports[kinds[i]][j]);
+          egress_janus_set_above_0 (stream, name, ports->ports[kinds[i]][j]);
         }
-      set_port (stream, rtcp, ports->rtcp_ports[kinds[i]]);
+      egress_janus_set_above_0 (stream, rtcp, ports->rtcp_ports[kinds[i]]);
     }
 }
 
@@ -122,7 +109,7 @@ on_created (EgressMountpoint *mountpoint, gboolean is_kept, const GError *error,
   egress_streaming_set_id (answer->streaming, stream, "id", spec->id);
   json_object_set_string_member (stream, "type",
                                  egress_streaming_type_name (spec));
-  set_string (stream, "description", spec->description);
+  egress_janus_set_string (stream, "description", spec->description);
   json_object_set_boolean_member (stream, "is_private", spec->is_private);
   if (spec->kind == EGRESS_MOUNTPOINT_RTP && spec->is_old_form)
     add_old_ports (stream, mountpoint);
@@ -242,8 +229,8 @@ tell_viewers (EgressStreaming *self, const char *id)
       data = json_object_new ();
       json_object_set_string_member (data, "event", "edited");
       egress_streaming_set_id (self, data, "id", id);
-      set_string (data, "metadata",
-                  egress_mountpoint_get_spec (mountpoint)->metadata);
+      egress_janus_set_string (
+          data, "metadata", egress_mountpoint_get_spec (mountpoint)->metadata);
       egress_janus_push_event (handle->handle, data, NULL, NULL, NULL,
                                EGRESS_JANUS_JSEP_PLAIN);
     }

@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-#include <openssl/crypto.h>
-
+#include "base/auth.h"
 #include "base/clock.h"
 #include "egress/log.h"
 
@@ -59,16 +58,12 @@ egress_streaming_check_secret (JsonObject *body, const char *member,
                                const char *secret, GError **error)
 {
   const EgressJanusParam param = { member, EGRESS_JANUS_STRING, TRUE };
-  const char *given;
 
   if (secret == NULL)
     return TRUE;
   if (!egress_streaming_check (body, &param, 1, error))
     return FALSE;
-  given = egress_janus_get_string (body, member);
-  /* its length is no secret */
-  if (strlen (given) == strlen (secret)
-      && CRYPTO_memcmp (given, secret, strlen (secret)) == 0)
+  if (base_auth_is_secret (egress_janus_get_string (body, member), secret))
     return TRUE;
   g_set_error (error, EGRESS_STREAMING_ERROR, EGRESS_STREAMING_UNAUTHORIZED,
                "Unauthorized (wrong %s)", member);

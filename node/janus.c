@@ -12,7 +12,6 @@
 #include "node/mountpoints.h"
 
 #define WEBSOCKET_PATH "/janus/ws"
-#define BEARER "Bearer "
 
 struct _NodeJanus
 {
@@ -172,30 +171,13 @@ dup_query_pin (SoupServerMessage *msg)
   return params ? g_strdup (g_hash_table_lookup (params, "pin")) : NULL;
 }
 
-/* (transfer none) (nullable) */
-static const char *
-get_bearer (SoupServerMessage *msg)
-{
-  const char *value = soup_message_headers_get_one (
-      soup_server_message_get_request_headers (msg), "Authorization");
-
-  return value && g_ascii_strncasecmp (value, BEARER, strlen (BEARER)) == 0
-             ? value + strlen (BEARER)
-             : NULL;
-}
-
-/* as long for a wrong one as for the right one */
+/* bears_pin: as its bearer token */
 static gboolean
-is_pin (const char *given, const char *pin)
+bears_pin (SoupServerMessage *msg, const char *pin)
 {
-  gsize n = strlen (pin);
-  guint8 differs = 0;
+  g_autofree char *bearer = base_auth_dup_bearer (msg);
 
-  if (!given || strlen (given) != n)
-    return FALSE;
-  for (gsize i = 0; i < n; i++)
-    differs |= (guint8)(given[i] ^ pin[i]);
-  return differs == 0;
+  return base_auth_is_secret (bearer, pin);
 }
 
 /* (transfer none) (nullable): of a mountpoint that somebody created */
@@ -220,7 +202,7 @@ node_janus_check_pin (NodeJanus *self, const char *stream,
   if (!spec || !spec->pin)
     return TRUE;
   given = dup_query_pin (msg);
-  if (is_pin (given, spec->pin) || is_pin (get_bearer (msg), spec->pin))
+  if (base_auth_is_secret (given, spec->pin) || bears_pin (msg, spec->pin))
     return TRUE;
   if (given)
     base_http_problem (msg, SOUP_STATUS_FORBIDDEN, "mountpoint-pin",
@@ -240,7 +222,7 @@ node_janus_dup_pin (NodeJanus *self, const char *stream, SoupServerMessage *msg)
   const EgressMountpointSpec *spec = self ? find_created (self, stream) : NULL;
   char *given = dup_query_pin (msg);
 
-  if (!given && spec && spec->pin && is_pin (get_bearer (msg), spec->pin))
+  if (!given && spec && spec->pin && bears_pin (msg, spec->pin))
     given = g_strdup (spec->pin);
   return given;
 }

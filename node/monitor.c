@@ -199,13 +199,6 @@ node_monitor_sample (NodeMonitor *self, gint64 now_us)
   tick (self, now_us);
 }
 
-BaseWindow *
-node_monitor_get_window (NodeMonitor *self, NodeMeter meter)
-{
-  g_return_val_if_fail (meter < NODE_METER_N, NULL);
-  return self->windows[meter];
-}
-
 /* --- JSON ------------------------------------------------------------------
  */
 

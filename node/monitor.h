@@ -39,9 +39,6 @@ void node_monitor_free (NodeMonitor *self);
 /* node_monitor_sample: once a second */
 void node_monitor_sample (NodeMonitor *self, gint64 now_us);
 
-/* (transfer none): as of the last sample */
-BaseWindow *node_monitor_get_window (NodeMonitor *self, NodeMeter meter);
-
 /* node_monitor_describe: (transfer full): /monitoring/system; brings in what
  * came since the last sample */
 JsonNode *node_monitor_describe (NodeMonitor *self, gint64 now_us);

@@ -83,12 +83,6 @@ whip_feeder_get_home (WhipFeeder *self)
   return self->home;
 }
 
-const char *
-whip_feeder_get_name (WhipFeeder *self)
-{
-  return self->name;
-}
-
 /* --- Home: the publication --------------------------------------------- */
 
 static void

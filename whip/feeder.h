@@ -70,8 +70,7 @@ void whip_feeder_close (WhipFeeder *self);
 WhipFeeder *whip_feeder_ref (WhipFeeder *self); /* any */
 void whip_feeder_unref (WhipFeeder *self);      /* any */
 
-RtcWorker *whip_feeder_get_home (WhipFeeder *self);  /* any */
-const char *whip_feeder_get_name (WhipFeeder *self); /* any */
+RtcWorker *whip_feeder_get_home (WhipFeeder *self); /* any */
 /* any: whose payload type, of those in @kinds (bit k: RtcMediaKind k)
  * Returns: %FALSE: nobody's */
 gboolean whip_feeder_find_pt (WhipFeeder *self, guint kinds, guint8 pt,

@@ -386,6 +386,17 @@ test_require_protected (Loopback *f, gconstpointer data)
   g_assert_cmpuint (ASK ("POST", "/", foreign), ==, 200);
 }
 
+static void
+test_is_secret (void)
+{
+  g_assert_true (base_auth_is_secret ("1234", "1234"));
+  g_assert_false (base_auth_is_secret (NULL, "1234"));
+  g_assert_false (base_auth_is_secret ("", "1234"));
+  g_assert_false (base_auth_is_secret ("1235", "1234"));
+  g_assert_false (base_auth_is_secret ("12345", "1234"));
+  g_assert_false (base_auth_is_secret ("123", "1234"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -398,6 +409,7 @@ main (int argc, char **argv)
   take_key (&p384, EVP_EC_gen ("P-384"));
 
   g_test_add_func ("/base/auth/static-tokens", test_static_tokens);
+  g_test_add_func ("/base/auth/is-secret", test_is_secret);
   g_test_add_func ("/base/auth/insecure", test_insecure);
   g_test_add_func ("/base/auth/claims", test_claims);
   g_test_add_func ("/base/auth/algorithms", test_algorithms);
