@@ -144,7 +144,6 @@ make_sink (WhipMediaBranch *branch)
   g_object_set (sink, "sync", is_paced, "async", is_paced, "max-buffers", 64,
                 NULL);
   gst_app_sink_set_callbacks (GST_APP_SINK (sink), &callbacks, branch, NULL);
-  branch->sink = sink;
   return sink;
 }
 
@@ -187,7 +186,7 @@ whip_media_run_on_rtsp_pad (GstElement *source, GstPad *pad, gpointer data)
   g_mutex_lock (&self->lock);
   if (whip_media_caps_read_rtp (caps, &kind, &track, &what)
       && self->branches[kind].is_used && !self->branches[kind].sink)
-    sink = make_sink (&self->branches[kind]);
+    sink = self->branches[kind].sink = make_sink (&self->branches[kind]);
   g_mutex_unlock (&self->lock);
   gst_caps_unref (caps);
   if (!sink)
@@ -210,6 +209,9 @@ add_chain (WhipMediaRun *self, WhipMediaBranch *branch, GstPad *pad,
   const char *number;
   GstPad *in, *out;
 
+  g_mutex_lock (&self->lock);
+  branch->sink = sink; /* our own thread looks when all has prerolled */
+  g_mutex_unlock (&self->lock);
   g_object_set (payloader, "mtu", MTU_BYTES, "pt", (guint)branch->track.pt,
                 NULL);
   if (with->has_config_interval)

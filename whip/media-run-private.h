@@ -12,11 +12,11 @@ typedef struct
 {
   WhipMediaRun *run; /* borrowed */
   RtcMediaKind kind;
-  gboolean is_used;
-  WhipMediaTrack track; /* before the first packet */
-  GstElement *sink;     /* borrowed from the pipeline; nullable */
 
   /* with the run's lock */
+  gboolean is_used;
+  WhipMediaTrack track;     /* before the first packet */
+  GstElement *sink;         /* borrowed from the pipeline; nullable */
   guint64 last_ns, step_ns; /* running time of the last picture or sound */
   guint64 told_ns;          /* of the last packet with a clock */
   gboolean has_last;
