@@ -62,6 +62,12 @@ typedef struct {
   double cpu_ratio;               /* of all processors, 0 to 1 */
   guint64 rss_bytes;
   guint64 n_joins, n_refused, n_leaves; /* since start */
+  guint64 n_failures;             /* joins that failed by our fault, likewise */
+  guint64 n_send_drops;           /* packets not sent, likewise */
+  guint n_slots;                  /* viewers that fit by the tightest limit;
+                                   * those who are here included */
+  guint n_waiting;                /* viewers with a place and no media yet */
+  double mem_ratio;               /* of what this process may have, 0 to 1 */
   gboolean is_draining;
   guint n_links, n_carried;
   ClusterLink links[CLUSTER_MAX_LINKS];

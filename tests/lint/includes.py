@@ -12,6 +12,8 @@ LIBRARIES = [
      "take a callback, or move the HTTP part up"),
     (r'#\s*include\s*<hiredis/', "hiredis", {"cluster"},
      "use the store interface of cluster/"),
+    (r'#\s*include\s*<curl/', "libcurl", {"scaling"},
+     "libsoup does HTTP; libcurl signs AWS's requests only"),
     (r'\bgst_(element|parse|pipeline|bin)_\w+\s*\(|\bGstElement\b',
      "GStreamer's element API", {"whip", "egress"},
      "build pipelines in whip/ or egress/ only"),
