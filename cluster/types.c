@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#define MEDIA_ROLES                                                            \
+  (CLUSTER_ROLE_INJECTION | CLUSTER_ROLE_RELAY | CLUSTER_ROLE_EGRESS)
+
 static const struct
 {
   ClusterRoles role;
@@ -172,15 +175,42 @@ cluster_stream_hash (const char *name)
   return hash;
 }
 
+static void
+add_name (GString *text, const char *separator, const char *name)
+{
+  if (text->len > 0)
+    g_string_append (text, separator);
+  g_string_append (text, name);
+}
+
+static void
+add_role_names (GString *text, const char *separator, ClusterRoles roles)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (role_names); i++)
+    if (roles & role_names[i].role)
+      add_name (text, separator, role_names[i].name);
+}
+
 char *
 cluster_roles_to_string (ClusterRoles roles)
 {
   GString *text = g_string_new (NULL);
 
-  for (guint i = 0; i < G_N_ELEMENTS (role_names); i++)
-    if (roles & role_names[i].role)
-      g_string_append_printf (text, "%s%s", text->len > 0 ? "," : "",
-                              role_names[i].name);
+  add_role_names (text, ",", roles);
+  return g_string_free (text, FALSE);
+}
+
+char *
+cluster_roles_to_node_type (ClusterRoles roles)
+{
+  GString *text = g_string_new (NULL);
+
+  if ((roles & MEDIA_ROLES) == MEDIA_ROLES)
+    {
+      g_string_append (text, "all");
+      roles &= ~MEDIA_ROLES;
+    }
+  add_role_names (text, "+", roles);
   return g_string_free (text, FALSE);
 }
 

@@ -126,6 +126,10 @@ guint32 cluster_stream_hash (const char *name);
 /* "injection,relay" and back; 0 = not roles */
 char *cluster_roles_to_string (ClusterRoles roles); /* (transfer full) */
 ClusterRoles cluster_roles_from_string (const char *text);
+/* The label node_type of metrics: roles joined by "+" ("relay+egress"); the
+ * three that carry media are "all", with metrics "all+metrics"; "" for none.
+ * (transfer full) */
+char *cluster_roles_to_node_type (ClusterRoles roles);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClusterPeer, cluster_peer_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClusterStream, cluster_stream_free)

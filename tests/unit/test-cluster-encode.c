@@ -41,6 +41,35 @@ test_roles (void)
   g_assert_cmpuint (cluster_roles_from_string (""), ==, 0);
 }
 
+static void
+test_node_type (void)
+{
+  static const struct
+  {
+    ClusterRoles roles;
+    const char *type;
+  } rows[] = {
+    { 0, "" },
+    { CLUSTER_ROLE_INJECTION, "injection" },
+    { CLUSTER_ROLE_RELAY, "relay" },
+    { CLUSTER_ROLE_EGRESS, "egress" },
+    { CLUSTER_ROLE_METRICS, "metrics" },
+    { CLUSTER_ROLE_RELAY | CLUSTER_ROLE_EGRESS, "relay+egress" },
+    { CLUSTER_ROLE_INJECTION | CLUSTER_ROLE_METRICS, "injection+metrics" },
+    { CLUSTER_ROLE_INJECTION | CLUSTER_ROLE_RELAY | CLUSTER_ROLE_EGRESS,
+      "all" },
+    { CLUSTER_ROLE_INJECTION | CLUSTER_ROLE_RELAY | CLUSTER_ROLE_EGRESS
+          | CLUSTER_ROLE_METRICS,
+      "all+metrics" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autofree char *type = cluster_roles_to_node_type (rows[i].roles);
+      g_assert_cmpstr (type, ==, rows[i].type);
+    }
+}
+
 static ClusterNode
 sample (void)
 {
@@ -208,6 +237,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/cluster/encode/names", test_names);
   g_test_add_func ("/cluster/encode/roles", test_roles);
+  g_test_add_func ("/cluster/encode/node-type", test_node_type);
   g_test_add_func ("/cluster/encode/node", test_node);
   g_test_add_func ("/cluster/encode/bad-node", test_bad_node);
   g_test_add_func ("/cluster/encode/load", test_load);
