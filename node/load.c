@@ -157,15 +157,63 @@ max_tx_bps (NodeLoad *self)
   return base_settings_get_int (self->parts->settings, "max-bandwidth");
 }
 
+/* what is sent now, as far as it is known */
+static gint64
+sent_bps (NodeLoad *self)
+{
+  return self->tx_bps + self->before_bps + self->since_bps;
+}
+
 gboolean
 node_load_has_room (NodeLoad *self, RelayStream *stream)
 {
   gint64 max_bps = max_tx_bps (self);
 
-  return max_bps == 0
-         || self->tx_bps + self->before_bps + self->since_bps
-                    + viewer_bps (self, stream)
-                <= max_bps;
+  return max_bps == 0 || sent_bps (self) + viewer_bps (self, stream) <= max_bps;
+}
+
+/* next_viewer_bps: what one more viewer is likely to need; 0 = nothing that
+ * is known */
+static double
+next_viewer_bps (NodeLoad *self)
+{
+  g_autoptr (GPtrArray) streams = relay_hub_list (self->parts->hub);
+  double sum_bps = 0;
+  guint64 n = 0;
+
+  for (guint i = 0; i < streams->len; i++)
+    {
+      gint64 rate_bps = viewer_bps (self, streams->pdata[i]);
+      guint weight =
+          egress_gate_count (self->parts->gate, streams->pdata[i]) + 1;
+
+      if (rate_bps == 0 || !relay_stream_is_live (streams->pdata[i]))
+        continue;
+      sum_bps += (double)rate_bps * weight;
+      n += weight;
+    }
+  return n > 0 ? sum_bps / (double)n : 0;
+}
+
+guint
+node_load_get_slots (NodeLoad *self)
+{
+  gint64 max_bps = max_tx_bps (self);
+  EgressGateTotals totals;
+  double free, rate_bps;
+
+  if (!self->parts->gate)
+    return 0;
+  egress_gate_get_totals (self->parts->gate, &totals);
+  if (totals.n_viewers >= totals.max_viewers || !self->parts->is_ready)
+    return totals.n_viewers;
+  free = totals.max_viewers - totals.n_viewers;
+  if (max_bps > 0 && sent_bps (self) >= max_bps)
+    return totals.n_viewers;
+  rate_bps = max_bps > 0 ? next_viewer_bps (self) : 0;
+  if (rate_bps > 0)
+    free = MIN (free, (double)(max_bps - sent_bps (self)) / rate_bps);
+  return totals.n_viewers + (guint)free;
 }
 
 void
@@ -190,11 +238,9 @@ fill_viewers (NodeLoad *self, ClusterLoad *load)
   load->n_refused = totals.n_refused;
   load->n_leaves = totals.n_leaves;
   /* no slot is free when the rate is used up, whatever their number */
-  load->max_viewers =
-      max_bps > 0
-              && self->tx_bps + self->before_bps + self->since_bps >= max_bps
-          ? MIN (totals.n_viewers, totals.max_viewers)
-          : totals.max_viewers;
+  load->max_viewers = max_bps > 0 && sent_bps (self) >= max_bps
+                          ? MIN (totals.n_viewers, totals.max_viewers)
+                          : totals.max_viewers;
 }
 
 static void

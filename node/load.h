@@ -23,6 +23,13 @@ gboolean node_load_has_room (NodeLoad *self, RelayStream *stream);
 /* a viewer of @stream was let in */
 void node_load_add_viewer (NodeLoad *self, RelayStream *stream);
 
+/* node_load_get_slots: how many viewers fit here, those who are here included,
+ * by the tightest of --max-viewers and what is left of --max-bandwidth at the
+ * rate of the streams that are here, each weighed by who watches it (once more
+ * than that, so that one without viewers counts). No ports go to viewers, they
+ * share the workers'. Draining: no more than are here. */
+guint node_load_get_slots (NodeLoad *self);
+
 /* the heartbeat; @load is zeroed */
 void node_load_fill (NodeLoad *self, ClusterLoad *load);
 
