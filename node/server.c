@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/http.h"
 #include "node/admission.h"
+#include "node/discovery.h"
 #include "node/guard.h"
 #include "node/janus.h"
 #include "node/listener.h"
@@ -19,16 +20,17 @@ G_DEFINE_QUARK (node - server - error - quark, node_server_error)
 
 struct _NodeServer
 {
-  const NodeParts *parts; /* borrowed */
-  SoupServer *soup;       /* owned */
-  GPtrArray *listeners;   /* owned: of NodeListener */
-  BaseCounter *n_failed;  /* borrowed */
-  NodeGuard *guard;       /* owned */
-  NodePages *pages;       /* owned */
-  NodeStreams *streams;   /* owned */
-  NodeTree *tree;         /* owned */
-  GSource *timer;         /* owned: once a second */
-  char *url;              /* owned (nullable): after listen() */
+  const NodeParts *parts;   /* borrowed */
+  SoupServer *soup;         /* owned */
+  GPtrArray *listeners;     /* owned: of NodeListener */
+  BaseCounter *n_failed;    /* borrowed */
+  NodeGuard *guard;         /* owned */
+  NodePages *pages;         /* owned */
+  NodeStreams *streams;     /* owned */
+  NodeTree *tree;           /* owned */
+  NodeDiscovery *discovery; /* owned */
+  GSource *timer;           /* owned: once a second */
+  char *url;                /* owned (nullable): after listen() */
 };
 
 /* --- Routes ----------------------------------------------------------- */
@@ -95,6 +97,12 @@ route_tree (NodeServer *self, SoupServerMessage *msg, const char *path)
   node_tree_handle (self->tree, msg, path);
 }
 
+static void
+route_discovery (NodeServer *self, SoupServerMessage *msg, const char *path)
+{
+  node_discovery_handle (self->discovery, msg, path);
+}
+
 typedef struct
 {
   const char *prefix; /* itself, or followed by a slash */
@@ -105,7 +113,7 @@ static const Route routes[] = {
   { "/whip", route_whip },           { "/whep", route_whep },
   { "/api/streams", route_streams }, { "/api/nodes", route_tree },
   { "/api/tree", route_tree },       { "/janus", route_janus },
-  { "/admin", route_janus },
+  { "/admin", route_janus },         { "/sd", route_discovery },
 };
 
 static const Route *
@@ -304,6 +312,7 @@ node_server_new (const NodeParts *parts, GError **error)
   self->pages = node_pages_new (parts->options->has_cluster);
   self->streams = node_streams_new (parts);
   self->tree = node_tree_new (parts);
+  self->discovery = node_discovery_new (parts);
   node_state_register_metrics (parts);
   soup_server_add_handler (self->soup, NULL, on_request, self, NULL);
   if (parts->janus)
@@ -327,6 +336,7 @@ node_server_free (NodeServer *self)
   g_clear_pointer (&self->guard, node_guard_free);
   soup_server_remove_handler (self->soup, NULL);
   g_clear_object (&self->soup);
+  g_clear_pointer (&self->discovery, node_discovery_free);
   g_clear_pointer (&self->tree, node_tree_free);
   g_clear_pointer (&self->streams, node_streams_free);
   g_clear_pointer (&self->pages, node_pages_free);

@@ -91,7 +91,7 @@ static const BaseSettingSpec specs[] = {
   { "admin-token", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Access",
     "Bearer token for /debug/state, /api/nodes, /api/tree (media-tree ctl)." },
   { "metrics-token", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Access",
-    "Bearer token for /metrics." },
+    "Bearer token for /metrics and /sd/prometheus." },
   { "jwt-key", BASE_SETTING_PATH, 0, 0, NULL, NULL, "Access",
     "Key of JSON Web Tokens: a secret (HS256) or a PEM public key (RS256, "
     "ES256)." },
@@ -145,6 +145,13 @@ static const BaseSettingSpec specs[] = {
     "Streams fed by plain RTP: NAME:video=H264/96@PORT,audio=opus/111@PORT "
     "(codec, payload type, [ADDRESS:]PORT; 127.0.0.1 unless said), then the "
     "next NAME:… ." },
+
+  { "node-exporter-port", BASE_SETTING_INT, 0, 65535, "9100", NULL, "Metrics",
+    "Port of node_exporter on every node's machine, for /sd/prometheus; 0 = "
+    "it is not there." },
+  { "cadvisor-port", BASE_SETTING_INT, 0, 65535, "8080", NULL, "Metrics",
+    "Port of cAdvisor on every node's machine, for /sd/prometheus; 0 = it is "
+    "not there." },
 
   { "log-level", BASE_SETTING_STRING, 0, 0, "info", NULL, "Log",
     "error, warning, info, debug or log; then room:level pairs, as in "

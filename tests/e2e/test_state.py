@@ -89,6 +89,7 @@ def schemas(api):
 
 @pytest.mark.parametrize("path", [
     "/healthz", "/readyz", "/metrics", "/monitoring/system", "/debug/state",
+    "/sd/prometheus",
     "/api/streams",
     "/api/nodes", "/api/tree",
     "/api/openapi.yaml", "/whip/live", "/whep/live", "/whep/live/none",
