@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * base/metrics: families in the order of their registration; a scrape renders
- * the registered words, lets the collectors add theirs, and joins the groups.
+ * base/metrics: the registry: families in the order of their registration; a
+ * scrape renders the registered words, then lets the collectors add theirs.
  */
-#include "base/metrics.h"
+#include "base/metrics-private.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,17 +25,8 @@ struct _BaseHistogram
   BaseWindow *window; /* borrowed, nullable, atomic */
 };
 
-typedef enum
-{
-  KIND_COUNTER,
-  KIND_GAUGE,
-  KIND_HISTOGRAM,
-} Kind;
-
 /* more than what fits a window; and what a gint64 holds of it in millionths */
 #define MAX_WATCHED 1e9
-
-static const char *const kind_names[] = { "counter", "gauge", "histogram" };
 
 typedef struct
 {
@@ -49,7 +40,7 @@ typedef struct
 {
   char *name; /* owned */
   char *help; /* owned */
-  Kind kind;
+  BaseMetricsKind kind;
   GPtrArray *series; /* (element-type Series) owned */
 } Family;
 
@@ -67,23 +58,6 @@ struct _BaseMetrics
   GHashTable *windows; /* (element-type utf8 BaseWindow) values borrowed */
   char *common;        /* owned, "" when none */
   gint64 created_us;   /* wall time */
-};
-
-/* One group of the exposition while it grows. */
-typedef struct
-{
-  Kind kind;
-  char *family;  /* owned: its name in the exposition */
-  GString *text; /* owned */
-} Group;
-
-struct _BaseMetricsWriter
-{
-  BaseMetricsFormat format;
-  const char *common; /* borrowed from BaseMetrics */
-  gint64 created_us;  /* of what the collector writes; wall time */
-  GHashTable *groups; /* (element-type utf8 Group) owned */
-  GPtrArray *order;   /* (element-type Group) borrowed from groups */
 };
 
 static void
@@ -106,16 +80,6 @@ family_free (gpointer data)
   g_free (family->help);
   g_ptr_array_unref (family->series);
   g_free (family);
-}
-
-static void
-group_free (gpointer data)
-{
-  Group *group = data;
-
-  g_string_free (group->text, TRUE);
-  g_free (group->family);
-  g_free (group);
 }
 
 BaseMetrics *
@@ -155,7 +119,7 @@ base_metrics_set_common_labels (BaseMetrics *self, const char *labels)
 /* ensure_series: the one of (@name, @labels), made when it is new; %NULL when
  * @name is known as another kind, which is a caller's bug. */
 static Series *
-ensure_series (BaseMetrics *self, Kind kind, const char *name,
+ensure_series (BaseMetrics *self, BaseMetricsKind kind, const char *name,
                const char *labels, const char *help)
 {
   Family *family = g_hash_table_lookup (self->by_name, name);
@@ -195,7 +159,7 @@ base_metrics_add_counter (BaseMetrics *self, const char *name,
   Series *series;
 
   g_return_val_if_fail (self && name, NULL);
-  series = ensure_series (self, KIND_COUNTER, name, labels, help);
+  series = ensure_series (self, BASE_METRICS_COUNTER, name, labels, help);
   return series ? &series->counter : NULL;
 }
 
@@ -206,7 +170,7 @@ base_metrics_add_gauge (BaseMetrics *self, const char *name, const char *labels,
   Series *series;
 
   g_return_val_if_fail (self && name, NULL);
-  series = ensure_series (self, KIND_GAUGE, name, labels, help);
+  series = ensure_series (self, BASE_METRICS_GAUGE, name, labels, help);
   return series ? &series->counter : NULL;
 }
 
@@ -222,7 +186,7 @@ base_metrics_add_histogram (BaseMetrics *self, const char *name,
   for (guint i = 1; i < n_bounds; i++)
     g_return_val_if_fail (bounds[i - 1] < bounds[i], NULL);
 
-  series = ensure_series (self, KIND_HISTOGRAM, name, labels, help);
+  series = ensure_series (self, BASE_METRICS_HISTOGRAM, name, labels, help);
   if (!series)
     return NULL;
   histogram = &series->histogram;
@@ -241,7 +205,7 @@ base_metrics_watch (BaseMetrics *self, const char *name, BaseWindow *window)
 {
   Family *family = g_hash_table_lookup (self->by_name, name);
 
-  g_return_if_fail (!family || family->kind == KIND_HISTOGRAM);
+  g_return_if_fail (!family || family->kind == BASE_METRICS_HISTOGRAM);
   g_hash_table_replace (self->windows, g_strdup (name), window);
   for (guint i = 0; family && i < family->series->len; i++)
     {
@@ -283,6 +247,15 @@ double_from_bits (guint64 bits)
 void
 base_histogram_observe (BaseHistogram *self, double value)
 {
+  base_histogram_observe_many (self, value, 1);
+  if (self && !isnan (value))
+    base_window_add (__atomic_load_n (&self->window, __ATOMIC_ACQUIRE),
+                     (gint64)(CLAMP (value, 0, MAX_WATCHED) * 1e6));
+}
+
+void
+base_histogram_observe_many (BaseHistogram *self, double value, guint64 n)
+{
   guint i = 0;
   guint64 before, after;
   double sum;
@@ -291,14 +264,11 @@ base_histogram_observe (BaseHistogram *self, double value)
     return;
   while (i < self->n_bounds && value > self->bounds[i])
     i++;
-  __atomic_fetch_add (&self->buckets[i], 1, __ATOMIC_RELAXED);
-  base_window_add (__atomic_load_n (&self->window, __ATOMIC_ACQUIRE),
-                   (gint64)(CLAMP (value, 0, MAX_WATCHED) * 1e6));
-
+  __atomic_fetch_add (&self->buckets[i], n, __ATOMIC_RELAXED);
   before = __atomic_load_n (&self->sum_bits, __ATOMIC_RELAXED);
   do
     {
-      sum = double_from_bits (before) + value;
+      sum = double_from_bits (before) + value * (double)n;
       memcpy (&after, &sum, sizeof after);
     }
   while (!__atomic_compare_exchange_n (&self->sum_bits, &before, after, TRUE,
@@ -315,212 +285,44 @@ base_metrics_add_collector (BaseMetrics *self, BaseCollectFunc func,
   g_array_append_val (self->collectors, collector);
 }
 
-static void
-append_number (GString *text, double value)
-{
-  char buffer[G_ASCII_DTOSTR_BUF_SIZE];
-
-  if (isnan (value))
-    g_string_append (text, "NaN");
-  else if (isinf (value))
-    g_string_append (text, value > 0 ? "+Inf" : "-Inf");
-  else if (value == floor (value) && fabs (value) < 9007199254740992.0)
-    g_string_append_printf (text, "%" G_GINT64_FORMAT, (gint64)value);
-  else
-    {
-      /* The shortest of the two that reads back as the same number. */
-      g_ascii_formatd (buffer, sizeof buffer, "%.15g", value);
-      if (g_ascii_strtod (buffer, NULL) != value)
-        g_ascii_formatd (buffer, sizeof buffer, "%.17g", value);
-      g_string_append (text, buffer);
-    }
-}
-
-/* append_sample: name + @suffix, the labels (each part may be empty), value */
-static void
-append_sample (BaseMetricsWriter *writer, GString *text, const char *name,
-               const char *suffix, const char *labels, const char *le,
-               double value)
-{
-  const char *const parts[] = { writer->common, labels, le };
-  const char *separator = "{";
-
-  g_string_append (text, name);
-  g_string_append (text, suffix);
-  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
-    if (parts[i] && *parts[i])
-      {
-        g_string_append (text, separator);
-        g_string_append (text, parts[i]);
-        separator = ",";
-      }
-  g_string_append (text, *separator == ',' ? "} " : " ");
-  append_number (text, value);
-  g_string_append_c (text, '\n');
-}
-
-/* append_created: when the counter that was just written began. The family's
- * name stands without its suffix. */
-static void
-append_created (BaseMetricsWriter *writer, GString *text, const char *family,
-                const char *labels, gint64 created_us)
-{
-  if (writer->format == BASE_METRICS_OPENMETRICS)
-    append_sample (writer, text, family, "_created", labels, NULL,
-                   (double)(created_us / BASE_US_PER_MS) / 1000);
-}
-
-/* --- Groups ---------------------------------------------------------------
+/* --- Rendering ------------------------------------------------------------
  */
 
 static void
-append_help (GString *text, const char *name, const char *help,
-             BaseMetricsFormat format)
+render_histogram (BaseMetricsWriter *writer, BaseMetricsGroup *group,
+                  const Series *series)
 {
-  g_string_append_printf (text, "# HELP %s ", name);
-  for (const char *p = help ? help : ""; *p; p++)
-    if (*p == '\\' || (*p == '"' && format == BASE_METRICS_OPENMETRICS))
-      g_string_append_printf (text, "\\%c", *p);
-    else if (*p == '\n')
-      g_string_append (text, "\\n");
-    else
-      g_string_append_c (text, *p);
-  g_string_append_c (text, '\n');
-}
-
-/* append_unit: the unit is the last word of the name */
-static void
-append_unit (GString *text, const char *family)
-{
-  static const char *const units[] = { "seconds", "bytes", "ratio", "percent" };
-  const char *last = strrchr (family, '_');
-
-  for (guint i = 0; last && i < G_N_ELEMENTS (units); i++)
-    if (g_str_equal (last + 1, units[i]))
-      g_string_append_printf (text, "# UNIT %s %s\n", family, units[i]);
-}
-
-/* dup_family: OpenMetrics's families of counters are named without _total */
-static char *
-dup_family (const char *name, Kind kind, BaseMetricsFormat format)
-{
-  gsize len = strlen (name);
-
-  if (format == BASE_METRICS_OPENMETRICS && kind == KIND_COUNTER
-      && g_str_has_suffix (name, "_total"))
-    len -= strlen ("_total");
-  return g_strndup (name, len);
-}
-
-/* ensure_group: %NULL when @name is known as another kind */
-static Group *
-ensure_group (BaseMetricsWriter *writer, const char *name, Kind kind,
-              const char *help)
-{
-  Group *group = g_hash_table_lookup (writer->groups, name);
-
-  if (!group)
-    {
-      group = g_new0 (Group, 1);
-      group->kind = kind;
-      group->family = dup_family (name, kind, writer->format);
-      group->text = g_string_new (NULL);
-      append_help (group->text, group->family, help, writer->format);
-      g_string_append_printf (group->text, "# TYPE %s %s\n", group->family,
-                              kind_names[kind]);
-      if (writer->format == BASE_METRICS_OPENMETRICS)
-        append_unit (group->text, group->family);
-      g_hash_table_insert (writer->groups, g_strdup (name), group);
-      g_ptr_array_add (writer->order, group);
-    }
-  return group->kind == kind ? group : NULL;
-}
-
-/* append_value: a counter or a gauge */
-static void
-append_value (BaseMetricsWriter *writer, Group *group, const char *name,
-              const char *labels, double value, gint64 created_us)
-{
-  append_sample (writer, group->text, name, "", labels, NULL, value);
-  if (group->kind == KIND_COUNTER)
-    append_created (writer, group->text, group->family, labels, created_us);
-}
-
-void
-base_metrics_write (BaseMetricsWriter *writer, const char *name,
-                    const char *type, const char *help, const char *labels,
-                    double value)
-{
-  Kind kind = g_strcmp0 (type, "counter") == 0 ? KIND_COUNTER : KIND_GAUGE;
-  Group *group;
-
-  g_return_if_fail (writer && name);
-  group = ensure_group (writer, name, kind, help);
-  g_return_if_fail (group);
-  append_value (writer, group, name, labels, value, writer->created_us);
-}
-
-void
-base_metrics_set_created (BaseMetricsWriter *writer, gint64 wall_us)
-{
-  writer->created_us = wall_us;
-}
-
-static char *
-dup_le (const BaseHistogram *histogram, guint i, BaseMetricsFormat format)
-{
-  GString *le = g_string_new ("le=\"");
-  double bound =
-      i < histogram->n_bounds ? histogram->bounds[i] : (double)INFINITY;
-
-  append_number (le, bound);
-  /* there a bound is always written as a float */
-  if (format == BASE_METRICS_OPENMETRICS && isfinite (bound)
-      && !strpbrk (le->str + strlen ("le=\""), ".e"))
-    g_string_append (le, ".0");
-  g_string_append_c (le, '"');
-  return g_string_free (le, FALSE);
-}
-
-static void
-render_histogram (BaseMetricsWriter *writer, GString *text, const char *name,
-                  Series *series)
-{
-  BaseHistogram *histogram = &series->histogram;
-  guint64 count = 0;
+  const BaseHistogram *histogram = &series->histogram;
+  g_autofree guint64 *n = g_new (guint64, histogram->n_bounds + 1);
+  BaseMetricsBuckets buckets = {
+    .bounds = histogram->bounds,
+    .n = n,
+    .n_bounds = histogram->n_bounds,
+    .sum = double_from_bits (
+        __atomic_load_n (&histogram->sum_bits, __ATOMIC_RELAXED)),
+  };
 
   for (guint i = 0; i <= histogram->n_bounds; i++)
-    {
-      g_autofree char *le = dup_le (histogram, i, writer->format);
-
-      count += __atomic_load_n (&histogram->buckets[i], __ATOMIC_RELAXED);
-      append_sample (writer, text, name, "_bucket", series->labels, le,
-                     (double)count);
-    }
-  append_sample (writer, text, name, "_sum", series->labels, NULL,
-                 double_from_bits (
-                     __atomic_load_n (&histogram->sum_bits, __ATOMIC_RELAXED)));
-  append_sample (writer, text, name, "_count", series->labels, NULL,
-                 (double)count);
-  append_created (writer, text, name, series->labels, series->created_us);
+    n[i] = __atomic_load_n (&histogram->buckets[i], __ATOMIC_RELAXED);
+  base_metrics_writer_put_histogram (writer, group, series->labels, &buckets);
 }
 
 static void
 render_family (BaseMetricsWriter *writer, Family *family)
 {
-  Group *group =
-      ensure_group (writer, family->name, family->kind, family->help);
+  BaseMetricsGroup *group = base_metrics_writer_open (
+      writer, family->name, family->kind, family->help);
 
   for (guint i = 0; i < family->series->len; i++)
     {
       Series *series = g_ptr_array_index (family->series, i);
 
-      if (family->kind == KIND_HISTOGRAM)
-        render_histogram (writer, group->text, family->name, series);
+      base_metrics_set_created (writer, series->created_us);
+      if (family->kind == BASE_METRICS_HISTOGRAM)
+        render_histogram (writer, group, series);
       else
-        append_value (writer, group, family->name, series->labels,
-                      (double)base_counter_get (&series->counter),
-                      series->created_us);
+        base_metrics_put (group, series->labels,
+                          (double)base_counter_get (&series->counter));
     }
 }
 
@@ -548,35 +350,23 @@ base_metrics_label (const char *key, const char *value)
 char *
 base_metrics_render_as (BaseMetrics *self, BaseMetricsFormat format)
 {
-  BaseMetricsWriter writer = { .format = format };
-  GString *all = g_string_new (NULL);
+  BaseMetricsWriter *writer;
+  char *text;
 
   g_return_val_if_fail (self, NULL);
-  writer.common = self->common;
-  writer.groups =
-      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, group_free);
-  writer.order = g_ptr_array_new ();
-
+  writer = base_metrics_writer_new (format, self->common);
   for (guint i = 0; i < self->families->len; i++)
-    render_family (&writer, g_ptr_array_index (self->families, i));
+    render_family (writer, g_ptr_array_index (self->families, i));
   for (guint i = 0; i < self->collectors->len; i++)
     {
       Collector *c = &g_array_index (self->collectors, Collector, i);
 
-      writer.created_us = self->created_us;
-      c->func (&writer, c->data);
+      base_metrics_set_created (writer, self->created_us);
+      c->func (writer, c->data);
     }
-
-  for (guint i = 0; i < writer.order->len; i++)
-    {
-      Group *group = g_ptr_array_index (writer.order, i);
-      g_string_append_len (all, group->text->str, (gssize)group->text->len);
-    }
-  if (format == BASE_METRICS_OPENMETRICS)
-    g_string_append (all, "# EOF\n");
-  g_ptr_array_unref (writer.order);
-  g_hash_table_unref (writer.groups);
-  return g_string_free (all, FALSE);
+  text = base_metrics_writer_finish (writer);
+  base_metrics_writer_free (writer);
+  return text;
 }
 
 char *

@@ -17,6 +17,7 @@ typedef struct _BaseMetrics BaseMetrics;
 typedef struct _BaseCounter BaseCounter;     /* also serves as a gauge */
 typedef struct _BaseHistogram BaseHistogram; /* fixed bounds, in base units */
 typedef struct _BaseMetricsWriter BaseMetricsWriter;
+typedef struct _BaseMetricsGroup BaseMetricsGroup;
 typedef struct _BaseWindow BaseWindow; /* base/window.h */
 
 BaseMetrics *base_metrics_new (void);
@@ -51,6 +52,8 @@ void base_counter_add (BaseCounter *self, gint64 n);
 void base_counter_set (BaseCounter *self, gint64 n);
 gint64 base_counter_get (BaseCounter *self);
 void base_histogram_observe (BaseHistogram *self, double value);
+/* @n times the same; not told to who watches */
+void base_histogram_observe_many (BaseHistogram *self, double value, guint64 n);
 
 /* base_metrics_add_collector: @func is run at each scrape, on main */
 typedef void (*BaseCollectFunc) (BaseMetricsWriter *writer, gpointer data);
@@ -61,6 +64,15 @@ void base_metrics_add_collector (BaseMetrics *self, BaseCollectFunc func,
 void base_metrics_write (BaseMetricsWriter *writer, const char *name,
                          const char *type, const char *help, const char *labels,
                          double value);
+
+/* base_metrics_open, base_metrics_put: as write(), for those who have a sample
+ * for each of many streams: the name is looked up once.
+ * Returns: (transfer none): until the collector is left */
+BaseMetricsGroup *base_metrics_open (BaseMetricsWriter *writer,
+                                     const char *name, const char *type,
+                                     const char *help);
+void base_metrics_put (BaseMetricsGroup *group, const char *labels,
+                       double value);
 
 /* base_metrics_set_created: for collectors: when the counters that this one
  * writes from now on began, µs since 1970; before that it is the registry's

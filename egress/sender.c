@@ -210,9 +210,46 @@ sender_put_rtx (EgressSender *self, EgressTrack *track,
 }
 
 static void
-count_sent (EgressSender *self, EgressTrack *track, guint64 out,
-            guint payload_len)
+change_publication (EgressTrack *track, guint8 publication)
 {
+  guint64 n_packets = track->n_packets - track->part.n_packets;
+
+  if (n_packets > 0)
+    {
+      track->before_publication = track->publication;
+      track->before.n_packets += n_packets;
+      track->before.n_bytes += track->n_bytes - track->part.n_bytes;
+      track->part = (RelaySent){ track->n_packets, track->n_bytes };
+    }
+  track->publication = publication;
+}
+
+guint
+egress_sender_take_sent (EgressSender *self, RtcMediaKind kind,
+                         EgressSentPart ret[2])
+{
+  EgressTrack *track = &self->tracks[kind];
+  guint n = 0;
+
+  if (track->before.n_packets > 0)
+    ret[n++] = (EgressSentPart){ track->before_publication, track->before };
+  if (track->n_packets > track->part.n_packets)
+    ret[n++] = (EgressSentPart){
+      track->publication,
+      { track->n_packets - track->part.n_packets,
+        track->n_bytes - track->part.n_bytes },
+    };
+  track->before = (RelaySent){ 0 };
+  track->part = (RelaySent){ track->n_packets, track->n_bytes };
+  return n;
+}
+
+static void
+count_sent (EgressSender *self, EgressTrack *track, guint64 out,
+            guint payload_len, guint8 publication)
+{
+  if (G_UNLIKELY (publication != track->publication))
+    change_publication (track, publication);
   if (out > track->highest_out)
     track->highest_out = out;
   track->n_packets++;
@@ -251,7 +288,7 @@ sender_send_rewritten (EgressSender *self, EgressTrack *track,
   /* late, and perhaps repaired under this number, as it was to be then */
   if (out < track->repair_from && track->params.rtx_pt < 0)
     return 0;
-  count_sent (self, track, out, copy.payload_len);
+  count_sent (self, track, out, copy.payload_len, copy.publication);
   return sender_put (self, track, &copy, out, edit.head, edit.head_len);
 }
 
@@ -274,7 +311,7 @@ egress_sender_send (EgressSender *self, const RelayPacket *packet)
   if (G_UNLIKELY (track->rewrite != NULL))
     return sender_send_rewritten (self, track, packet);
   out = packet->ext_seq + track->seq_offset;
-  count_sent (self, track, out, packet->payload_len);
+  count_sent (self, track, out, packet->payload_len, packet->publication);
   return sender_put (self, track, packet, out, NULL, 0);
 }
 
@@ -397,6 +434,7 @@ egress_sender_join (EgressSender *self, RtcMediaKind kind,
   EgressTrack *track = &self->tracks[kind];
 
   egress_sender_start (self, kind, first_ext_seq, with_params);
+  change_publication (track, begin->first->publication);
   if (!track->is_left)
     return;
   track->is_left = FALSE;

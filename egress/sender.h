@@ -34,6 +34,11 @@ typedef struct
   EgressLast last;
   guint64 rtx_next; /* 64 bit, as seq */
   guint64 n_packets, n_bytes;
+  /* what of these was not taken yet: of the publication before (nothing:
+   * n_packets 0), then of this one, from part on */
+  guint8 publication;
+  RelaySent part, before;
+  guint8 before_publication;
 } EgressTrack;
 
 typedef struct
@@ -97,6 +102,16 @@ gsize egress_sender_send (EgressSender *self, const RelayPacket *packet);
 /* parameter sets just before the first packet of a start() */
 void egress_sender_send_params (EgressSender *self, const guint8 *payload,
                                 guint payload_len, guint32 rtp_ts);
+/* egress_sender_take_sent: what was sent since the last call, repairs left out.
+ * Of three publications within that time, the first counts as the second.
+ * Returns: how many parts, each of one publication */
+typedef struct
+{
+  guint8 publication; /* RelayPacket.publication */
+  RelaySent sent;
+} EgressSentPart;
+guint egress_sender_take_sent (EgressSender *self, RtcMediaKind kind,
+                               EgressSentPart ret[2]);
 /* answers a NACK. Returns: %FALSE: not held, over the share, just sent */
 gboolean egress_sender_repair (EgressSender *self, RelayFeed *feed,
                                RtcMediaKind kind, guint16 seq, gint64 now_us);

@@ -149,6 +149,7 @@ change_picture (EgressViewer *self, EgressInput *input)
 
   if (before == input)
     return;
+  egress_viewer_flush_sent (self);
   if (before && before->feed)
     {
       relay_feed_set_pacing (before->feed, &before->receiver, FALSE);
@@ -166,6 +167,7 @@ change_sound (EgressViewer *self, EgressInput *input)
 
   if (before == input)
     return;
+  egress_viewer_flush_sent (self);
   if (before && before->feed)
     egress_sender_leave (&self->sender, before->feed, RTC_MEDIA_AUDIO, TRUE);
   self->sound = input;
@@ -227,6 +229,7 @@ egress_viewer_attach_inputs (EgressViewer *self)
 void
 egress_viewer_clear_inputs (EgressViewer *self)
 {
+  egress_viewer_flush_sent (self);
   self->is_attached = FALSE;
   self->sound = self->picture = NULL;
   self->n_renditions = 0;

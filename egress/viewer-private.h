@@ -95,6 +95,9 @@ viewer_flows (EgressViewer *self, RtcMediaKind kind)
 /* --- viewer.c --- */
 void egress_viewer_on_tick (RelayReceiver *receiver, RelayFeed *feed,
                             gint64 now_us);
+/* what was sent since it was last told, to the streams it came from: before
+ * they change, and once a second */
+void egress_viewer_flush_sent (EgressViewer *self);
 /* when others are sent than main knows of */
 void egress_viewer_tell_layers (EgressViewer *self);
 

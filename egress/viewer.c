@@ -12,26 +12,12 @@
 
 static struct
 {
-  BaseCounter *packets[RTC_MEDIA_N_KINDS], *bytes[RTC_MEDIA_N_KINDS];
   BaseCounter *nacked, *rtx, *rtx_refused, *plis;
 } counters; /* set once before any viewer, then only read */
 
 void
 egress_viewer_register_metrics (BaseMetrics *metrics)
 {
-  static const char *const kinds[] = { "audio", "video" };
-
-  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
-    {
-      g_autofree char *label = base_metrics_label ("stream_type", kinds[k]);
-
-      counters.packets[k] = base_metrics_add_counter (
-          metrics, "media_tree_rtp_packets_sent_total", label,
-          "RTP packets sent to viewers");
-      counters.bytes[k] =
-          base_metrics_add_counter (metrics, "media_tree_rtp_sent_bytes_total",
-                                    label, "RTP payload bytes sent to viewers");
-    }
   counters.nacked = base_metrics_add_counter (
       metrics, "media_tree_viewer_nacked_packets_total", NULL,
       "Packets that viewers asked for again");
@@ -51,22 +37,31 @@ egress_viewer_register_metrics (BaseMetrics *metrics)
  */
 
 static void
-viewer_flush_counters (EgressViewer *self)
+flush_kind (EgressViewer *self, RtcMediaKind kind)
+{
+  EgressInput *input = kind == RTC_MEDIA_VIDEO ? self->picture : self->sound;
+  EgressKindStats *stats = &self->stats.kinds[kind];
+  EgressSentPart parts[2];
+  guint n = egress_sender_take_sent (&self->sender, kind, parts);
+
+  for (guint i = 0; i < n; i++)
+    {
+      const RelaySent *sent = &parts[i].sent;
+
+      if (input)
+        relay_stream_add_sent (input->stream, parts[i].publication, kind, sent);
+      stats->n_packets += sent->n_packets;
+      stats->n_bytes += sent->n_bytes;
+      self->stats.n_packets += sent->n_packets;
+      self->stats.n_bytes += sent->n_bytes;
+    }
+}
+
+void
+egress_viewer_flush_sent (EgressViewer *self)
 {
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
-    {
-      EgressTrack *track = &self->sender.tracks[k];
-      EgressKindStats *stats = &self->stats.kinds[k];
-
-      base_counter_add (counters.packets[k],
-                        (gint64)(track->n_packets - stats->n_packets));
-      base_counter_add (counters.bytes[k],
-                        (gint64)(track->n_bytes - stats->n_bytes));
-      self->stats.n_packets += track->n_packets - stats->n_packets;
-      self->stats.n_bytes += track->n_bytes - stats->n_bytes;
-      stats->n_packets = track->n_packets;
-      stats->n_bytes = track->n_bytes;
-    }
+    flush_kind (self, k);
 }
 
 static void
@@ -250,7 +245,7 @@ egress_viewer_on_tick (RelayReceiver *receiver, RelayFeed *feed, gint64 now_us)
       check_slow_link (self, k);
     }
   send_reports (self, now_us);
-  viewer_flush_counters (self);
+  egress_viewer_flush_sent (self);
   viewer_publish_stats (self);
 }
 
@@ -418,7 +413,6 @@ viewer_on_closed (RtcTransport *transport, RtcCloseReason reason, gpointer data)
 
   self->is_closed = TRUE;
   egress_viewer_clear_inputs (self);
-  viewer_flush_counters (self);
   viewer_publish_stats (self);
   self->close_reason = reason;
   base_mailbox_post (base_mailbox_get_main (), closed_arrive, self,

@@ -14,6 +14,7 @@
 #include "node/log.h"
 #include "node/monitor.h"
 #include "node/pages.h"
+#include "node/sessions.h"
 #include "node/tree.h"
 
 G_DEFINE_QUARK (node - server - error - quark, node_server_error)
@@ -27,6 +28,7 @@ struct _NodeServer
   NodeGuard *guard;         /* owned */
   NodePages *pages;         /* owned */
   NodeStreams *streams;     /* owned */
+  NodeSessions *sessions;   /* owned (nullable): no viewers here */
   NodeTree *tree;           /* owned */
   NodeDiscovery *discovery; /* owned */
   GSource *timer;           /* owned: once a second */
@@ -287,6 +289,8 @@ on_second (gpointer data)
 
   node_guard_expire (self->guard, now_us);
   node_streams_sample (self->streams, now_us);
+  if (self->sessions)
+    node_sessions_sample (self->sessions, now_us);
   node_monitor_sample (self->parts->monitor, now_us);
   return G_SOURCE_CONTINUE;
 }
@@ -311,6 +315,9 @@ node_server_new (const NodeParts *parts, GError **error)
       parts->metrics);
   self->pages = node_pages_new (parts->options->has_cluster);
   self->streams = node_streams_new (parts);
+  if (parts->gate)
+    self->sessions = node_sessions_new (parts->hub, parts->metrics,
+                                        NODE_METRICS_MAX_STREAMS);
   self->tree = node_tree_new (parts);
   self->discovery = node_discovery_new (parts);
   node_state_register_metrics (parts);
@@ -338,6 +345,7 @@ node_server_free (NodeServer *self)
   g_clear_object (&self->soup);
   g_clear_pointer (&self->discovery, node_discovery_free);
   g_clear_pointer (&self->tree, node_tree_free);
+  g_clear_pointer (&self->sessions, node_sessions_free);
   g_clear_pointer (&self->streams, node_streams_free);
   g_clear_pointer (&self->pages, node_pages_free);
   g_free (self->url);

@@ -46,7 +46,11 @@ node_state_register_metrics (const NodeParts *parts)
       base_metrics_label ("node_id", parts->options->node_id);
   g_autofree char *tree = base_metrics_label (
       "tree_id", base_settings_get_string (parts->settings, "tree-id"));
-  g_autofree char *labels = g_strconcat (tree, ",", node, NULL);
+  g_autofree char *type =
+      cluster_roles_to_node_type ((ClusterRoles)parts->options->roles);
+  g_autofree char *type_label = base_metrics_label ("node_type", type);
+  g_autofree char *labels =
+      g_strconcat (tree, ",", node, ",", type_label, NULL);
 
   base_metrics_set_common_labels (parts->metrics, labels);
   base_metrics_add_collector (parts->metrics, collect, (gpointer)parts);

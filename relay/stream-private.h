@@ -95,7 +95,7 @@ struct _RelayStream
   gboolean has_info, is_live, was_ever_live;
   gint64 live_since_us, idle_since_us;
   gboolean is_origin, has_id; /* of the last that began */
-  guint8 id[RELAY_ID_BYTES];
+  guint8 id[RELAY_ID_BYTES], id_serial;
 
   /* home */
   RelayPublication *current; /* one reference */
@@ -120,6 +120,8 @@ struct _RelayStream
   guint32 tree_ts[RTC_MEDIA_N_KINDS];
   guint h264_profile, width_px, height_px;
   RelayStreamStats stats; /* written by home, relaxed */
+  RelaySent sent[RELAY_STREAM_SENT_SLOTS][RTC_MEDIA_N_KINDS];
+  gint64 created_wall_us; /* never changes */
 };
 
 struct _RelayPublication

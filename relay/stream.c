@@ -19,6 +19,7 @@ relay_stream_new (RelayHub *hub, BaseMailbox *main_mail, const char *name,
   self->main_mail = main_mail;
   self->home = home;
   self->n_workers = n_workers;
+  self->created_wall_us = base_clock_wall_us ();
   self->subscribers = g_new0 (RelaySubscriber, n_workers);
   self->feeds = g_new0 (RelayFeed *, n_workers);
   return self;
@@ -164,6 +165,41 @@ relay_stream_get_stats (RelayStream *self, RelayStreamStats *ret)
     to[i] = __atomic_load_n (&from[i], __ATOMIC_RELAXED);
 }
 
+gint64
+relay_stream_get_created_wall_us (RelayStream *self)
+{
+  return self->created_wall_us;
+}
+
+void
+relay_stream_add_sent (RelayStream *self, guint8 serial, RtcMediaKind kind,
+                       const RelaySent *sent)
+{
+  RelaySent *slot = &self->sent[serial % RELAY_STREAM_SENT_SLOTS][kind];
+
+  __atomic_fetch_add (&slot->n_packets, sent->n_packets, __ATOMIC_RELAXED);
+  __atomic_fetch_add (&slot->n_bytes, sent->n_bytes, __ATOMIC_RELAXED);
+}
+
+void
+relay_stream_get_sent (RelayStream *self, guint slot,
+                       RelaySent ret[RTC_MEDIA_N_KINDS])
+{
+  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+    {
+      const RelaySent *sent = &self->sent[slot][k];
+
+      ret[k].n_packets = __atomic_load_n (&sent->n_packets, __ATOMIC_RELAXED);
+      ret[k].n_bytes = __atomic_load_n (&sent->n_bytes, __ATOMIC_RELAXED);
+    }
+}
+
+guint
+relay_stream_get_publication_slot (RelayStream *self)
+{
+  return self->id_serial % RELAY_STREAM_SENT_SLOTS;
+}
+
 void
 relay_stream_want_keyframe (RelayStream *self, gint64 now_us)
 {
@@ -184,7 +220,7 @@ typedef struct
   gboolean has_info; /* the rest is set: of a publication that began */
   RelayStreamInfo info;
   gboolean is_link;
-  guint8 id[RELAY_ID_BYTES];
+  guint8 id[RELAY_ID_BYTES], serial;
 } EventMail;
 
 static void
@@ -206,6 +242,7 @@ event_arrive (gpointer data)
       mail->stream->is_origin = !mail->is_link;
       mail->stream->has_id = TRUE;
       memcpy (mail->stream->id, mail->id, sizeof mail->id);
+      mail->stream->id_serial = mail->serial;
     }
   relay_hub_on_stream_event (mail->stream->hub, mail->stream, mail->event,
                              mail->has_info ? &mail->info : NULL);
@@ -226,6 +263,7 @@ relay_stream_post_event (RelayStream *self, RelayHubEvent event,
       mail->info = publication->info;
       mail->is_link = publication->is_link;
       memcpy (mail->id, publication->id, sizeof mail->id);
+      mail->serial = publication->serial;
     }
   base_mailbox_post (self->main_mail, event_arrive, mail, event_mail_free);
 }

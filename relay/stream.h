@@ -57,6 +57,22 @@ typedef struct {
 } RelayStreamStats;
 /* any thread: a relaxed copy */
 void relay_stream_get_stats (RelayStream *self, RelayStreamStats *ret);
+gint64 relay_stream_get_created_wall_us (RelayStream *self); /* any */
+
+/* What was sent to viewers, in slots: that of a publication is its serial
+ * modulo RELAY_STREAM_SENT_SLOTS, so that what is told of one late, after the
+ * next began, is still told apart. Slots go on counting, they never fall. */
+#define RELAY_STREAM_SENT_SLOTS 4
+typedef struct {
+  guint64 n_packets, n_bytes; /* payload */
+} RelaySent;
+/* any thread; viewers: once a second, not once a packet.
+ * @serial: RelayPacket.publication */
+void relay_stream_add_sent (RelayStream *self, guint8 serial,
+                            RtcMediaKind kind, const RelaySent *sent);
+/* any thread: a relaxed copy of one slot */
+void relay_stream_get_sent (RelayStream *self, guint slot,
+                            RelaySent ret[RTC_MEDIA_N_KINDS]);
 
 /* --- Publishing ------------------------------------------------------ */
 
@@ -197,6 +213,8 @@ gboolean relay_stream_is_origin (RelayStream *self);
 /* main: after LIVE on the origin: 16 random bytes of the publication that
  * began, and a way to set its tree from main (mail to home) */
 gboolean relay_stream_get_publication_id (RelayStream *self, guint8 ret[16]);
+/* main: likewise: its slot of relay_stream_get_sent() */
+guint relay_stream_get_publication_slot (RelayStream *self);
 void relay_stream_post_tree (RelayStream *self, const RelayTreeInfo *tree);
 /* any: last tree numbers and timestamps of the current publication, for the
  * directory; relaxed copies */

@@ -19,7 +19,7 @@ ACCEPT = (f"{OPENMETRICS};version=1.0.0,{OPENMETRICS};version=0.0.1;q=0.75,"
           "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
 ROW = re.compile(r"\| `(\w+)` \| (\w+) \| ([^|]*) \| ([^|]+) \|$")
 # of every sample, and of a histogram's buckets
-COMMON = {"tree_id", "node_id", "le"}
+COMMON = {"tree_id", "node_id", "node_type", "le"}
 
 
 @pytest.fixture(scope="module")

@@ -213,6 +213,55 @@ test_extensions (Fixture *f, gconstpointer data)
               GINT_TO_POINTER (RTC_SRTP_AES128_CM_SHA1_80), set_up, func,      \
               tear_down)
 
+static void
+send_of (Fixture *f, guint8 publication, guint64 ext_seq, guint n)
+{
+  static const guint8 bytes[100] = "payload";
+
+  for (guint i = 0; i < n; i++)
+    {
+      RelayPacket packet = make_packet (RTC_MEDIA_VIDEO, ext_seq + i, bytes, 0,
+                                        10 * (1 + publication));
+
+      packet.publication = publication;
+      g_assert_cmpuint (egress_sender_send (&f->sender, &packet), >, 0);
+    }
+}
+
+/* What was sent is told by publication, once; the bytes that do not fit two of
+ * them are not lost. */
+static void
+test_take_sent (Fixture *f, gconstpointer data)
+{
+  EgressSentPart parts[2];
+
+  g_assert_cmpuint (
+      egress_sender_take_sent (&f->sender, RTC_MEDIA_VIDEO, parts), ==, 0);
+  send_of (f, 3, 1000, 5);
+  g_assert_cmpuint (
+      egress_sender_take_sent (&f->sender, RTC_MEDIA_VIDEO, parts), ==, 1);
+  g_assert_cmpuint (parts[0].publication, ==, 3);
+  g_assert_cmpuint (parts[0].sent.n_packets, ==, 5);
+  g_assert_cmpuint (parts[0].sent.n_bytes, ==, 200);
+  send_of (f, 3, 1005, 1);
+  send_of (f, 4, 1006, 2);
+  g_assert_cmpuint (
+      egress_sender_take_sent (&f->sender, RTC_MEDIA_VIDEO, parts), ==, 2);
+  g_assert_cmpuint (parts[0].publication, ==, 3);
+  g_assert_cmpuint (parts[0].sent.n_packets, ==, 1);
+  g_assert_cmpuint (parts[1].publication, ==, 4);
+  g_assert_cmpuint (parts[1].sent.n_packets, ==, 2);
+  g_assert_cmpuint (parts[1].sent.n_bytes, ==, 100);
+  for (guint8 publication = 5; publication < 8; publication++)
+    send_of (f, publication, 1000u + publication * 10u, 1);
+  g_assert_cmpuint (
+      egress_sender_take_sent (&f->sender, RTC_MEDIA_VIDEO, parts), ==, 2);
+  g_assert_cmpuint (parts[0].sent.n_packets + parts[1].sent.n_packets, ==, 3);
+  g_assert_cmpuint (parts[0].sent.n_bytes + parts[1].sent.n_bytes, ==, 210);
+  g_assert_cmpuint (
+      egress_sender_take_sent (&f->sender, RTC_MEDIA_VIDEO, parts), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -221,5 +270,6 @@ main (int argc, char **argv)
   ADD ("/egress/sender/not-ours", test_not_ours);
   ADD ("/egress/sender/cut", test_cut);
   ADD ("/egress/sender/extensions", test_extensions);
+  ADD ("/egress/sender/take-sent", test_take_sent);
   return g_test_run ();
 }

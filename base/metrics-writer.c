@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * base/metrics-writer: the exposition's text. A group has what all its samples
+ * begin with, so that a sample costs two copies and a number: a scrape of a
+ * thousand streams has tens of thousands of them.
+ */
+#include "base/metrics-private.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define MAX_EXACT 9007199254740992.0 /* 2^53 */
+#define MAX_DIGITS 20                /* of a guint64 */
+/* what most groups need for a start; one for each stream grows */
+#define GROUP_BYTES 512
+
+static const char *const kind_names[] = { "counter", "gauge", "histogram" };
+
+/* One group of the exposition while it grows. */
+struct _BaseMetricsGroup
+{
+  BaseMetricsWriter *writer; /* borrowed */
+  BaseMetricsKind kind;
+  char *family;  /* owned: its name in the exposition */
+  char *prefix;  /* owned: name and common labels, open */
+  char *created; /* owned (nullable): likewise, of the time it began */
+  gsize prefix_len, created_len;
+  GString *text; /* owned */
+};
+
+struct _BaseMetricsWriter
+{
+  BaseMetricsFormat format;
+  const char *common; /* borrowed from BaseMetrics */
+  char began[32];     /* when what is written next began, as text */
+  gsize began_len;
+  GHashTable *groups; /* (element-type utf8 BaseMetricsGroup) owned */
+  GPtrArray *order;   /* (element-type BaseMetricsGroup) borrowed */
+};
+
+static void
+group_free (gpointer data)
+{
+  BaseMetricsGroup *group = data;
+
+  g_string_free (group->text, TRUE);
+  g_free (group->family);
+  g_free (group->prefix);
+  g_free (group->created);
+  g_free (group);
+}
+
+BaseMetricsWriter *
+base_metrics_writer_new (BaseMetricsFormat format, const char *common)
+{
+  BaseMetricsWriter *self = g_new0 (BaseMetricsWriter, 1);
+
+  self->format = format;
+  self->common = common;
+  self->groups =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, group_free);
+  self->order = g_ptr_array_new ();
+  return self;
+}
+
+void
+base_metrics_writer_free (BaseMetricsWriter *self)
+{
+  g_ptr_array_unref (self->order);
+  g_hash_table_unref (self->groups);
+  g_free (self);
+}
+
+/* --- Numbers --------------------------------------------------------------
+ */
+
+static void
+append_uint (GString *text, guint64 value, guint min_digits)
+{
+  char digits[MAX_DIGITS];
+  guint at = MAX_DIGITS;
+
+  for (; value > 0 || MAX_DIGITS - at < min_digits; value /= 10)
+    digits[--at] = (char)('0' + value % 10);
+  g_string_append_len (text, digits + at, MAX_DIGITS - at);
+}
+
+/* append_millionths: what a time in microseconds has behind its point */
+static void
+append_millionths (GString *text, guint millionths)
+{
+  guint n_digits = 6;
+
+  for (; millionths % 10 == 0; millionths /= 10)
+    n_digits--;
+  g_string_append_c (text, '.');
+  append_uint (text, millionths, n_digits);
+}
+
+static void
+append_any (GString *text, double value)
+{
+  char buffer[G_ASCII_DTOSTR_BUF_SIZE];
+
+  if (isnan (value))
+    g_string_append (text, "NaN");
+  else if (isinf (value))
+    g_string_append (text, value > 0 ? "+Inf" : "-Inf");
+  else
+    {
+      /* The shortest of the two that reads back as the same number. */
+      g_ascii_formatd (buffer, sizeof buffer, "%.15g", value);
+      if (g_ascii_strtod (buffer, NULL) != value)
+        g_ascii_formatd (buffer, sizeof buffer, "%.17g", value);
+      g_string_append (text, buffer);
+    }
+}
+
+/* Integers and whole microseconds are nearly all there is, and printf takes
+ * longer than all the rest of a sample. */
+static void
+append_number (GString *text, double value)
+{
+  double size = fabs (value), whole = floor (size);
+  double us = whole < MAX_EXACT / 1e6 ? round (size * 1e6) : -1;
+
+  if (!(size < MAX_EXACT) || (whole != size && us / 1e6 != size)
+      || (size > 0 && size < 1e-4))
+    {
+      append_any (text, value);
+      return;
+    }
+  if (value < 0)
+    g_string_append_c (text, '-');
+  append_uint (text, (guint64)whole, 1);
+  if (whole != size)
+    append_millionths (text, (guint)((guint64)us % 1000000));
+}
+
+/* --- Samples --------------------------------------------------------------
+ */
+
+/* @prefix: name, and common labels where there are any, open */
+static inline void
+append_line (GString *text, const char *prefix, gsize prefix_len,
+             gboolean is_open, const char *labels)
+{
+  g_string_append_len (text, prefix, (gssize)prefix_len);
+  if (labels && *labels)
+    {
+      g_string_append_c (text, is_open ? ',' : '{');
+      g_string_append (text, labels);
+      is_open = TRUE;
+    }
+  if (is_open)
+    g_string_append_c (text, '}');
+  g_string_append_c (text, ' ');
+}
+
+static inline gboolean
+has_common (const BaseMetricsWriter *writer)
+{
+  return writer->common[0] != '\0';
+}
+
+static void
+append_created (BaseMetricsGroup *group, const char *labels)
+{
+  BaseMetricsWriter *writer = group->writer;
+
+  append_line (group->text, group->created, group->created_len,
+               has_common (writer), labels);
+  g_string_append_len (group->text, writer->began, (gssize)writer->began_len);
+}
+
+void
+base_metrics_put (BaseMetricsGroup *group, const char *labels, double value)
+{
+  append_line (group->text, group->prefix, group->prefix_len,
+               has_common (group->writer), labels);
+  append_number (group->text, value);
+  g_string_append_c (group->text, '\n');
+  if (group->created)
+    append_created (group, labels);
+}
+
+void
+base_metrics_set_created (BaseMetricsWriter *writer, gint64 wall_us)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  append_number (text, (double)(wall_us / BASE_US_PER_MS) / 1000);
+  g_string_append_c (text, '\n');
+  writer->began_len = text->len;
+  g_strlcpy (writer->began, text->str, sizeof writer->began);
+}
+
+/* --- Groups ---------------------------------------------------------------
+ */
+
+static void
+append_help (GString *text, const char *name, const char *help,
+             BaseMetricsFormat format)
+{
+  g_string_append_printf (text, "# HELP %s ", name);
+  for (const char *p = help ? help : ""; *p; p++)
+    if (*p == '\\' || (*p == '"' && format == BASE_METRICS_OPENMETRICS))
+      g_string_append_printf (text, "\\%c", *p);
+    else if (*p == '\n')
+      g_string_append (text, "\\n");
+    else
+      g_string_append_c (text, *p);
+  g_string_append_c (text, '\n');
+}
+
+/* append_unit: the unit is the last word of the name */
+static void
+append_unit (GString *text, const char *family)
+{
+  static const char *const units[] = { "seconds", "bytes", "ratio", "percent" };
+  const char *last = strrchr (family, '_');
+
+  for (guint i = 0; last && i < G_N_ELEMENTS (units); i++)
+    if (g_str_equal (last + 1, units[i]))
+      g_string_append_printf (text, "# UNIT %s %s\n", family, units[i]);
+}
+
+/* dup_family: OpenMetrics's families of counters are named without _total */
+static char *
+dup_family (const char *name, BaseMetricsKind kind, BaseMetricsFormat format)
+{
+  gsize len = strlen (name);
+
+  if (format == BASE_METRICS_OPENMETRICS && kind == BASE_METRICS_COUNTER
+      && g_str_has_suffix (name, "_total"))
+    len -= strlen ("_total");
+  return g_strndup (name, len);
+}
+
+static char *
+dup_prefix (const BaseMetricsWriter *self, const char *name, const char *suffix)
+{
+  return g_strconcat (name, suffix, has_common (self) ? "{" : "", self->common,
+                      NULL);
+}
+
+static BaseMetricsGroup *
+group_new (BaseMetricsWriter *self, const char *name, BaseMetricsKind kind,
+           const char *help)
+{
+  BaseMetricsGroup *group = g_new0 (BaseMetricsGroup, 1);
+
+  group->writer = self;
+  group->kind = kind;
+  group->family = dup_family (name, kind, self->format);
+  group->prefix = dup_prefix (self, name, "");
+  group->prefix_len = strlen (group->prefix);
+  if (self->format == BASE_METRICS_OPENMETRICS && kind != BASE_METRICS_GAUGE)
+    {
+      group->created = dup_prefix (self, group->family, "_created");
+      group->created_len = strlen (group->created);
+    }
+  group->text = g_string_sized_new (GROUP_BYTES);
+  append_help (group->text, group->family, help, self->format);
+  g_string_append_printf (group->text, "# TYPE %s %s\n", group->family,
+                          kind_names[kind]);
+  if (self->format == BASE_METRICS_OPENMETRICS)
+    append_unit (group->text, group->family);
+  return group;
+}
+
+BaseMetricsGroup *
+base_metrics_writer_open (BaseMetricsWriter *self, const char *name,
+                          BaseMetricsKind kind, const char *help)
+{
+  BaseMetricsGroup *group = g_hash_table_lookup (self->groups, name);
+
+  if (!group)
+    {
+      group = group_new (self, name, kind, help);
+      g_hash_table_insert (self->groups, g_strdup (name), group);
+      g_ptr_array_add (self->order, group);
+    }
+  return group->kind == kind ? group : NULL;
+}
+
+BaseMetricsGroup *
+base_metrics_open (BaseMetricsWriter *writer, const char *name,
+                   const char *type, const char *help)
+{
+  BaseMetricsGroup *group = base_metrics_writer_open (
+      writer, name,
+      g_strcmp0 (type, "counter") == 0 ? BASE_METRICS_COUNTER
+                                       : BASE_METRICS_GAUGE,
+      help);
+
+  g_return_val_if_fail (group, NULL);
+  return group;
+}
+
+void
+base_metrics_write (BaseMetricsWriter *writer, const char *name,
+                    const char *type, const char *help, const char *labels,
+                    double value)
+{
+  BaseMetricsGroup *group;
+
+  g_return_if_fail (writer && name);
+  group = base_metrics_open (writer, name, type, help);
+  if (group)
+    base_metrics_put (group, labels, value);
+}
+
+/* --- Histograms -----------------------------------------------------------
+ */
+
+static char *
+dup_le (const BaseMetricsBuckets *buckets, guint i, BaseMetricsFormat format)
+{
+  GString *le = g_string_new ("le=\"");
+  double bound = i < buckets->n_bounds ? buckets->bounds[i] : (double)INFINITY;
+
+  if (isfinite (bound))
+    append_number (le, bound);
+  else
+    append_any (le, bound);
+  /* there a bound is always written as a float */
+  if (format == BASE_METRICS_OPENMETRICS && isfinite (bound)
+      && !strpbrk (le->str + strlen ("le=\""), ".e"))
+    g_string_append (le, ".0");
+  g_string_append_c (le, '"');
+  return g_string_free (le, FALSE);
+}
+
+static void
+put_part (BaseMetricsGroup *group, const char *suffix, const char *labels,
+          double value)
+{
+  g_autofree char *prefix = dup_prefix (group->writer, group->family, suffix);
+
+  append_line (group->text, prefix, strlen (prefix), has_common (group->writer),
+               labels);
+  append_number (group->text, value);
+  g_string_append_c (group->text, '\n');
+}
+
+void
+base_metrics_writer_put_histogram (BaseMetricsWriter *self,
+                                   BaseMetricsGroup *group, const char *labels,
+                                   const BaseMetricsBuckets *buckets)
+{
+  guint64 count = 0;
+
+  for (guint i = 0; i <= buckets->n_bounds; i++)
+    {
+      g_autofree char *le = dup_le (buckets, i, self->format);
+      g_autofree char *both =
+          g_strconcat (labels, *labels ? "," : "", le, NULL);
+
+      count += buckets->n[i];
+      put_part (group, "_bucket", both, (double)count);
+    }
+  put_part (group, "_sum", labels, buckets->sum);
+  put_part (group, "_count", labels, (double)count);
+  if (group->created)
+    append_created (group, labels);
+}
+
+/* --- All of it ------------------------------------------------------------
+ */
+
+char *
+base_metrics_writer_finish (BaseMetricsWriter *self)
+{
+  gsize len = sizeof "# EOF\n";
+  GString *all;
+
+  for (guint i = 0; i < self->order->len; i++)
+    len += ((BaseMetricsGroup *)self->order->pdata[i])->text->len;
+  all = g_string_sized_new (len);
+  for (guint i = 0; i < self->order->len; i++)
+    {
+      BaseMetricsGroup *group = self->order->pdata[i];
+
+      g_string_append_len (all, group->text->str, (gssize)group->text->len);
+    }
+  if (self->format == BASE_METRICS_OPENMETRICS)
+    g_string_append (all, "# EOF\n");
+  return g_string_free (all, FALSE);
+}
