@@ -51,6 +51,9 @@ if [ -n "${ALERT_SLACK_URL_FILE:-}" ]; then
   slack=yes
   SLACK_URL_FILE=$ALERT_SLACK_URL_FILE
   SLACK_CHANNEL=${ALERT_SLACK_CHANNEL:-#alerts}
+  case $SLACK_CHANNEL in
+    *[[:space:]]*) fail "ALERT_SLACK_CHANNEL: has white space in it" ;;
+  esac
 fi
 if [ -n "${ALERT_WEBHOOK_URL_FILE:-}" ]; then
   need_file ALERT_WEBHOOK_URL_FILE "$ALERT_WEBHOOK_URL_FILE"
