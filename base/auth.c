@@ -317,14 +317,19 @@ find_hop (BaseAuth *self, BaseAuthSurface surface, const char *stream,
   const char *query = g_uri_get_query (soup_server_message_get_uri (msg));
   g_autoptr (GHashTable) params = NULL;
   const char *token;
+  guint hop;
 
   if (!self->redirect || !stream || !query)
     return 0;
   params = soup_form_decode (query);
   token = g_hash_table_lookup (params, BASE_REDIRECT_PARAMETER);
-  return token ? base_redirect_open (self->redirect, token, surface, stream,
-                                     base_clock_wall_us ())
-               : 0;
+  if (!token)
+    return 0;
+  hop = base_redirect_open (self->redirect, token, surface, stream,
+                            base_clock_wall_us ());
+  if (hop > 0)
+    base_http_set_log_id (msg, token); /* random: its nonce comes first */
+  return hop;
 }
 
 /* refuse: answers what @result asks for; not with BASE_AUTH_OK */

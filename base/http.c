@@ -11,6 +11,7 @@
 #define PREFLIGHT_MAX_AGE_S "86400"
 #define ID_BYTES 16
 #define HOP_KEY "media-tree-hop"
+#define LOG_ID_KEY "media-tree-log-id"
 
 static SoupMessageHeaders *
 reply_headers (SoupServerMessage *msg)
@@ -290,4 +291,17 @@ void
 base_http_set_hop (SoupServerMessage *msg, guint hop)
 {
   g_object_set_data (G_OBJECT (msg), HOP_KEY, GUINT_TO_POINTER (hop));
+}
+
+const char *
+base_http_get_log_id (SoupServerMessage *msg)
+{
+  return g_object_get_data (G_OBJECT (msg), LOG_ID_KEY);
+}
+
+void
+base_http_set_log_id (SoupServerMessage *msg, const char *id)
+{
+  g_object_set_data_full (G_OBJECT (msg), LOG_ID_KEY,
+                          g_strndup (id, BASE_HTTP_LOG_ID_CHARS), g_free);
 }

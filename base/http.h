@@ -65,3 +65,10 @@ GSocket *base_http_get_socket (SoupServerMessage *msg);
  * against loopback. */
 guint base_http_get_hop (SoupServerMessage *msg);
 void base_http_set_hop (SoupServerMessage *msg, guint hop);
+/* The first characters of a session's id, by which logs call it: enough to find
+ * it, too few to open it. A client that was sent here by another node of the
+ * cluster is called as there.
+ * get: (transfer none) (nullable): by another node */
+#define BASE_HTTP_LOG_ID_CHARS 8
+const char *base_http_get_log_id (SoupServerMessage *msg);
+void base_http_set_log_id (SoupServerMessage *msg, const char *id);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log-fields.h"
 
 #define MESSAGE_MAX_BYTES 8192
 
@@ -22,7 +23,9 @@ static struct
   BaseLogFormat format;
   GstDebugLevel level; /* of the rooms and GLib */
   char **parts;        /* owned (nullable): the list that was asked for */
-} config = { BASE_LOG_TEXT, GST_LEVEL_INFO, NULL };
+  /* owned (nullable): what every line says of us, ready to be put in */
+  char *text_ids, *json_ids;
+} config = { BASE_LOG_TEXT, GST_LEVEL_INFO, NULL, NULL, NULL };
 
 /* Rooms make their category when they first log, on any thread. */
 static GMutex rooms_lock;
@@ -105,40 +108,95 @@ append_time (GString *line)
                           (int)(wall_us % BASE_US_PER_S / BASE_US_PER_MS));
 }
 
-static void
-write_line (GstDebugLevel level, const char *room, const char *message)
+/* append_fields: of a room's message; Returns: its words */
+static const char *
+append_fields (GString *line, const char *message)
 {
-  g_autoptr (GString) line = g_string_sized_new (256);
+  BaseLogField fields[BASE_LOG_MAX_FIELDS];
+  const char *words;
+  guint n_fields = base_log_fields_read (message, fields, &words);
+
+  for (guint i = 0; i < n_fields; i++)
+    {
+      const BaseLogField *field = &fields[i];
+      const char *quote = field->is_number ? "" : "\"";
+
+      /* its characters need no escape */
+      g_string_append_printf (line, ",\"%s\":%s%.*s%s", field->name, quote,
+                              (int)field->n_value_bytes, field->value, quote);
+    }
+  return words;
+}
+
+static void
+append_json (GString *line, GstDebugLevel level, const char *source,
+             gboolean is_room, const char *message)
+{
+  g_string_append (line, "{\"time\":\"");
+  append_time (line);
+  g_string_append_printf (line,
+                          "\",\"level\":\"%s\",\"room\":", level_name (level));
+  append_json_string (line, source);
+  if (config.json_ids)
+    g_string_append (line, config.json_ids);
+  if (is_room)
+    message = append_fields (line, message);
+  g_string_append (line, ",\"message\":");
+  append_json_string (line, message);
+  g_string_append (line, "}\n");
+}
+
+char *
+base_log_make_line (BaseLogFormat format, GstDebugLevel level,
+                    const char *source, gboolean is_room, const char *message)
+{
+  GString *line = g_string_sized_new (256);
   g_autofree char *cut = NULL, *valid = NULL;
-  ssize_t n;
 
   if (strlen (message) > MESSAGE_MAX_BYTES)
     message = cut = g_strndup (message, MESSAGE_MAX_BYTES);
   if (!g_utf8_validate (message, -1, NULL))
     message = valid = g_utf8_make_valid (message, -1);
 
-  if (config.format == BASE_LOG_JSON)
-    {
-      g_string_append (line, "{\"time\":\"");
-      append_time (line);
-      g_string_append_printf (
-          line, "\",\"level\":\"%s\",\"room\":", level_name (level));
-      append_json_string (line, room);
-      g_string_append (line, ",\"message\":");
-      append_json_string (line, message);
-      g_string_append (line, "}\n");
-    }
+  if (format == BASE_LOG_JSON)
+    append_json (line, level, source, is_room, message);
   else
     {
       append_time (line);
-      g_string_append_printf (line, " %s %s ", level_name (level), room);
+      g_string_append_printf (line, " %s %s ", level_name (level), source);
+      if (config.text_ids)
+        g_string_append (line, config.text_ids);
       append_text (line, message);
       g_string_append_c (line, '\n');
     }
+  return g_string_free (line, FALSE);
+}
+
+static void
+write_line (GstDebugLevel level, const char *source, gboolean is_room,
+            const char *message)
+{
+  g_autofree char *line =
+      base_log_make_line (config.format, level, source, is_room, message);
+  gsize n_bytes = strlen (line);
+  ssize_t n;
+
   do
-    n = write (STDERR_FILENO, line->str, line->len);
+    n = write (STDERR_FILENO, line, n_bytes);
   while (n < 0 && errno == EINTR);
   /* Nowhere is left to tell that the log is gone. */
+}
+
+/* is_room: one of ours: GStreamer's own know nothing of fields */
+static gboolean
+is_room (const GstDebugCategory *category)
+{
+  guint n = (guint)g_atomic_int_get ((gint *)&n_rooms);
+
+  for (guint i = 0; i < n; i++)
+    if (rooms[i] == category)
+      return TRUE;
+  return FALSE;
 }
 
 static void
@@ -155,7 +213,8 @@ on_gst_log (GstDebugCategory *category, GstDebugLevel level, const char *file,
     return;
   if (id && *id)
     text = named = g_strdup_printf ("%s: %s", id, text);
-  write_line (level, gst_debug_category_get_name (category), text);
+  write_line (level, gst_debug_category_get_name (category),
+              named == NULL && is_room (category), text);
 }
 
 static GstDebugLevel
@@ -190,7 +249,7 @@ on_glib_log (GLogLevelFlags flags, const GLogField *fields, gsize n_fields,
       else if (g_str_equal (fields[i].key, "GLIB_DOMAIN"))
         domain = g_strndup (value, n_bytes);
     }
-  write_line (level, domain ? domain : "-", message ? message : "");
+  write_line (level, domain ? domain : "-", FALSE, message ? message : "");
   return G_LOG_WRITER_HANDLED;
 }
 
@@ -248,7 +307,8 @@ base_log_new_room (const char *name)
 
   g_mutex_lock (&rooms_lock);
   g_assert (n_rooms < N_ROOMS_MAX);
-  rooms[n_rooms++] = room;
+  rooms[n_rooms] = room;
+  g_atomic_int_inc ((gint *)&n_rooms); /* lines of it find it without a lock */
   if (config.parts)
     set_room_level (room);
   g_mutex_unlock (&rooms_lock);
@@ -295,6 +355,23 @@ base_log_init (BaseLogFormat format, const char *level)
   for (guint i = 0; i < n_rooms; i++)
     set_room_level (rooms[i]);
   g_mutex_unlock (&rooms_lock);
+}
+
+void
+base_log_set_node (const char *node_id, const char *tree_id,
+                   gboolean is_in_text)
+{
+  g_autoptr (GString) json = g_string_new (",\"node\":");
+
+  append_json_string (json, node_id);
+  g_string_append (json, ",\"tree\":");
+  append_json_string (json, tree_id);
+  g_free (config.json_ids);
+  config.json_ids = g_strdup (json->str);
+  g_free (config.text_ids);
+  config.text_ids = is_in_text
+                        ? g_strdup_printf ("node=%s tree=%s ", node_id, tree_id)
+                        : NULL;
 }
 
 void

@@ -9,6 +9,8 @@
  * cluster secret, info "redirect". The nonce is random: 2^32 of them are safe
  * under one key, a thousand a second for seven weeks; what a repeated one could
  * give away is a stream's name, and forgery of a word that lives 10 s.
+ *   Its first BASE_HTTP_LOG_ID_CHARS are the nonce's: both nodes' logs call the
+ * session by them.
  *   Nodes' clocks may differ: BASE_REDIRECT_SKEW_US ahead is taken too, behind
  * costs lifetime.
  * Owner:  node. Thread: main.

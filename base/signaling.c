@@ -346,6 +346,8 @@ handle_post (BaseSignaling *self, SoupServerMessage *msg, const char *stream)
       return;
     }
   id = base_http_random_id ();
+  if (base_http_get_log_id (msg))
+    memcpy (id, base_http_get_log_id (msg), BASE_HTTP_LOG_ID_CHARS);
   session = self->callbacks.create (stream, id, offer, msg, &status,
                                     &content_type, &answer, self->user_data);
   if (!session)

@@ -242,7 +242,7 @@ on_placed (const GError *error, gpointer data)
   if (error == NULL)
     {
       if (!cluster_place_equal (&self->place, &self->asked))
-        GST_INFO ("%s: parent %s, backup %s, rank %u", self->node.node_id,
+        GST_INFO ("parent=%s backup=%s rank=%u is our place",
                   self->asked.parent ? self->asked.parent : "-",
                   self->asked.backup ? self->asked.backup : "-",
                   self->asked.rank);
@@ -253,7 +253,7 @@ on_placed (const GError *error, gpointer data)
       return;
     }
   self->is_placed = FALSE;
-  GST_DEBUG ("%s: no place below %s: %s", self->node.node_id,
+  GST_DEBUG ("parent=%s has no place for us: %s",
              self->asked.parent ? self->asked.parent : "-", error->message);
   if (cluster_member_is_rebuilding (self))
     return; /* they are on their way */

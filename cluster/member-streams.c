@@ -96,7 +96,7 @@ tell_changed (MemberStream *row)
 
   row->is_live = TRUE;
   row->gone_us = 0;
-  GST_INFO ("stream %s: publication %s at %s", row->name,
+  GST_INFO ("stream=%s publication=%s origin=%s is published", row->name,
             row->known->publication, row->known->origin);
   if (self->callbacks.on_stream_changed != NULL)
     self->callbacks.on_stream_changed (row->known, self->data);
@@ -109,7 +109,7 @@ tell_ended (MemberStream *row)
 
   row->is_live = FALSE;
   row->gone_us = 0;
-  GST_INFO ("stream %s: has ended", row->name);
+  GST_INFO ("stream=%s has ended", row->name);
   if (self->callbacks.on_stream_ended != NULL)
     self->callbacks.on_stream_ended (row->name, self->data);
 }
@@ -123,8 +123,8 @@ tell_lost (MemberStream *row, const ClusterStream *now)
   row->is_accepted = FALSE;
   set_known (row, now);
   base_counter_add (self->n_streams_lost, 1);
-  GST_INFO ("stream %s: taken over by %s", row->name,
-            now->origin != NULL ? now->origin : "nobody");
+  GST_INFO ("stream=%s origin=%s is taken over", row->name,
+            now->origin != NULL ? now->origin : "-");
   if (self->callbacks.on_stream_lost != NULL)
     self->callbacks.on_stream_lost (row->known, self->data);
   if (row->ours == NULL && row->known->origin != NULL

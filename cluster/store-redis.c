@@ -27,7 +27,7 @@ cluster_store_redis_complain (ClusterStoreRedis *self, const char *kind,
 
   if (last_us != NULL && now_us - *last_us < LOG_AGAIN_US)
     {
-      GST_DEBUG ("%s", what);
+      GST_DEBUG ("store: %s", what);
       return;
     }
   if (g_hash_table_size (self->complaints) >= MAX_COMPLAINTS)
@@ -35,7 +35,7 @@ cluster_store_redis_complain (ClusterStoreRedis *self, const char *kind,
   last_us = g_new (gint64, 1);
   *last_us = now_us;
   g_hash_table_insert (self->complaints, g_strdup (kind), last_us);
-  GST_WARNING ("%s", what);
+  GST_WARNING ("store: %s", what);
 }
 
 /* --- functions or EVAL -------------------------------------------------- */

@@ -46,8 +46,9 @@ struct _EgressJanusSession
   EgressJanusTransport *transport; /* borrowed; NULL: gone, may be claimed */
   GPtrArray *handles;              /* owned: of EgressJanusHandle */
   GQueue events;                   /* owned: of JsonObject */
-  gint64 last_active_us, gone_us;
-  int timeout_s; /* -1: the core's */
+  gint64 created_us, last_active_us, gone_us;
+  guint n_attached; /* handles, those that are gone too */
+  int timeout_s;    /* -1: the core's */
   gboolean is_over, is_overflowing;
 };
 

@@ -18,10 +18,10 @@ janus_session_new (EgressJanus *core, guint64 id,
   self->transport = transport;
   self->handles = g_ptr_array_new ();
   self->timeout_s = -1;
-  self->last_active_us = core->now_us ();
+  self->created_us = self->last_active_us = core->now_us ();
   g_hash_table_insert (core->sessions, &self->id, self);
   base_counter_set (core->n_sessions_gauge, g_hash_table_size (core->sessions));
-  GST_DEBUG ("Janus session %" G_GUINT64_FORMAT " begins (%s)", id,
+  GST_DEBUG ("session=%" G_GUINT64_FORMAT " of Janus begins (%s)", id,
              transport->name);
   return self;
 }
@@ -42,8 +42,10 @@ janus_session_end (EgressJanusSession *self, JanusEnd why)
                           why == JANUS_END_TIMEOUT);
   if (self->transport)
     self->transport->on_session_over (self->transport, self);
-  GST_INFO ("Janus session %" G_GUINT64_FORMAT " ends: %s", self->id,
-            janus_end_name (why));
+  GST_INFO (
+      "session=%" G_GUINT64_FORMAT " seconds=%.1f handles=%u of Janus ends: %s",
+      self->id, (double)(core->now_us () - self->created_us) / G_USEC_PER_SEC,
+      self->n_attached, janus_end_name (why));
   g_queue_clear_full (&self->events, (GDestroyNotify)json_object_unref);
   g_ptr_array_unref (self->handles);
   g_free (self);
@@ -150,7 +152,11 @@ janus_session_attach (EgressJanusSession *self, const char *opaque_id)
       return NULL;
     }
   g_ptr_array_add (self->handles, handle);
+  self->n_attached++;
   count_handles (self->core, 1);
+  GST_DEBUG ("session=%" G_GUINT64_FORMAT " handle=%" G_GUINT64_FORMAT
+             " is attached",
+             self->id, handle->id);
   return handle;
 }
 

@@ -20,11 +20,12 @@ struct _EgressPeer
   gpointer data;
 
   char *log_id;             /* owned */
+  char *cause;              /* owned, nullable: why we close it */
   EgressSources sources;    /* owned references */
   EgressOfferWishes wishes; /* its strings are owned: see wishes_init */
   RtcWorker *worker;        /* borrowed from the hub */
   gboolean peer_is_loopback;
-  gint64 created_us;
+  gint64 created_us, join_us;
   char cname[24];
 
   RtcSdp *local;        /* owned, nullable: our last description */
@@ -72,6 +73,7 @@ peer_unref (EgressPeer *self)
     }
   g_free ((char *)self->wishes.session_name);
   g_free (self->log_id);
+  g_free (self->cause);
   g_free (self->ufrag);
   g_free (self->pwd);
   g_free (self->remote_ufrag);
@@ -158,8 +160,7 @@ egress_peer_new (const EgressPeerConfig *config, const EgressPeerParams *params,
   return self;
 }
 
-/* --- the viewer -------------------------------------------------------------
- */
+/* --- the viewer ------------------------------------------------------ */
 
 static void
 on_viewer_connected (EgressViewer *viewer, gpointer data)
@@ -172,9 +173,10 @@ on_viewer_connected (EgressViewer *viewer, gpointer data)
   self->is_connected = TRUE;
   egress_gate_connect (self->config->gate, egress_peer_get_stream (self),
                        join_us);
-  GST_INFO ("session=%s stream=%s viewer connected after %" G_GINT64_FORMAT
-            " ms",
-            self->log_id, stream_name (self), join_us / BASE_US_PER_MS);
+  self->join_us = join_us;
+  GST_DEBUG ("session=%s stream=%s join_ms=%" G_GINT64_FORMAT
+             " viewer connected",
+             self->log_id, stream_name (self), join_us / BASE_US_PER_MS);
   if (self->callbacks.on_connected)
     self->callbacks.on_connected (self, join_us, self->data);
 }
@@ -198,14 +200,25 @@ on_viewer_slow_link (EgressViewer *viewer, RtcMediaKind kind, guint n_nacked,
     self->callbacks.on_slow_link (self, kind, n_nacked, self->data);
 }
 
+/* @why: when nobody has said */
+static void
+log_end (EgressPeer *self, const char *why)
+{
+  EgressViewerStats stats = { 0 };
+
+  egress_peer_get_stats (self, &stats);
+  egress_viewer_stats_log (
+      &stats, self->log_id, stream_name (self), self->created_us,
+      self->is_connected ? self->join_us : -1, self->cause ? self->cause : why);
+}
+
 /* The viewer's last callback: its reference goes. */
 static void
 on_viewer_closed (EgressViewer *viewer, RtcCloseReason reason, gpointer data)
 {
   EgressPeer *self = data;
 
-  GST_INFO ("session=%s stream=%s viewer gone: %s", self->log_id,
-            stream_name (self), rtc_close_reason_name (reason));
+  log_end (self, rtc_close_reason_name (reason));
   self->is_viewer_closed = TRUE;
   if (!self->is_closed)
     self->callbacks.on_ended (self, reason, self->data);
@@ -257,8 +270,7 @@ start_viewer (EgressPeer *self, const RtcSdp *remote,
   egress_viewer_start (self->viewer);
 }
 
-/* --- descriptions -----------------------------------------------------------
- */
+/* --- descriptions ---------------------------------------------------- */
 
 /* set_local: @local: (transfer full). From now on he has a place.
  * Returns: (transfer full): its text */
@@ -314,8 +326,7 @@ on_expired (gpointer data)
   EgressPeer *self = data;
 
   self->expiry_id = 0;
-  GST_INFO ("session=%s stream=%s counter-offer was not answered", self->log_id,
-            stream_name (self));
+  egress_peer_set_cause (self, "the counter-offer was not answered");
   self->callbacks.on_ended (self, RTC_CLOSE_ICE_TIMEOUT, self->data);
   return G_SOURCE_REMOVE;
 }
@@ -376,7 +387,8 @@ static void
 restart_viewer (EgressPeer *self, const char *remote_ufrag,
                 const char *remote_pwd)
 {
-  GST_INFO ("session=%s ICE restart", self->log_id);
+  GST_DEBUG ("session=%s stream=%s ICE restart", self->log_id,
+             stream_name (self));
   g_free (self->remote_ufrag);
   self->remote_ufrag = g_strdup (remote_ufrag);
   egress_viewer_restart_ice (self->viewer, self->ufrag, self->pwd, remote_ufrag,
@@ -430,6 +442,13 @@ egress_peer_get_remote_ufrag (EgressPeer *self)
 }
 
 void
+egress_peer_set_cause (EgressPeer *self, const char *cause)
+{
+  if (!self->cause)
+    self->cause = g_strdup (cause);
+}
+
+void
 egress_peer_close (EgressPeer *self, RtcCloseReason reason)
 {
   EgressGate *gate = self->config->gate;
@@ -443,13 +462,14 @@ egress_peer_close (EgressPeer *self, RtcCloseReason reason)
   if (self->is_counted)
     egress_gate_leave (gate);
   self->config = NULL;
+  if (!self->viewer && self->is_counted)
+    log_end (self, "never answered");
   if (self->viewer && !self->is_viewer_closed)
     egress_viewer_close (self->viewer, reason);
   peer_unref (self);
 }
 
-/* --- what he is sent --------------------------------------------------------
- */
+/* --- what he is sent ------------------------------------------------- */
 
 void
 egress_peer_set_paused (EgressPeer *self, gboolean is_paused)
@@ -533,11 +553,12 @@ egress_peer_switch (EgressPeer *self, const EgressSources *sources,
   if (self->viewer)
     egress_viewer_switch (self->viewer, sources);
   egress_sources_clear (&before);
+  GST_DEBUG ("session=%s stream=%s viewer was switched to it", self->log_id,
+             stream_name (self));
   return TRUE;
 }
 
-/* --- what there is to know --------------------------------------------------
- */
+/* --- what there is to know ------------------------------------------- */
 
 gint64
 egress_peer_get_created_us (EgressPeer *self)

@@ -70,6 +70,8 @@ EgressPeer *egress_peer_new (const EgressPeerConfig *config,
                              const EgressPeerParams *params,
                              const EgressPeerCallbacks *callbacks,
                              gpointer data);
+/* why it is going to be closed by us, for the log; the first word counts */
+void egress_peer_set_cause (EgressPeer *self, const char *cause);
 /* egress_peer_close: consumes the owner's reference; close_notify goes out */
 void egress_peer_close (EgressPeer *self, RtcCloseReason reason);
 

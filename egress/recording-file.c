@@ -296,7 +296,7 @@ take_error (GstMessage *message, GError **error)
   EgressRecordingError code = EGRESS_RECORDING_ERROR_CODEC;
 
   gst_message_parse_error (message, &cause, &debug);
-  GST_DEBUG ("%s (%s)", cause->message, debug);
+  GST_DEBUG ("recording: %s (%s)", cause->message, debug);
   if (cause->domain == GST_RESOURCE_ERROR)
     code = EGRESS_RECORDING_ERROR_WRITE;
   g_set_error_literal (error, EGRESS_RECORDING_ERROR, code, cause->message);

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-/* Enough to find a session in the log; the whole id would open it. */
-#define LOG_ID_CHARS 8
+#include "base/http.h"
+
 #define UFRAG_MIN_CHARS 4 /* RFC 8839 5.4 */
 #define UFRAG_MAX_CHARS 256
 #define PWD_MIN_CHARS 22
@@ -35,7 +35,7 @@ egress_session_new (const EgressPeerConfig *config, RelayStream *stream,
 {
   static const EgressPeerCallbacks peer_callbacks = { .on_ended =
                                                           on_peer_ended };
-  g_autofree char *log_id = g_strndup (id, LOG_ID_CHARS);
+  g_autofree char *log_id = g_strndup (id, BASE_HTTP_LOG_ID_CHARS);
   EgressPeerParams params = {
     .sources = { .audio = stream, .video = { stream }, .n_video = 1 },
     .log_id = log_id,
@@ -132,9 +132,11 @@ egress_session_patch (EgressSession *self, const char *fragment,
 }
 
 void
-egress_session_close (EgressSession *self)
+egress_session_close (EgressSession *self, const char *cause)
 {
   g_clear_pointer (&self->events, egress_events_free);
+  if (cause)
+    egress_peer_set_cause (self->peer, cause);
   egress_peer_close (self->peer, RTC_CLOSE_LOCAL);
   g_free (self->id);
   g_free (self);

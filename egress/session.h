@@ -48,8 +48,9 @@ BasePatchResult egress_session_patch (EgressSession *self, const char *fragment,
                                       char **ret_fragment);
 
 /* egress_session_close: consumes the owner's reference; close_notify goes to
- * the viewer, event streams end */
-void egress_session_close (EgressSession *self);
+ * the viewer, event streams end.
+ * @cause: (nullable): for the log, when it did not end by itself */
+void egress_session_close (EgressSession *self, const char *cause);
 
 const char *egress_session_get_id (EgressSession *self);
 RelayStream *egress_session_get_stream (EgressSession *self);

@@ -92,6 +92,8 @@ egress_streaming_handle_end (EgressStreamingHandle *self, const char *status,
     return;
   if (status != NULL)
     egress_streaming_handle_push (self, egress_streaming_status (status), NULL);
+  if (self->peer != NULL)
+    egress_peer_set_cause (self->peer, status != NULL ? status : reason);
   if (egress_streaming_handle_let_go (self))
     egress_janus_push_hangup (self->handle, reason);
 }
@@ -120,6 +122,8 @@ egress_streaming_handle_new (EgressStreaming *streaming,
 void
 egress_streaming_handle_free (EgressStreamingHandle *self)
 {
+  if (self->peer != NULL)
+    egress_peer_set_cause (self->peer, "the handle is gone");
   egress_streaming_handle_let_go (self);
   egress_streaming_drop_answers (self->streaming, self);
   g_hash_table_remove (self->streaming->handles, self);

@@ -151,8 +151,10 @@ make_peer (EgressStreamingHandle *self, EgressMountpoint *mountpoint,
                                                      on_peer_slow_link };
   const EgressMountpointSpec *spec = egress_mountpoint_get_spec (mountpoint);
   g_autofree char *name = g_strdup_printf ("Mountpoint %s", spec->id);
-  g_autofree char *log_id = g_strdup_printf (
-      "janus-%" G_GUINT64_FORMAT, egress_janus_handle_get_id (self->handle));
+  g_autofree char *log_id =
+      g_strdup_printf ("%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT,
+                       egress_janus_handle_get_session_id (self->handle),
+                       egress_janus_handle_get_id (self->handle));
   EgressPeerParams params = { .sources = *sources,
                               .session_name = name,
                               .log_id = log_id,

@@ -3,6 +3,7 @@
 #include "egress/viewer-stats.h"
 
 #include "base/clock.h"
+#include "egress/log.h"
 
 void
 egress_viewer_stats_fill (const EgressViewerStats *stats, gint64 created_us,
@@ -33,4 +34,24 @@ egress_viewer_stats_fill (const EgressViewerStats *stats, gint64 created_us,
   json_object_set_double_member (object, "rtt_seconds", stats->rtt_us / 1e6);
   json_object_set_boolean_member (object, "tcp", stats->is_tcp);
   json_object_set_boolean_member (object, "catching_up", stats->is_catching_up);
+}
+
+void
+egress_viewer_stats_log (const EgressViewerStats *stats, const char *session,
+                         const char *stream, gint64 created_us, gint64 join_us,
+                         const char *why)
+{
+  double seconds = (double)(base_clock_now_us () - created_us) / BASE_US_PER_S;
+
+  if (join_us < 0)
+    GST_INFO ("session=%s stream=%s seconds=%.1f viewer gone, never connected: "
+              "%s",
+              session, stream, seconds, why);
+  else
+    GST_INFO ("session=%s stream=%s seconds=%.1f join_ms=%" G_GINT64_FORMAT
+              " packets=%" G_GUINT64_FORMAT " lost=%" G_GINT64_FORMAT
+              " repaired=%" G_GUINT64_FORMAT " rtt_ms=%u viewer gone: %s",
+              session, stream, seconds, join_us / BASE_US_PER_MS,
+              stats->n_packets, stats->n_lost, stats->n_rtx,
+              stats->rtt_us / (guint)BASE_US_PER_MS, why);
 }

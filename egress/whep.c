@@ -34,18 +34,18 @@ struct _EgressWhep
 
 /* end_session: whoever ended it; its resource is 404 from now on */
 static void
-end_session (EgressWhep *self, EgressSession *session)
+end_session (EgressWhep *self, EgressSession *session, const char *cause)
 {
   g_hash_table_remove (self->sessions, session);
   if (self->signaling) /* NULL: it is being freed and calls us itself */
     base_signaling_remove (self->signaling, egress_session_get_id (session));
-  egress_session_close (session);
+  egress_session_close (session, cause);
 }
 
 static void
 on_session_ended (EgressSession *session, RtcCloseReason reason, gpointer data)
 {
-  end_session (data, session);
+  end_session (data, session, NULL);
 }
 
 /* --- POST --------------------------------------------------------------- */
@@ -123,7 +123,8 @@ open_session (EgressWhep *self, EgressSession *session, const RtcSdp *offer,
       return FALSE;
     }
   base_counter_add (self->refused[REFUSED_CODEC], 1);
-  GST_DEBUG ("counter-offer: %s", error->message);
+  GST_DEBUG ("session=%.8s counter-offer: %s", egress_session_get_id (session),
+             error->message);
   *ret_status = SOUP_STATUS_NOT_ACCEPTABLE;
   *ret_content_type = dup_offer_type ();
   return TRUE;
@@ -161,7 +162,7 @@ on_create (const char *name, const char *id, const char *offer_text,
   if (!open_session (self, session, offer, msg, ret_status, ret_content_type,
                      ret_answer))
     {
-      egress_session_close (session);
+      egress_session_close (session, NULL);
       return NULL;
     }
   g_hash_table_add (self->sessions, session);
@@ -226,7 +227,10 @@ on_patch_sdp (gpointer session, const char *sdp, SoupServerMessage *msg,
 static void
 on_destroy (gpointer session, gpointer data)
 {
-  end_session (data, session);
+  EgressWhep *self = data;
+
+  end_session (self, session,
+               self->signaling ? "the viewer ended it" : "the node ends");
 }
 
 static gboolean
@@ -267,7 +271,7 @@ end_stream (EgressWhep *self, RelayStream *stream)
     if (egress_session_get_stream (session) == stream)
       g_ptr_array_add (ended, session);
   for (guint i = 0; i < ended->len; i++)
-    end_session (self, ended->pdata[i]);
+    end_session (self, ended->pdata[i], "the stream is over");
 }
 
 static void

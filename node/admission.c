@@ -101,9 +101,9 @@ node_admission_send_on (NodeAdmission *self, BaseAuthSurface surface,
   soup_message_headers_replace (headers, "Location", location);
   soup_message_headers_replace (headers, "Cache-Control", "no-store");
   base_counter_add (find_surface (self, surface)->sent_on, 1);
-  GST_DEBUG ("stream=%s: %s sent on to %s", stream,
-             surface == BASE_AUTH_PUBLISH ? "publisher" : "viewer",
-             target->node.node_id);
+  GST_INFO ("session=%.*s stream=%s to=%s is sent on: a %s",
+            BASE_HTTP_LOG_ID_CHARS, token, stream, target->node.node_id,
+            surface == BASE_AUTH_PUBLISH ? "publisher" : "viewer");
   return TRUE;
 }
 

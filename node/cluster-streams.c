@@ -203,8 +203,7 @@ feed_receivers (NodeCluster *self, const char *name)
   if (!here || relay_stream_get_n_receivers (here) == 0)
     return;
   if (!relay_carrier_want (self->carrier, name, &error))
-    GST_WARNING ("stream=%s: those who watch it wait: %s", name,
-                 error->message);
+    GST_WARNING ("stream=%s those who watch it wait: %s", name, error->message);
 }
 
 static void
@@ -222,7 +221,7 @@ set_stream (NodeCluster *self, const ClusterStream *stream)
   if (!node_cluster_parse_hex (stream->publication, publication)
       || !relay_stream_info_from_json (stream->info ? stream->info : "", &info))
     {
-      GST_WARNING ("stream=%s: what the directory says of it makes no sense",
+      GST_WARNING ("stream=%s what the directory says of it makes no sense",
                    stream->name);
       return;
     }
@@ -265,8 +264,8 @@ node_cluster_on_stream_lost (const ClusterStream *now, gpointer data)
 
   if (row)
     row->is_ours = FALSE;
-  GST_INFO ("stream=%s is published at %s now", now->name,
-            now->origin ? now->origin : "?");
+  GST_INFO ("stream=%s origin=%s has it now", now->name,
+            now->origin ? now->origin : "-");
   if (row)
     row->taken_us = base_clock_now_us ();
   set_taken (self, now->name, TRUE);

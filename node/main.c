@@ -192,6 +192,9 @@ start_log (Program *self)
   gst_init (NULL, NULL);
   base_log_init (g_str_equal (format, "json") ? BASE_LOG_JSON : BASE_LOG_TEXT,
                  base_settings_get_string (self->parts.settings, "log-level"));
+  base_log_set_node (self->parts.options->node_id,
+                     base_settings_get_string (self->parts.settings, "tree-id"),
+                     self->parts.options->has_cluster);
 }
 
 /* --- Building ---------------------------------------------------------- */

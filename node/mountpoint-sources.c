@@ -276,7 +276,7 @@ open_once (Source *source, guint rendition, guint n, gboolean *ret_again)
     }
   *ret_again = give_back (source, &plan);
   if (error)
-    GST_INFO ("mountpoint=%s: %s", source->spec->id, error->message);
+    GST_INFO ("mountpoint=%s source: %s", source->spec->id, error->message);
   return why ? why
              : dup_busy_text (source,
                               source->spec->media[RTC_MEDIA_VIDEO].is_present
@@ -393,7 +393,7 @@ on_media_failed (Source *source, const GError *error)
 {
   gboolean is_rtsp = source->spec->kind == EGRESS_MOUNTPOINT_RTSP;
 
-  GST_INFO ("mountpoint=%s: %s", source->spec->id, error->message);
+  GST_INFO ("mountpoint=%s source: %s", source->spec->id, error->message);
   if (g_error_matches (error, WHIP_MEDIA_INPUT_ERROR,
                        WHIP_MEDIA_INPUT_ERROR_OPEN)
       && !is_rtsp)

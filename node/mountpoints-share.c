@@ -195,7 +195,7 @@ on_remade (EgressMountpoint *mountpoint, gboolean is_kept, const GError *error,
   g_autofree char *id = data;
 
   if (error)
-    GST_ERROR ("permanent mountpoint=%s cannot be made again: %s", id,
+    GST_ERROR ("mountpoint=%s is permanent and cannot be made again: %s", id,
                error->message);
 }
 

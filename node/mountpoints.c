@@ -48,7 +48,7 @@ parse (NodeMountpoints *self, const char *id, const char *text)
     return spec;
   g_clear_pointer (&spec, egress_mountpoint_spec_free);
   base_counter_add (self->n_bad, 1);
-  GST_WARNING ("mountpoint=%s: what the store has of it makes no sense%s%s", id,
+  GST_WARNING ("mountpoint=%s what the store has of it makes no sense%s%s", id,
                error ? ": " : "", error ? error->message : "");
   return NULL;
 }

@@ -281,7 +281,7 @@ entry_carry (Entry *entry, GError **error)
   self->n_carried++;
   entry->wanted_us = base_clock_now_us ();
   entry_set_parents (entry);
-  GST_INFO ("stream=%s is carried, port %u", entry->name, entry->port);
+  GST_INFO ("stream=%s port=%u is carried", entry->name, entry->port);
   return TRUE;
 }
 

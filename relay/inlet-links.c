@@ -168,7 +168,7 @@ ask_candidate (RelayInlet *self, gint64 now_us)
       if (parent->is_ours || parent->is_leaving || parent->is_asked
           || now_us < parent->retry_us)
         continue;
-      GST_DEBUG ("stream=%s asks candidate=%s", self->name,
+      GST_DEBUG ("stream=%s candidate=%s is asked", self->name,
                  parent->parent.node);
       self->added_us = now_us;
       ask (self, parent, now_us);

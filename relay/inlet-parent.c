@@ -337,8 +337,8 @@ inlet_follow (RelayInlet *inlet, InletParent *self,
       inlet_parent_hurry (inlet, self, now_us); /* a reply has it */
       return;
     }
-  GST_DEBUG ("stream=%s epoch=%" G_GUINT64_FORMAT " by parent=%s", inlet->name,
-             status->epoch, self->parent.node);
+  GST_DEBUG ("stream=%s parent=%s epoch=%" G_GUINT64_FORMAT " is followed",
+             inlet->name, self->parent.node, status->epoch);
   memcpy (tree.id, status->publication, sizeof tree.id);
   memcpy (tree.path, status->path, sizeof tree.path);
   inlet_begin (inlet, &tree, &status->info, self, now_us);
@@ -373,7 +373,7 @@ parent_weigh (RelayInlet *inlet, InletParent *self,
            && status->epoch >= inlet->tree.epoch /* else it lags behind */
            && inlet_is_over (inlet, now_us))
     {
-      GST_DEBUG ("stream=%s parent=%s: nobody publishes", inlet->name,
+      GST_DEBUG ("stream=%s parent=%s says that nobody publishes", inlet->name,
                  self->parent.node);
       inlet_end (inlet);
     }

@@ -77,7 +77,7 @@ on_handshake_done (RtcTransport *self)
   self->stats.connected_us = rtc_worker_get_turn_us (self->worker);
   rtc_worker_observe_handshake (self->worker,
                                 self->stats.connected_us - self->dtls_begun_us);
-  GST_DEBUG ("%s: connected", self->id);
+  GST_DEBUG ("session=%s connected", self->id);
   if (self->callbacks.on_connected != NULL)
     self->callbacks.on_connected (self, self->data);
 }

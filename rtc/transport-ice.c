@@ -123,8 +123,8 @@ rtc_transport_set_path (RtcTransport *self, const RtcPath *path)
   if (memcmp (&self->path, path, sizeof *path) == 0)
     return;
   text = rtc_addr_to_string (&path->remote);
-  GST_DEBUG ("%s: path is %s %s", self->id, path->tcp != NULL ? "tcp" : "udp",
-             text);
+  GST_DEBUG ("session=%s path is %s %s", self->id,
+             path->tcp != NULL ? "tcp" : "udp", text);
   self->path = *path;
   self->stats.is_tcp = path->tcp != NULL;
   self->has_moved = self->stats.connected_us != 0;
@@ -134,7 +134,7 @@ rtc_transport_set_path (RtcTransport *self, const RtcPath *path)
 static void
 promote (RtcTransport *self)
 {
-  GST_DEBUG ("%s: ICE restart taken up", self->id);
+  GST_DEBUG ("session=%s ICE restart taken up", self->id);
   rtc_worker_remove_ufrag (self->worker, self->current);
   rtc_ice_credentials_clear (self->current);
   g_free (self->current);

@@ -153,7 +153,9 @@ free_crypto (RtcTransport *self)
 static void
 say_closed (RtcTransport *self, RtcCloseReason reason)
 {
-  GST_INFO ("%s: closed: %s", self->id, rtc_close_reason_name (reason));
+  /* DEBUG: its session tells how it went */
+  GST_DEBUG ("session=%s transport closed: %s", self->id,
+             rtc_close_reason_name (reason));
   rtc_worker_count (self->worker, RTC_COUNT_CLOSED_LOCAL + reason, 1);
   g_atomic_int_set (&self->state, RTC_STATE_CLOSED);
   rtc_worker_add_n_transports (self->worker, -1);

@@ -226,7 +226,7 @@ find_wills (RtcWillStore *self, guint max_wills)
   read_all (self, directory, max_wills, &n_bad);
   closedir (directory);
   if (n_bad > 0)
-    GST_WARNING ("%s: %u files are no wills, or more than %u: deleted",
+    GST_WARNING ("in %s %u files are no wills, or more than %u: deleted",
                  self->path, n_bad, max_wills);
   base_counter_add (self->failed, n_bad);
   return TRUE;

@@ -125,17 +125,20 @@ log_end (WhipSession *session, const char *cause)
   WhipPublisherStats s;
 
   whip_session_get_stats (session, &s);
-  GST_INFO ("session=%s stream=%s ended: %s after %" G_GINT64_FORMAT
-            " s; audio %" G_GUINT64_FORMAT " packets, %" G_GUINT64_FORMAT
-            " lost; video %" G_GUINT64_FORMAT " packets, %" G_GUINT64_FORMAT
-            " lost, %" G_GUINT64_FORMAT " repaired",
-            whip_session_get_log_id (session),
-            whip_session_get_stream_name (session), cause,
-            (base_clock_now_us () - whip_session_get_created_us (session))
-                / BASE_US_PER_S,
-            s.n_packets[RTC_MEDIA_AUDIO], s.n_lost[RTC_MEDIA_AUDIO],
-            s.n_packets[RTC_MEDIA_VIDEO], s.n_lost[RTC_MEDIA_VIDEO],
-            s.n_repaired[RTC_MEDIA_VIDEO]);
+  GST_INFO (
+      "session=%s stream=%s seconds=%.1f packets=%" G_GUINT64_FORMAT
+      " lost=%" G_GUINT64_FORMAT " repaired=%" G_GUINT64_FORMAT
+      " publisher gone: %s; audio %" G_GUINT64_FORMAT
+      " packets, %" G_GUINT64_FORMAT " lost; video %" G_GUINT64_FORMAT
+      " packets, %" G_GUINT64_FORMAT " lost",
+      whip_session_get_log_id (session), whip_session_get_stream_name (session),
+      (double)(base_clock_now_us () - whip_session_get_created_us (session))
+          / BASE_US_PER_S,
+      s.n_packets[RTC_MEDIA_AUDIO] + s.n_packets[RTC_MEDIA_VIDEO],
+      s.n_lost[RTC_MEDIA_AUDIO] + s.n_lost[RTC_MEDIA_VIDEO],
+      s.n_repaired[RTC_MEDIA_AUDIO] + s.n_repaired[RTC_MEDIA_VIDEO], cause,
+      s.n_packets[RTC_MEDIA_AUDIO], s.n_lost[RTC_MEDIA_AUDIO],
+      s.n_packets[RTC_MEDIA_VIDEO], s.n_lost[RTC_MEDIA_VIDEO]);
 }
 
 static void

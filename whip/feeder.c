@@ -218,8 +218,8 @@ take_source (WhipFeeder *self, RtcMediaKind kind, guint32 ssrc, gint64 now_us)
     return TRUE;
   if (!whip_feeder_is_silent (self, kind, now_us))
     return FALSE;
-  GST_INFO ("stream=%s %s from ssrc=%08x", self->name,
-            kind == RTC_MEDIA_VIDEO ? "video" : "audio", ssrc);
+  GST_INFO ("stream=%s ssrc=%08x is its %s now", self->name, ssrc,
+            kind == RTC_MEDIA_VIDEO ? "video" : "audio");
   if (source->receiver)
     {
       report_lost (self, kind, now_us);

@@ -164,7 +164,7 @@ on_news (gpointer data)
   answer (self);
   self->was_opened = TRUE;
   if (mail->error)
-    GST_INFO ("stream=%s %s", self->config.name, mail->error->message);
+    GST_INFO ("stream=%s source: %s", self->config.name, mail->error->message);
   if (is_first)
     self->opened (self, mail->error ? NULL : &mail->found.info, mail->error,
                   self->data);
@@ -329,7 +329,7 @@ run_all (WhipMediaInput *self)
           break;
         }
       if (error)
-        GST_INFO ("stream=%s %s; again in %d s", self->config.name,
+        GST_INFO ("stream=%s source: %s; again in %d s", self->config.name,
                   error->message, (int)(backoff_us / G_USEC_PER_SEC));
       if (has_ended && self->config.kind == WHIP_MEDIA_FILE_ONCE)
         break;

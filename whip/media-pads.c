@@ -153,7 +153,7 @@ link_pads (GstPad *from, GstElement *to)
   GstPad *pad = gst_element_get_static_pad (to, "sink");
 
   if (gst_pad_link (from, pad) != GST_PAD_LINK_OK)
-    GST_DEBUG ("%s cannot be linked", GST_OBJECT_NAME (to));
+    GST_DEBUG ("pad of %s cannot be linked", GST_OBJECT_NAME (to));
   gst_object_unref (pad);
 }
 

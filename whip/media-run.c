@@ -100,7 +100,8 @@ take_error (WhipMediaRun *self, GstMessage *message, GError **error)
   g_autofree char *debug = NULL;
 
   gst_message_parse_error (message, &cause, &debug);
-  GST_DEBUG ("stream=%s %s (%s)", self->config->name, cause->message, debug);
+  GST_DEBUG ("stream=%s source: %s (%s)", self->config->name, cause->message,
+             debug);
   GST_DEBUG_BIN_TO_DOT_FILE (GST_BIN (self->pipeline), GST_DEBUG_GRAPH_SHOW_ALL,
                              "media-input");
   if (cause->domain == GST_STREAM_ERROR || cause->domain == GST_CORE_ERROR)

@@ -3,10 +3,8 @@
 #include "whip/session.h"
 
 #include "base/clock.h"
+#include "base/http.h"
 #include "whip/log.h"
-
-/* Enough to find a session in the log; the whole id would open it. */
-#define LOG_ID_CHARS 8
 
 struct _WhipSession
 {
@@ -260,7 +258,7 @@ whip_session_new (const WhipSessionConfig *config, const RtcSdp *offer,
 
   g_atomic_ref_count_init (&self->ref);
   self->id = g_strdup (config->id);
-  self->log_id = g_strndup (config->id, LOG_ID_CHARS);
+  self->log_id = g_strndup (config->id, BASE_HTTP_LOG_ID_CHARS);
   self->stream = relay_stream_ref (config->stream);
   self->mail = config->mail;
   self->wills = config->wills;

@@ -11,12 +11,14 @@ import common  # noqa: E402
 import errors  # noqa: E402
 import format as format_lint  # noqa: E402
 import includes  # noqa: E402
+import logs  # noqa: E402
 import readmes  # noqa: E402
 import sizes  # noqa: E402
 import spdx  # noqa: E402
 
 LINTS = {"includes": includes, "spdx": spdx, "sizes": sizes,
-         "format": format_lint, "readmes": readmes, "errors": errors}
+         "format": format_lint, "readmes": readmes, "errors": errors,
+         "logs": logs}
 
 
 def write(root, path, text):
@@ -137,6 +139,26 @@ def test_errors_lets_pass(tmp_path):
           '  base_http_problem (msg, status, code, "%s", text);\n'
           '  base_http_problem (msg, 422, x_error_code (error), "x");\n')
     assert not list(errors.check(tmp_path))
+
+
+def test_logs_bites(tmp_path):
+    write(tmp_path, "base/log-fields.c",
+          '  { "session", FALSE },\n  { "lost", TRUE },\n')
+    write(tmp_path, "rtc/a.c", "".join(f"  GST_INFO ({text}, x);\n" for text in (
+        '"%s is gone"', '"session=%s %s"', '"session=%s: gone"',
+        '"colour=%s gone"', '"session=%s session=%s gone"', 'message',
+        '"session=%s lost=%"\n    G_GUINT64_FORMAT " %.8s"')))
+    assert [p.split(": ")[0] for p in logs.check(tmp_path)] == [
+        f"rtc/a.c:{line}" for line in (1, 2, 3, 4, 5, 6, 7)]
+
+
+def test_logs_lets_pass(tmp_path):
+    write(tmp_path, "base/log-fields.c",
+          '  { "session", FALSE },\n  { "lost", TRUE },\n')
+    write(tmp_path, "rtc/a.c", "".join(f"  GST_INFO ({text}, x);\n" for text in (
+        '"gone: %s"', '"%u are gone"', '"session=%s"',
+        '"session=%.8s lost=%" G_GUINT64_FORMAT\n      " gone: %s"')))
+    assert not list(logs.check(tmp_path))
 
 
 def test_lint_exits_with_1(tmp_path):
