@@ -200,6 +200,18 @@ base_metrics_add_histogram (BaseMetrics *self, const char *name,
   return histogram;
 }
 
+guint64
+base_metrics_get_sum (BaseMetrics *self, const char *name)
+{
+  Family *family = g_hash_table_lookup (self->by_name, name);
+  gint64 sum = 0;
+
+  g_return_val_if_fail (!family || family->kind == BASE_METRICS_COUNTER, 0);
+  for (guint i = 0; family && i < family->series->len; i++)
+    sum += base_counter_get (&((Series *)family->series->pdata[i])->counter);
+  return (guint64)MAX (sum, 0);
+}
+
 void
 base_metrics_watch (BaseMetrics *self, const char *name, BaseWindow *window)
 {

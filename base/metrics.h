@@ -41,6 +41,10 @@ BaseHistogram *base_metrics_add_histogram (BaseMetrics *self, const char *name,
                                            const double *bounds,
                                            guint n_bounds);
 
+/* base_metrics_get_sum: of all label sets of counter @name; 0 when there is
+ * none; collectors' are not known to it. Main. */
+guint64 base_metrics_get_sum (BaseMetrics *self, const char *name);
+
 /* base_metrics_watch: what histograms of this name observe, whenever they are
  * made, goes to @window too, in millionths of the unit: µs for seconds.
  * @window: (nullable): from now on to none; borrowed until then */

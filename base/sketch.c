@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* BaseSketch: see sketch.h. */
-#include "base/sketch.h"
+#include "base/sketch-private.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,17 +10,7 @@ G_DEFINE_QUARK (base - sketch - error - quark, base_sketch_error)
 /* What the numbers of the buckets mean: a node that divides otherwise says
  * otherwise, and is not mixed in. */
 #define SCALE "log-0.01-1027"
-#define NO_MIN G_MAXINT64
 #define GAMMA ((1 + BASE_SKETCH_ERROR_RATIO) / (1 - BASE_SKETCH_ERROR_RATIO))
-
-struct _BaseSketch
-{
-  guint32 buckets[BASE_SKETCH_N_BUCKETS];
-  guint64 n; /* sum of the buckets; a shared one does not keep it */
-  gint64 sum;
-  gint64 min; /* NO_MIN: empty */
-  gint64 max;
-};
 
 static guint
 index_of (gint64 value)
@@ -62,7 +52,7 @@ void
 base_sketch_clear (BaseSketch *self)
 {
   memset (self, 0, sizeof *self);
-  self->min = NO_MIN;
+  self->min = BASE_SKETCH_NO_MIN;
 }
 
 static gint64
@@ -159,14 +149,15 @@ settle (BaseSketch *self)
 void
 base_sketch_take (BaseSketch *self, BaseSketch *into)
 {
-  BaseSketch taken = { .min = NO_MIN };
+  BaseSketch taken = { .min = BASE_SKETCH_NO_MIN };
 
   for (guint i = 0; i < BASE_SKETCH_N_BUCKETS; i++)
     if (__atomic_load_n (&self->buckets[i], __ATOMIC_RELAXED) > 0)
       taken.buckets[i] =
           __atomic_exchange_n (&self->buckets[i], 0, __ATOMIC_RELAXED);
   taken.sum = __atomic_exchange_n (&self->sum, 0, __ATOMIC_RELAXED);
-  taken.min = __atomic_exchange_n (&self->min, NO_MIN, __ATOMIC_RELAXED);
+  taken.min =
+      __atomic_exchange_n (&self->min, BASE_SKETCH_NO_MIN, __ATOMIC_RELAXED);
   taken.max = __atomic_exchange_n (&self->max, 0, __ATOMIC_RELAXED);
   settle (&taken);
   base_sketch_merge (into, &taken);
@@ -218,6 +209,25 @@ base_sketch_get_max (const BaseSketch *self)
   return self->max;
 }
 
+/* value_of: within 1 % of all that bucket @i holds */
+static double
+value_of (const BaseSketch *self, guint i)
+{
+  if (i == 0)
+    return 0;
+  return CLAMP (2 * pow (GAMMA, i - 1.0) / (GAMMA + 1), (double)self->min,
+                (double)self->max);
+}
+
+guint32
+base_sketch_get_bucket (const BaseSketch *self, guint i, double *ret_value)
+{
+  g_return_val_if_fail (i < BASE_SKETCH_N_BUCKETS, 0);
+  if (ret_value)
+    *ret_value = self->buckets[i] > 0 ? value_of (self, i) : 0;
+  return self->buckets[i];
+}
+
 double
 base_sketch_quantile (const BaseSketch *self, double q)
 {
@@ -238,10 +248,7 @@ base_sketch_quantile (const BaseSketch *self, double q)
       if (n >= rank)
         break;
     }
-  if (i == 0)
-    return 0;
-  return CLAMP (2 * pow (GAMMA, i - 1.0) / (GAMMA + 1), (double)self->min,
-                (double)self->max);
+  return value_of (self, i);
 }
 
 /* --- JSON ------------------------------------------------------------------
@@ -342,12 +349,31 @@ read_buckets (BaseSketch *self, JsonNode *node, GError **error)
   return TRUE;
 }
 
+gboolean
+base_sketch_is_sound (const BaseSketch *self)
+{
+  guint first = BASE_SKETCH_N_BUCKETS, last = 0;
+  guint64 n = 0;
+
+  for (guint i = 0; i < BASE_SKETCH_N_BUCKETS; i++)
+    if (self->buckets[i] > 0)
+      {
+        n += self->buckets[i];
+        first = MIN (first, i);
+        last = i;
+      }
+  return n == self->n && n > 0 && self->min >= 0 && self->min <= upper (first)
+         && self->min <= self->max && self->max >= lower (last)
+         && self->max <= upper (last)
+         && self->sum >= times_saturating (n, self->min)
+         && self->sum <= times_saturating (n, self->max);
+}
+
 /* check_bounds: n, min, max and sum are what the buckets can have */
 static gboolean
 check_bounds (BaseSketch *self, JsonObject *object, GError **error)
 {
   gint64 n, min, max;
-  BaseSketch settled;
 
   if (!read_whole (json_object_get_member (object, "n"), 0, G_MAXINT64, &n)
       || (guint64)n != self->n)
@@ -364,9 +390,7 @@ check_bounds (BaseSketch *self, JsonObject *object, GError **error)
            || refuse (error, "it is empty and has min, max or sum");
   self->min = min;
   self->max = max;
-  settled = *self;
-  settle (&settled);
-  return (settled.min == min && settled.max == max && settled.sum == self->sum)
+  return base_sketch_is_sound (self)
          || refuse (error, "min, max or sum is not what the buckets hold");
 }
 

@@ -50,6 +50,13 @@ gint64 base_sketch_get_max (const BaseSketch *self);
  * Returns: 0 when the sketch is empty */
 double base_sketch_quantile (const BaseSketch *self, double q);
 
+/* base_sketch_get_bucket: for who tells values with their counts to others.
+ * @i: below BASE_SKETCH_N_BUCKETS, smaller values first
+ * @ret_value: (out) (nullable): within 1 % of what it holds
+ * Returns: how many it holds */
+guint32 base_sketch_get_bucket (const BaseSketch *self, guint i,
+                                double *ret_value);
+
 /* base_sketch_to_json: (transfer full): {"scale", "n", "sum", "min", "max",
  * "buckets": [[index, count], ...]}, buckets with nothing left out */
 JsonNode *base_sketch_to_json (const BaseSketch *self);

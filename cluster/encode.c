@@ -7,6 +7,28 @@
 #include <math.h>
 #include <string.h>
 
+static const char *const total_names[CLUSTER_TOTAL_N] = {
+  [CLUSTER_TOTAL_IN_PACKETS] = "in_packets",
+  [CLUSTER_TOTAL_IN_BYTES] = "in_bytes",
+  [CLUSTER_TOTAL_IN_LOST] = "in_lost",
+  [CLUSTER_TOTAL_IN_REPAIRED] = "in_repaired",
+  [CLUSTER_TOTAL_OUT_PACKETS] = "out_packets",
+  [CLUSTER_TOTAL_OUT_BYTES] = "out_bytes",
+  [CLUSTER_TOTAL_OUT_REPAIRED] = "out_repaired",
+  [CLUSTER_TOTAL_OUT_UNREPAIRED] = "out_unrepaired",
+  [CLUSTER_TOTAL_LINK_IN_PACKETS] = "link_in_packets",
+  [CLUSTER_TOTAL_LINK_OUT_PACKETS] = "link_out_packets",
+  [CLUSTER_TOTAL_LINK_OUT_BYTES] = "link_out_bytes",
+  [CLUSTER_TOTAL_LINK_LOST] = "link_lost",
+  [CLUSTER_TOTAL_LINK_REPAIRED] = "link_repaired",
+};
+
+static const char *const sketch_names[CLUSTER_SKETCH_N] = {
+  [CLUSTER_SKETCH_JOIN] = "join",
+  [CLUSTER_SKETCH_HTTP] = "http",
+  [CLUSTER_SKETCH_REPAIR] = "repair",
+};
+
 static char *
 end_object (JsonBuilder *builder)
 {
@@ -98,13 +120,39 @@ add_carried (JsonBuilder *builder, const ClusterLoad *load)
   json_builder_end_array (builder);
 }
 
-char *
-cluster_load_to_json (const ClusterLoad *load, const char *boot_id)
+static void
+add_totals (JsonBuilder *builder, const ClusterLoad *load)
 {
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
-
+  json_builder_set_member_name (builder, "totals");
   json_builder_begin_object (builder);
-  add_text (builder, "boot", boot_id);
+  for (guint i = 0; i < CLUSTER_TOTAL_N; i++)
+    if (load->totals[i] > 0)
+      add_uint (builder, total_names[i], load->totals[i]);
+  json_builder_end_object (builder);
+}
+
+/* add_sketches: those that hold something, with @n_buckets at most */
+static void
+add_sketches (JsonBuilder *builder, const ClusterLoad *load, guint n_buckets)
+{
+  json_builder_set_member_name (builder, "sketches");
+  json_builder_begin_object (builder);
+  for (guint i = 0; i < CLUSTER_SKETCH_N; i++)
+    if (load->sketches[i].n_buckets > 0)
+      {
+        BaseSketchBrief sketch = load->sketches[i];
+        g_autofree char *text = NULL;
+
+        base_sketch_brief_shrink (&sketch, n_buckets);
+        text = base_sketch_brief_to_text (&sketch);
+        add_text (builder, sketch_names[i], text);
+      }
+  json_builder_end_object (builder);
+}
+
+static void
+add_numbers (JsonBuilder *builder, const ClusterLoad *load)
+{
   add_uint (builder, "viewers", load->n_viewers);
   add_uint (builder, "max_viewers", load->max_viewers);
   add_uint (builder, "publishers", load->n_publishers);
@@ -117,13 +165,40 @@ cluster_load_to_json (const ClusterLoad *load, const char *boot_id)
   add_uint (builder, "max_tx_bps", load->max_tx_bps);
   add_ratio (builder, "cpu_ratio", load->cpu_ratio);
   add_uint (builder, "rss_bytes", load->rss_bytes);
+  add_ratio (builder, "mem_ratio", load->mem_ratio);
   add_uint (builder, "joins", load->n_joins);
   add_uint (builder, "refused", load->n_refused);
   add_uint (builder, "leaves", load->n_leaves);
+  add_uint (builder, "failures", load->n_failures);
+  add_uint (builder, "send_drops", load->n_send_drops);
+  add_uint (builder, "slots", load->n_slots);
+  add_uint (builder, "waiting", load->n_waiting);
   add_bool (builder, "draining", load->is_draining);
-  add_links (builder, load);
-  add_carried (builder, load);
-  return end_object (builder);
+}
+
+char *
+cluster_load_to_json (const ClusterLoad *load, const char *boot_id)
+{
+  guint n_buckets = BASE_SKETCH_BRIEF_N_BUCKETS;
+  char *text = NULL;
+
+  do
+    {
+      g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+      g_free (text);
+      json_builder_begin_object (builder);
+      add_text (builder, "boot", boot_id);
+      add_numbers (builder, load);
+      add_links (builder, load);
+      add_carried (builder, load);
+      add_totals (builder, load);
+      add_sketches (builder, load, n_buckets);
+      text = end_object (builder);
+      n_buckets /= 2;
+    }
+  while (n_buckets > 0 && strlen (text) > CLUSTER_JSON_MAX_BYTES);
+  return text;
 }
 
 /* --- reading ------------------------------------------------------------ */
@@ -350,6 +425,72 @@ read_carried (Reader *reader, ClusterLoad *load)
     }
 }
 
+/* read_newer_uint: of a newer node; 0 where it is missing or bad */
+static guint64
+read_newer_uint (JsonObject *object, const char *key, guint64 max)
+{
+  Reader in = { object, TRUE };
+
+  return object != NULL && json_object_has_member (object, key)
+             ? read_uint (&in, key, max)
+             : 0;
+}
+
+static JsonObject *
+read_object (Reader *reader, const char *key)
+{
+  JsonNode *node = json_object_get_member (reader->object, key);
+
+  return node != NULL && JSON_NODE_HOLDS_OBJECT (node)
+             ? json_node_get_object (node)
+             : NULL;
+}
+
+/* What only newer nodes say: what is missing or bad counts as unknown. */
+static void
+read_newer (Reader *reader, ClusterLoad *load)
+{
+  JsonObject *all = reader->object, *totals = read_object (reader, "totals");
+  JsonObject *sketches = read_object (reader, "sketches");
+
+  load->n_failures = read_newer_uint (all, "failures", G_MAXINT64);
+  load->n_send_drops = read_newer_uint (all, "send_drops", G_MAXINT64);
+  load->n_slots = json_object_has_member (all, "slots")
+                      ? (guint)read_newer_uint (all, "slots", G_MAXINT)
+                      : load->max_viewers;
+  load->n_waiting = (guint)read_newer_uint (all, "waiting", G_MAXINT);
+  if (json_object_has_member (all, "mem_ratio"))
+    load->mem_ratio = read_ratio (&(Reader){ all, TRUE }, "mem_ratio");
+  for (guint i = 0; i < CLUSTER_TOTAL_N; i++)
+    load->totals[i] = read_newer_uint (totals, total_names[i], G_MAXINT64);
+  for (guint i = 0; sketches != NULL && i < CLUSTER_SKETCH_N; i++)
+    if (json_object_has_member (sketches, sketch_names[i]))
+      base_sketch_brief_from_text (
+          read_text (&(Reader){ sketches, TRUE }, sketch_names[i]),
+          &load->sketches[i], NULL);
+}
+
+static void
+read_numbers (Reader *reader, ClusterLoad *load)
+{
+  load->n_viewers = (guint)read_uint (reader, "viewers", G_MAXINT);
+  load->max_viewers = (guint)read_uint (reader, "max_viewers", G_MAXINT);
+  load->n_publishers = (guint)read_uint (reader, "publishers", G_MAXINT);
+  load->max_publishers = (guint)read_uint (reader, "max_publishers", G_MAXINT);
+  load->n_streams = (guint)read_uint (reader, "streams", G_MAXINT);
+  load->n_ports = (guint)read_uint (reader, "ports", G_MAXINT);
+  load->max_ports = (guint)read_uint (reader, "max_ports", G_MAXINT);
+  load->tx_bps = read_uint (reader, "tx_bps", G_MAXINT64);
+  load->rx_bps = read_uint (reader, "rx_bps", G_MAXINT64);
+  load->max_tx_bps = read_uint (reader, "max_tx_bps", G_MAXINT64);
+  load->cpu_ratio = read_ratio (reader, "cpu_ratio");
+  load->rss_bytes = read_uint (reader, "rss_bytes", G_MAXINT64);
+  load->n_joins = read_uint (reader, "joins", G_MAXINT64);
+  load->n_refused = read_uint (reader, "refused", G_MAXINT64);
+  load->n_leaves = read_uint (reader, "leaves", G_MAXINT64);
+  load->is_draining = read_bool (reader, "draining");
+}
+
 gboolean
 cluster_load_from_json (const char *text, ClusterLoad *ret)
 {
@@ -360,26 +501,12 @@ cluster_load_from_json (const char *text, ClusterLoad *ret)
   *ret = load;
   if (!open_object (parser, text, &in))
     return FALSE;
-  load.n_viewers = (guint)read_uint (&in, "viewers", G_MAXINT);
-  load.max_viewers = (guint)read_uint (&in, "max_viewers", G_MAXINT);
-  load.n_publishers = (guint)read_uint (&in, "publishers", G_MAXINT);
-  load.max_publishers = (guint)read_uint (&in, "max_publishers", G_MAXINT);
-  load.n_streams = (guint)read_uint (&in, "streams", G_MAXINT);
-  load.n_ports = (guint)read_uint (&in, "ports", G_MAXINT);
-  load.max_ports = (guint)read_uint (&in, "max_ports", G_MAXINT);
-  load.tx_bps = read_uint (&in, "tx_bps", G_MAXINT64);
-  load.rx_bps = read_uint (&in, "rx_bps", G_MAXINT64);
-  load.max_tx_bps = read_uint (&in, "max_tx_bps", G_MAXINT64);
-  load.cpu_ratio = read_ratio (&in, "cpu_ratio");
-  load.rss_bytes = read_uint (&in, "rss_bytes", G_MAXINT64);
-  load.n_joins = read_uint (&in, "joins", G_MAXINT64);
-  load.n_refused = read_uint (&in, "refused", G_MAXINT64);
-  load.n_leaves = read_uint (&in, "leaves", G_MAXINT64);
-  load.is_draining = read_bool (&in, "draining");
+  read_numbers (&in, &load);
   if (!in.is_ok)
     return FALSE;
   read_links (&in, &load);
   read_carried (&in, &load);
+  read_newer (&in, &load);
   *ret = load;
   return TRUE;
 }

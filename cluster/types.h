@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "base/sketch-brief.h"
 
 #define CLUSTER_NAME_MAX_CHARS 64 /* node, tree and stream names */
 #define CLUSTER_MAX_NODES 4096
@@ -52,6 +52,35 @@ typedef struct {
   guint32 rtt_us, jitter_us;
 } ClusterLink;
 
+/* What is counted since the start: "totals":{"in_packets",…} in the order
+ * below; one that is missing, as from an older node, is 0. */
+typedef enum {
+  CLUSTER_TOTAL_IN_PACKETS, /* RTP of publishers */
+  CLUSTER_TOTAL_IN_BYTES,
+  CLUSTER_TOTAL_IN_LOST,
+  CLUSTER_TOTAL_IN_REPAIRED,
+  CLUSTER_TOTAL_OUT_PACKETS, /* RTP to viewers */
+  CLUSTER_TOTAL_OUT_BYTES,
+  CLUSTER_TOTAL_OUT_REPAIRED, /* sent again */
+  CLUSTER_TOTAL_OUT_UNREPAIRED,
+  CLUSTER_TOTAL_LINK_IN_PACKETS, /* of other nodes, each once */
+  CLUSTER_TOTAL_LINK_OUT_PACKETS,
+  CLUSTER_TOTAL_LINK_OUT_BYTES,
+  CLUSTER_TOTAL_LINK_LOST,
+  CLUSTER_TOTAL_LINK_REPAIRED,
+  CLUSTER_TOTAL_N
+} ClusterTotal;
+
+/* Times of the last minute, µs: "sketches":{"join","http","repair"} as
+ * base/sketch-brief has them in text; one that is missing or bad is empty.
+ * Where a heartbeat would become too long, they keep fewer buckets. */
+typedef enum {
+  CLUSTER_SKETCH_JOIN,
+  CLUSTER_SKETCH_HTTP,
+  CLUSTER_SKETCH_REPAIR,
+  CLUSTER_SKETCH_N
+} ClusterSketch;
+
 /* hb:{id}: each second, gone after 3 s */
 typedef struct {
   guint n_viewers, max_viewers;   /* slots; 0 = takes none */
@@ -73,6 +102,8 @@ typedef struct {
   ClusterLink links[CLUSTER_MAX_LINKS];
   /* "carried":["89abcdef",…]: cluster_stream_hash() of streams that are here */
   guint32 carried[CLUSTER_MAX_CARRIED];
+  guint64 totals[CLUSTER_TOTAL_N];
+  BaseSketchBrief sketches[CLUSTER_SKETCH_N];
 } ClusterLoad;
 
 /* parent:{id}, backup:{id}, rank:{id} */

@@ -22,7 +22,7 @@ struct _EgressGate
                                  connected viewers, none with 0 */
   guint n_connected;
   BaseCounter *joins, *refused[REFUSED_N_REASONS]; /* borrowed */
-  BaseCounter *active;
+  BaseCounter *active, *failures;
   BaseHistogram *join_seconds;
   EgressGateTotals totals;
 };
@@ -180,6 +180,16 @@ egress_gate_leave (EgressGate *self)
   base_counter_set (self->active, self->totals.n_viewers);
 }
 
+void
+egress_gate_miss (EgressGate *self, RtcCloseReason reason)
+{
+  if (reason != RTC_CLOSE_ICE_TIMEOUT && reason != RTC_CLOSE_DTLS_FAILED
+      && reason != RTC_CLOSE_LIMIT)
+    return; /* what the viewer wanted, or got wrong */
+  self->totals.n_failures++;
+  base_counter_add (self->failures, 1);
+}
+
 /* --- how many -------------------------------------------------------------
  */
 
@@ -245,6 +255,9 @@ register_metrics (EgressGate *self, BaseMetrics *metrics)
           base_metrics_add_counter (metrics, "media_tree_joins_refused_total",
                                     label, EGRESS_GATE_REFUSED_HELP);
     }
+  self->failures = base_metrics_add_counter (
+      metrics, "media_tree_join_failures_total", NULL,
+      "Viewers who were let in and whose connection did not come about.");
   self->active = base_metrics_add_gauge (
       metrics, "media_tree_active_sessions", NULL,
       "Viewer sessions, those that are still connecting included.");

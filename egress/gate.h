@@ -12,6 +12,7 @@
 
 #include "base/metrics.h"
 #include "relay/hub.h"
+#include "rtc/transport.h"
 
 /* Each may be NULL. */
 typedef struct
@@ -84,6 +85,9 @@ void egress_gate_connect (EgressGate *self, RelayStream *stream,
 /* no more of @stream, because he leaves or changes */
 void egress_gate_disconnect (EgressGate *self, RelayStream *stream);
 void egress_gate_leave (EgressGate *self);
+/* he was let in and is gone before he was connected; before leave. A failure
+ * when ICE or DTLS failed or the worker was full */
+void egress_gate_miss (EgressGate *self, RtcCloseReason reason);
 
 /* --- how many -------------------------------------------------------------
  */
@@ -98,6 +102,7 @@ typedef struct
   guint n_viewers, max_viewers; /* half-open ones included */
   guint64 n_joins, n_leaves;    /* since the start */
   guint64 n_refused;            /* for lack of room, and not sent on */
+  guint64 n_failures;           /* let in, and no connection came about */
 } EgressGateTotals;
 void egress_gate_get_totals (EgressGate *self, EgressGateTotals *ret);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EgressGate, egress_gate_free)

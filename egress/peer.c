@@ -220,6 +220,8 @@ on_viewer_closed (EgressViewer *viewer, RtcCloseReason reason, gpointer data)
 
   log_end (self, rtc_close_reason_name (reason));
   self->is_viewer_closed = TRUE;
+  if (!self->is_closed && !self->is_connected)
+    egress_gate_miss (self->config->gate, reason);
   if (!self->is_closed)
     self->callbacks.on_ended (self, reason, self->data);
   peer_unref (self);

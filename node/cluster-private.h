@@ -10,6 +10,7 @@ struct _NodeCluster
   void (*on_id_taken) (gpointer data);
   gpointer data;
   guint8 boot_id[RELAY_ID_BYTES];
+  char boot_hex[2 * RELAY_ID_BYTES + 1];
   char *address;        /* owned (nullable): --cluster-address */
   guint told_port;      /* with a port of its own; 0 = --relay-port */
   ClusterStore *store;  /* owned until start() */

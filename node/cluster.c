@@ -275,6 +275,14 @@ make_tree (NodeCluster *self, GError **error)
   return TRUE;
 }
 
+static void
+set_boot_hex (NodeCluster *self)
+{
+  g_autofree char *text = node_cluster_dup_hex (self->boot_id);
+
+  g_strlcpy (self->boot_hex, text, sizeof self->boot_hex);
+}
+
 NodeCluster *
 node_cluster_new (const NodeClusterConfig *config, GError **error)
 {
@@ -287,6 +295,7 @@ node_cluster_new (const NodeClusterConfig *config, GError **error)
   if (getrandom (self->boot_id, sizeof self->boot_id, 0)
       != sizeof self->boot_id)
     g_error ("The kernel gives no random bytes");
+  set_boot_hex (self);
   self->ports =
       relay_port_pool_new (parts->options->rtp_port_first,
                            parts->options->rtp_port_last, parts->metrics);
@@ -360,14 +369,13 @@ void
 node_cluster_start (NodeCluster *self, const char *own_url)
 {
   const NodeParts *parts = self->parts;
-  g_autofree char *boot_id = node_cluster_dup_hex (self->boot_id);
   g_autofree char *machine = dup_machine ();
   g_autofree char *link_address = dup_link_address (self);
   g_autofree char *url = dup_url (self, own_url);
   ClusterMemberConfig config = {
     .store = g_steal_pointer (&self->store),
     .node = { .node_id = parts->options->node_id,
-              .boot_id = boot_id,
+              .boot_id = self->boot_hex,
               .tree_id =
                   (char *)base_settings_get_string (parts->settings, "tree-id"),
               .roles = cluster_roles (parts->options->roles),
@@ -456,6 +464,12 @@ gboolean
 node_cluster_has_tried (NodeCluster *self)
 {
   return self->member && cluster_member_has_tried (self->member);
+}
+
+const char *
+node_cluster_get_boot_id (NodeCluster *self)
+{
+  return self->boot_hex;
 }
 
 ClusterMember *

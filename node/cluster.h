@@ -51,6 +51,8 @@ void node_cluster_free (NodeCluster *self);
 
 /* the store has been asked once (/readyz) */
 gboolean node_cluster_has_tried (NodeCluster *self);
+/* (transfer none): 128 bits in hex, of this start of the program */
+const char *node_cluster_get_boot_id (NodeCluster *self);
 /* after start() */
 ClusterMember *node_cluster_get_member (NodeCluster *self);
 /* (nullable): without a Redis */

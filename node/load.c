@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "node/cluster.h"
 #include "node/link-stats.h"
+#include "node/monitor.h"
 #include "node/process.h"
 
 /* what a packet has beside its payload: RTP and its extensions, the SRTP tag */
@@ -23,6 +24,7 @@ struct _NodeLoad
   const NodeParts *parts; /* borrowed */
   GHashTable *streams;    /* owned: name -> StreamRate */
   NodeLinkStats *links;   /* owned */
+  NodeSessions *sessions; /* borrowed, nullable */
   guint turn;
   gint64 at_us; /* of the last sample; 0 = none yet */
   guint64 tx_bytes, rx_bytes;
@@ -31,6 +33,7 @@ struct _NodeLoad
   double cpu_ratio;
   /* let in before the last sample, whose packets it had not seen, and since */
   gint64 before_bps, since_bps;
+  ClusterLoad last; /* as filled */
 };
 
 NodeLoad *
@@ -53,6 +56,12 @@ node_load_free (NodeLoad *self)
   node_link_stats_free (self->links);
   g_hash_table_unref (self->streams);
   g_free (self);
+}
+
+void
+node_load_set_sessions (NodeLoad *self, NodeSessions *sessions)
+{
+  self->sessions = sessions;
 }
 
 static gint64
@@ -237,6 +246,11 @@ fill_viewers (NodeLoad *self, ClusterLoad *load)
   load->n_joins = totals.n_joins;
   load->n_refused = totals.n_refused;
   load->n_leaves = totals.n_leaves;
+  load->n_failures = totals.n_failures;
+  load->n_waiting =
+      totals.n_viewers
+      - MIN (egress_gate_get_n_viewers (gate, NULL), totals.n_viewers);
+  load->n_slots = node_load_get_slots (self);
   /* no slot is free when the rate is used up, whatever their number */
   load->max_viewers = max_bps > 0 && sent_bps (self) >= max_bps
                           ? MIN (totals.n_viewers, totals.max_viewers)
@@ -263,6 +277,64 @@ fill_links (NodeLoad *self, ClusterLoad *load)
   node_link_stats_fill_carried (self->parts->hub, load);
 }
 
+static void
+fill_totals (NodeLoad *self, ClusterLoad *load)
+{
+  static const char *const names[CLUSTER_TOTAL_N] = {
+    [CLUSTER_TOTAL_IN_PACKETS] = "media_tree_rtp_packets_received_total",
+    [CLUSTER_TOTAL_IN_BYTES] = "media_tree_rtp_bytes_received_total",
+    [CLUSTER_TOTAL_IN_LOST] = "media_tree_rtp_packets_lost_total",
+    [CLUSTER_TOTAL_IN_REPAIRED] = "media_tree_rtp_packets_repaired_total",
+    [CLUSTER_TOTAL_OUT_REPAIRED] = "media_tree_viewer_repaired_packets_total",
+    [CLUSTER_TOTAL_OUT_UNREPAIRED] = "media_tree_viewer_repair_failures_total",
+    [CLUSTER_TOTAL_LINK_OUT_PACKETS] = "media_tree_link_packets_sent_total",
+    [CLUSTER_TOTAL_LINK_OUT_BYTES] = "media_tree_link_bytes_sent_total",
+  };
+  BaseMetrics *metrics = self->parts->metrics;
+  RelayCarrier *carrier = node_cluster_get_carrier (self->parts->cluster);
+
+  for (guint i = 0; i < CLUSTER_TOTAL_N; i++)
+    if (names[i])
+      load->totals[i] = base_metrics_get_sum (metrics, names[i]);
+  load->n_send_drops = base_metrics_get_sum (
+      metrics, "media_tree_rtc_send_dropped_packets_total");
+  if (self->sessions)
+    {
+      RelaySent sent;
+
+      node_sessions_get_sum (self->sessions, &sent);
+      load->totals[CLUSTER_TOTAL_OUT_PACKETS] = sent.n_packets;
+      load->totals[CLUSTER_TOTAL_OUT_BYTES] = sent.n_bytes;
+    }
+  if (carrier)
+    {
+      const RelayInletStats *sum = relay_carrier_get_sum (carrier);
+
+      load->totals[CLUSTER_TOTAL_LINK_IN_PACKETS] = sum->n_packets;
+      load->totals[CLUSTER_TOTAL_LINK_LOST] = sum->n_lost;
+      load->totals[CLUSTER_TOTAL_LINK_REPAIRED] = sum->n_repaired;
+    }
+}
+
+static void
+fill_sketches (NodeLoad *self, ClusterLoad *load)
+{
+  static const NodeMeter meters[CLUSTER_SKETCH_N] = {
+    [CLUSTER_SKETCH_JOIN] = NODE_METER_JOIN_LATENCY,
+    [CLUSTER_SKETCH_HTTP] = NODE_METER_HTTP_LATENCY,
+    [CLUSTER_SKETCH_REPAIR] = NODE_METER_REPAIR_LATENCY,
+  };
+
+  for (guint i = 0; i < CLUSTER_SKETCH_N; i++)
+    {
+      g_autoptr (BaseSketch) sketch = base_sketch_new ();
+
+      node_monitor_merge (self->parts->monitor, meters[i], BASE_SPAN_1M,
+                          sketch);
+      base_sketch_brief_init (&load->sketches[i], sketch);
+    }
+}
+
 void
 node_load_fill (NodeLoad *self, ClusterLoad *load)
 {
@@ -286,5 +358,18 @@ node_load_fill (NodeLoad *self, ClusterLoad *load)
   load->rx_bps = (guint64)self->rx_bps;
   load->cpu_ratio = self->cpu_ratio;
   load->rss_bytes = node_process_get_rss_bytes ();
+  load->mem_ratio =
+      CLAMP ((double)load->rss_bytes
+                 / (double)MAX (node_process_get_memory_limit_bytes (), 1),
+             0, 1);
+  fill_totals (self, load);
+  fill_sketches (self, load);
   load->is_draining = !parts->is_ready;
+  self->last = *load;
+}
+
+const ClusterLoad *
+node_load_get_last (NodeLoad *self)
+{
+  return &self->last;
 }

@@ -8,10 +8,15 @@
 
 #include "cluster/types.h"
 #include "node/parts.h"
+#include "node/sessions.h"
 
 /* @parts: borrowed */
 NodeLoad *node_load_new (const NodeParts *parts);
 void node_load_free (NodeLoad *self);
+
+/* node_load_set_sessions: where it is counted what viewers were sent.
+ * @sessions: (nullable): borrowed */
+void node_load_set_sessions (NodeLoad *self, NodeSessions *sessions);
 
 /* once a second */
 void node_load_sample (NodeLoad *self, gint64 now_us);
@@ -32,5 +37,7 @@ guint node_load_get_slots (NodeLoad *self);
 
 /* the heartbeat; @load is zeroed */
 void node_load_fill (NodeLoad *self, ClusterLoad *load);
+/* (transfer none): what the last heartbeat said; zeros before the first */
+const ClusterLoad *node_load_get_last (NodeLoad *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (NodeLoad, node_load_free)

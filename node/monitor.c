@@ -3,7 +3,9 @@
 #include "node/monitor.h"
 
 #include "base/clock.h"
+#include "cluster/encode.h"
 #include "node/cluster.h"
+#include "node/load.h"
 #include "node/process.h"
 
 typedef struct
@@ -199,6 +201,19 @@ node_monitor_sample (NodeMonitor *self, gint64 now_us)
   tick (self, now_us);
 }
 
+void
+node_monitor_merge (NodeMonitor *self, NodeMeter meter, BaseSpan span,
+                    BaseSketch *into)
+{
+  base_window_merge (self->windows[meter], span, into);
+}
+
+gint64
+node_monitor_get_now (NodeMonitor *self, NodeMeter meter)
+{
+  return self->now[meter];
+}
+
 /* --- JSON ------------------------------------------------------------------
  */
 
@@ -341,6 +356,19 @@ add_node (NodeMonitor *self, JsonBuilder *json, gint64 now_us)
   json_builder_end_object (json);
 }
 
+/* add_load: what the heartbeat says, for who reads it here (--role=metrics) */
+static void
+add_load (NodeMonitor *self, JsonBuilder *json)
+{
+  const NodeParts *parts = self->parts;
+  g_autofree char *text =
+      cluster_load_to_json (node_load_get_last (parts->load),
+                            node_cluster_get_boot_id (parts->cluster));
+
+  json_builder_set_member_name (json, "load");
+  json_builder_add_value (json, json_from_string (text, NULL));
+}
+
 JsonNode *
 node_monitor_describe (NodeMonitor *self, gint64 now_us)
 {
@@ -349,6 +377,7 @@ node_monitor_describe (NodeMonitor *self, gint64 now_us)
   tick (self, now_us);
   json_builder_begin_object (json);
   add_node (self, json, now_us);
+  add_load (self, json);
   json_builder_set_member_name (json, "windows");
   json_builder_begin_object (json);
   for (guint i = 0; i < NODE_METER_N; i++)

@@ -39,6 +39,13 @@ void node_monitor_free (NodeMonitor *self);
 /* node_monitor_sample: once a second */
 void node_monitor_sample (NodeMonitor *self, gint64 now_us);
 
+/* node_monitor_merge: adds what @meter had over @span to @into, as of the last
+ * sample */
+void node_monitor_merge (NodeMonitor *self, NodeMeter meter, BaseSpan span,
+                         BaseSketch *into);
+/* the last sample, in the meter's whole numbers; latencies have none */
+gint64 node_monitor_get_now (NodeMonitor *self, NodeMeter meter);
+
 /* node_monitor_describe: (transfer full): /monitoring/system; brings in what
  * came since the last sample */
 JsonNode *node_monitor_describe (NodeMonitor *self, gint64 now_us);

@@ -11,6 +11,7 @@
 #include "node/guard.h"
 #include "node/janus.h"
 #include "node/listener.h"
+#include "node/load.h"
 #include "node/log.h"
 #include "node/monitor.h"
 #include "node/pages.h"
@@ -318,6 +319,7 @@ node_server_new (const NodeParts *parts, GError **error)
   if (parts->gate)
     self->sessions = node_sessions_new (parts->hub, parts->metrics,
                                         NODE_METRICS_MAX_STREAMS);
+  node_load_set_sessions (parts->load, self->sessions);
   self->tree = node_tree_new (parts);
   self->discovery = node_discovery_new (parts);
   node_state_register_metrics (parts);
@@ -345,6 +347,7 @@ node_server_free (NodeServer *self)
   g_clear_object (&self->soup);
   g_clear_pointer (&self->discovery, node_discovery_free);
   g_clear_pointer (&self->tree, node_tree_free);
+  node_load_set_sessions (self->parts->load, NULL);
   g_clear_pointer (&self->sessions, node_sessions_free);
   g_clear_pointer (&self->streams, node_streams_free);
   g_clear_pointer (&self->pages, node_pages_free);

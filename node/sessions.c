@@ -43,6 +43,7 @@ struct _NodeSessions
   GQueue waiting;       /* likewise: live ones without a place */
   guint max_shown;
   RelaySent other[RTC_MEDIA_N_KINDS];
+  RelaySent sum; /* of all, ever */
 };
 
 static const char *const kind_names[RTC_MEDIA_N_KINDS] = {
@@ -170,6 +171,7 @@ take_slot (NodeSessions *self, Followed *followed, guint slot)
 
       add (session && session->is_shown ? &session->shown[k] : &self->other[k],
            &more);
+      add (&self->sum, &more);
       *seen = now[k];
     }
 }
@@ -412,4 +414,10 @@ node_sessions_free (NodeSessions *self)
   g_hash_table_unref (self->followed);
   g_hash_table_unref (self->sessions);
   g_free (self);
+}
+
+void
+node_sessions_get_sum (NodeSessions *self, RelaySent *ret)
+{
+  *ret = self->sum;
 }

@@ -33,4 +33,7 @@ void node_sessions_free (NodeSessions *self);
 /* node_sessions_sample: once a second */
 void node_sessions_sample (NodeSessions *self, gint64 now_us);
 
+/* node_sessions_get_sum: all that was ever sent, as of the last sample */
+void node_sessions_get_sum (NodeSessions *self, RelaySent *ret);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (NodeSessions, node_sessions_free)

@@ -510,3 +510,9 @@ relay_carrier_foreach (RelayCarrier *self, RelayCarrierFunc func, gpointer data)
       entry->stats.max_gap_us = 0;
     }
 }
+
+const RelayInletStats *
+relay_carrier_get_sum (RelayCarrier *self)
+{
+  return &self->sum;
+}

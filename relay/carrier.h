@@ -59,4 +59,6 @@ typedef void (*RelayCarrierFunc) (const char *stream,
                                   const RelayInletStats *stats, gpointer data);
 void relay_carrier_foreach (RelayCarrier *self, RelayCarrierFunc func,
                             gpointer data);
+/* (transfer none): of all that was ever carried; without parents */
+const RelayInletStats *relay_carrier_get_sum (RelayCarrier *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RelayCarrier, relay_carrier_free)

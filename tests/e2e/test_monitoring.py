@@ -117,6 +117,8 @@ def test_node_and_process(live):
         for span in SPANS:
             stats = process[name][span]
             assert 0 <= stats["min"] <= stats["mean"] <= stats["max"] < 1.5
+    assert len(said["load"]["boot"]) == 32
+    assert said["load"]["slots"] > 0 and 0 < said["load"]["mem_ratio"] < 1
     before = live.metrics().total("media_tree_worker_cpu_seconds_total")
     wait_for(lambda: live.metrics().total(
         "media_tree_worker_cpu_seconds_total") > before > 0, "busy workers")

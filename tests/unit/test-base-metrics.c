@@ -230,6 +230,20 @@ test_openmetrics (void)
 }
 
 static void
+test_sum (void)
+{
+  g_autoptr (BaseMetrics) metrics = base_metrics_new ();
+
+  g_assert_cmpuint (base_metrics_get_sum (metrics, "a_total"), ==, 0);
+  base_counter_add (
+      base_metrics_add_counter (metrics, "a_total", "k=\"1\"", ""), 3);
+  base_counter_add (
+      base_metrics_add_counter (metrics, "a_total", "k=\"2\"", ""), 4);
+  base_counter_add (base_metrics_add_counter (metrics, "b_total", NULL, ""), 5);
+  g_assert_cmpuint (base_metrics_get_sum (metrics, "a_total"), ==, 7);
+}
+
+static void
 test_accept (void)
 {
   static const struct
@@ -336,6 +350,7 @@ main (int argc, char **argv)
   g_test_add_func ("/base/metrics/collector-groups", test_collector_groups);
   g_test_add_func ("/base/metrics/watch", test_watch);
   g_test_add_func ("/base/metrics/openmetrics", test_openmetrics);
+  g_test_add_func ("/base/metrics/sum", test_sum);
   g_test_add_func ("/base/metrics/accept", test_accept);
   g_test_add_func ("/base/metrics/label-escapes", test_label_escapes);
   g_test_add_func ("/base/metrics/many-threads", test_many_threads);

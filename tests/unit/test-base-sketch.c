@@ -289,7 +289,7 @@ test_garbage (void)
       "out of range" },
     { GOOD ("1,\"buckets\":[[1,1]],\"min\":1,\"max\":1,\"sum\":2"),
       "buckets hold" },
-    { GOOD ("1,\"buckets\":[[1,1]],\"min\":0,\"max\":1,\"sum\":1"),
+    { GOOD ("1,\"buckets\":[[1,1]],\"min\":2,\"max\":2,\"sum\":2"),
       "buckets hold" },
     { GOOD ("1,\"buckets\":[[1,1]],\"min\":1,\"max\":50,\"sum\":1"),
       "buckets hold" },

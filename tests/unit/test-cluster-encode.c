@@ -193,6 +193,145 @@ test_load (void)
   g_assert_false (cluster_load_from_json ("{\"viewers\":1}", &got));
 }
 
+/* what only newer nodes say: there and back; missing and bad is unknown */
+static void
+test_newer (void)
+{
+  ClusterLoad load = { .max_viewers = 50,
+                       .n_slots = 40,
+                       .n_waiting = 2,
+                       .n_failures = 3,
+                       .n_send_drops = 4,
+                       .mem_ratio = 0.5,
+                       .totals = { 7, 8 } };
+  ClusterLoad got;
+  g_autoptr (BaseSketch) sketch = base_sketch_new ();
+  g_autofree char *text = NULL, *again = NULL, *older = NULL, *bad = NULL;
+  g_auto (GStrv) parts = NULL;
+
+  base_sketch_add (sketch, 1500);
+  base_sketch_brief_init (&load.sketches[CLUSTER_SKETCH_HTTP], sketch);
+  text = cluster_load_to_json (&load, BOOT);
+  g_assert_true (cluster_load_from_json (text, &got));
+  again = cluster_load_to_json (&got, BOOT);
+  g_assert_cmpstr (again, ==, text);
+  g_assert_cmpuint (got.totals[CLUSTER_TOTAL_IN_BYTES], ==, 8);
+  g_assert_cmpint (got.sketches[CLUSTER_SKETCH_HTTP].max, ==, 1500);
+  g_assert_cmpuint (got.n_slots, ==, 40);
+
+  parts = g_strsplit (text, ",\"failures\"", 2);
+  older = g_strconcat (parts[0], ",\"draining\":false}", NULL);
+  g_assert_true (cluster_load_from_json (older, &got));
+  g_assert_cmpuint (got.n_slots, ==, 50); /* the best that is known */
+  g_assert_cmpuint (got.n_failures, ==, 0);
+
+  bad = g_strconcat (parts[0],
+                     ",\"draining\":false,\"failures\":-1,\"slots\":\"x\","
+                     "\"mem_ratio\":7,\"waiting\":[],\"totals\":{"
+                     "\"in_packets\":null,\"in_bytes\":9},\"sketches\":{"
+                     "\"join\":\"rubbish\",\"http\":{},\"repair\":3}}",
+                     NULL);
+  g_assert_true (cluster_load_from_json (bad, &got));
+  g_assert_cmpuint (got.n_failures, ==, 0);
+  g_assert_cmpfloat (got.mem_ratio, ==, 0);
+  g_assert_cmpuint (got.totals[CLUSTER_TOTAL_IN_PACKETS], ==, 0);
+  g_assert_cmpuint (got.totals[CLUSTER_TOTAL_IN_BYTES], ==, 9);
+  g_assert_cmpuint (got.sketches[CLUSTER_SKETCH_JOIN].n_buckets, ==, 0);
+}
+
+/* fill_largest: the most that a node can say */
+static void
+fill_largest (ClusterLoad *load)
+{
+  g_autoptr (BaseSketch) sketch = base_sketch_new ();
+
+  for (guint i = 0; i < 2000000; i += 1 + i / 100)
+    base_sketch_add (sketch, i);
+  load->n_links = CLUSTER_MAX_LINKS;
+  for (guint i = 0; i < CLUSTER_MAX_LINKS; i++)
+    {
+      memset (load->links[i].node, 'n', CLUSTER_NAME_MAX_CHARS);
+      load->links[i].rtt_us = load->links[i].jitter_us = G_MAXUINT32;
+      load->links[i].n_streams = G_MAXINT;
+      load->links[i].loss_ratio = load->links[i].first_ratio = 1.0 / 3;
+    }
+  load->n_carried = CLUSTER_MAX_CARRIED;
+  load->tx_bps = load->rx_bps = load->max_tx_bps = load->rss_bytes =
+      load->n_joins = load->n_refused = load->n_leaves = load->n_failures =
+          load->n_send_drops = G_MAXINT64;
+  load->cpu_ratio = load->mem_ratio = 1.0 / 3;
+  for (guint i = 0; i < CLUSTER_TOTAL_N; i++)
+    load->totals[i] = G_MAXINT64;
+  for (guint i = 0; i < CLUSTER_SKETCH_N; i++)
+    {
+      BaseSketchBrief *brief = &load->sketches[i];
+
+      base_sketch_brief_init (brief, sketch);
+      g_assert_cmpuint (brief->n_buckets, ==, BASE_SKETCH_BRIEF_N_BUCKETS);
+      brief->sum = G_GINT64_CONSTANT (1000000000000000000);
+      for (guint k = 0; k < brief->n_buckets; k++)
+        brief->count[k] = G_MAXUINT32;
+    }
+}
+
+/* It fits always; where it would not, sketches lose low buckets, no counts. */
+static void
+test_largest (void)
+{
+  g_autofree ClusterLoad *load = g_new0 (ClusterLoad, 1);
+  g_autofree ClusterLoad *got = g_new0 (ClusterLoad, 1);
+  g_autofree char *text = NULL;
+
+  fill_largest (load);
+  text = cluster_load_to_json (load, BOOT);
+  g_assert_cmpuint (strlen (text), <=, CLUSTER_JSON_MAX_BYTES);
+  g_assert_true (cluster_load_from_json (text, got));
+  g_assert_cmpuint (got->n_links, ==, CLUSTER_MAX_LINKS);
+  for (guint i = 0; i < CLUSTER_SKETCH_N; i++)
+    {
+      g_assert_cmpint (got->sketches[i].max, ==, load->sketches[i].max);
+      g_assert_cmpuint (got->sketches[i].n_buckets, <,
+                        BASE_SKETCH_BRIEF_N_BUCKETS);
+      g_assert_cmpuint (got->sketches[i].n_buckets, >=, 48);
+    }
+}
+
+/* Run by hand: what a tree of CLUSTER_MAX_NODES costs its readers. */
+static void
+test_cost (void)
+{
+  g_autofree ClusterLoad *load = g_new0 (ClusterLoad, 1);
+  ClusterLoad got;
+  g_autofree char *text = NULL;
+  double seconds;
+
+  if (!g_test_perf ())
+    {
+      g_test_skip ("run with -m perf");
+      return;
+    }
+  fill_largest (load);
+  load->n_links = 2;
+  load->n_carried = 20;
+  for (guint i = 0; i < CLUSTER_SKETCH_N; i++)
+    {
+      load->sketches[i].sum = 0;
+      for (guint k = 0; k < load->sketches[i].n_buckets; k++)
+        {
+          load->sketches[i].count[k] = 20;
+          load->sketches[i].sum += 20 * load->sketches[i].max;
+        }
+    }
+  text = cluster_load_to_json (load, BOOT);
+  g_test_timer_start ();
+  for (guint i = 0; i < CLUSTER_MAX_NODES; i++)
+    g_assert_true (cluster_load_from_json (text, &got));
+  seconds = g_test_timer_elapsed ();
+  g_test_minimized_result (seconds, "%d heartbeats of %u bytes: %.1f ms",
+                           CLUSTER_MAX_NODES, (guint)strlen (text),
+                           1e3 * seconds);
+}
+
 static void
 test_stream (void)
 {
@@ -241,6 +380,9 @@ main (int argc, char **argv)
   g_test_add_func ("/cluster/encode/node", test_node);
   g_test_add_func ("/cluster/encode/bad-node", test_bad_node);
   g_test_add_func ("/cluster/encode/load", test_load);
+  g_test_add_func ("/cluster/encode/newer", test_newer);
+  g_test_add_func ("/cluster/encode/largest", test_largest);
+  g_test_add_func ("/cluster/encode/cost", test_cost);
   g_test_add_func ("/cluster/encode/stream", test_stream);
   return g_test_run ();
 }

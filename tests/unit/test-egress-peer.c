@@ -130,9 +130,9 @@ connect_peer (Fixture *f)
     g_main_context_iteration (NULL, TRUE);
 }
 
-/* offer, answer, media: the Janus way in */
+/* offer and answer: the Janus way in */
 static RtcSdp *
-join (Fixture *f, guint source)
+agree (Fixture *f, guint source)
 {
   EgressSources sources = viewer_sources (&f->viewer, source);
   g_autoptr (GError) error = NULL;
@@ -149,8 +149,70 @@ join (Fixture *f, guint source)
   answer = make_answer (offer, "hisufrag");
   g_assert_true (egress_peer_accept (f->peer, answer, &error));
   g_assert_false (egress_peer_is_waiting (f->peer));
+  return offer;
+}
+
+/* and media */
+static RtcSdp *
+join (Fixture *f, guint source)
+{
+  RtcSdp *offer = agree (f, source);
+
   connect_peer (f);
   return offer;
+}
+
+static void
+do_close (ViewerFixture *f, gpointer reason)
+{
+  GQueue *transports = rtc_worker_get_transports (f->running);
+
+  if (transports->head)
+    rtc_transport_close (transports->head->data,
+                         (RtcCloseReason)GPOINTER_TO_INT (reason));
+}
+
+static void
+end_transport (Fixture *f, RtcCloseReason reason)
+{
+  f->n_ended = 0;
+  for (guint i = 0; i < VIEWER_WORKERS; i++)
+    viewer_run (&f->viewer, f->viewer.workers[i], do_close,
+                GINT_TO_POINTER (reason));
+  while (f->n_ended == 0)
+    g_main_context_iteration (NULL, TRUE);
+  close_peer (f);
+}
+
+/* who counts as failed by our fault: whose connection did not come about */
+static void
+test_failures (Fixture *f, gconstpointer data)
+{
+  static const struct
+  {
+    RtcCloseReason reason;
+    guint n_failures;
+  } rows[] = {
+    { RTC_CLOSE_ICE_TIMEOUT, 1 }, { RTC_CLOSE_DTLS_FAILED, 2 },
+    { RTC_CLOSE_LIMIT, 3 },       { RTC_CLOSE_PEER, 3 },
+    { RTC_CLOSE_FINGERPRINT, 3 },
+  };
+  g_autoptr (RtcSdp) joined = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (RtcSdp) offer = agree (f, 0);
+
+      end_transport (f, rows[i].reason);
+      g_assert_cmpuint (totals (f).n_failures, ==, rows[i].n_failures);
+      g_assert_cmpuint (totals (f).n_leaves, ==, i + 1);
+    }
+  joined = join (f, 0); /* later it is no join that fails */
+  end_transport (f, RTC_CLOSE_CONSENT);
+  g_assert_cmpuint (totals (f).n_failures, ==, 3);
+  g_assert_cmpuint (base_metrics_get_sum (f->viewer.metrics,
+                                          "media_tree_join_failures_total"),
+                    ==, 3);
 }
 
 static void
@@ -340,6 +402,7 @@ main (int argc, char **argv)
   ADD ("refused-answer", 10, test_refused_answer);
   ADD ("idle", 10, test_idle);
   ADD ("switch", 10, test_switch);
+  ADD ("failures", 10, test_failures);
   ADD ("switch-codec", 10, test_switch_codec);
   ADD ("full", 1, test_full);
   return g_test_run ();
