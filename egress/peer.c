@@ -14,7 +14,6 @@
 struct _EgressPeer
 {
   guint n_refs; /* the owner's, and the viewer's until on_closed */
-  gboolean is_closed;
   const EgressPeerConfig *config; /* borrowed until closed */
   EgressPeerCallbacks callbacks;
   gpointer data;
@@ -24,7 +23,6 @@ struct _EgressPeer
   EgressSources sources;    /* owned references */
   EgressOfferWishes wishes; /* its strings are owned: see wishes_init */
   RtcWorker *worker;        /* borrowed from the hub */
-  gboolean peer_is_loopback;
   gint64 created_us, join_us;
   char cname[24];
 
@@ -40,7 +38,7 @@ struct _EgressPeer
   guint expiry_id;     /* a counter-offer's timer, 0 = none */
   gboolean is_waiting; /* for the answer to local */
   gboolean is_counted; /* by the gate */
-  gboolean is_connected, is_viewer_closed;
+  gboolean is_connected, is_closed, is_viewer_closed, peer_is_loopback;
 };
 
 RelayStream *
