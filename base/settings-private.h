@@ -4,8 +4,14 @@
 
 #include "base/settings-value.h"
 
+/* another name in the environment */
+typedef struct {
+  const char *env, *unit; /* static; @unit nullable */
+} BaseSettingAlias;
+
 struct _BaseSettings {
-  const BaseSettingSpec *specs; /* borrowed, static */
+  BaseSettingSpec *specs; /* owned, their texts are static */
   guint n_specs;
   BaseSettingValue *values; /* owned, as many */
+  BaseSettingAlias *aliases; /* owned, as many; mostly without env */
 };

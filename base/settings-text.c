@@ -29,6 +29,16 @@ append_default (GString *text, const BaseSettingSpec *spec)
     g_string_append_printf (text, " (default: %s)", spec->def);
 }
 
+/* append_alias: its other name in the environment */
+static void
+append_alias (GString *text, const BaseSettingAlias *alias)
+{
+  if (alias->env)
+    g_string_append_printf (text, " (also $%s%s%s)", alias->env,
+                            alias->unit ? ", in " : "",
+                            alias->unit ? alias->unit : "");
+}
+
 char *
 base_settings_to_help (BaseSettings *self)
 {
@@ -57,6 +67,7 @@ base_settings_to_help (BaseSettings *self)
         g_string_append_c (text, ' ');
       g_string_append (text, spec->help);
       append_default (text, spec);
+      append_alias (text, &self->aliases[i]);
       g_string_append_c (text, '\n');
     }
   return g_string_free (text, FALSE);
@@ -178,6 +189,14 @@ base_settings_to_man (BaseSettings *self)
           g_string_append (roff, "\nOr \\fB\\-\\-");
           append_roff (roff, spec->key);
           g_string_append (roff, "\\-file\\fR=\\fIFILE\\fR.");
+        }
+      if (self->aliases[i].env)
+        {
+          g_string_append (roff, "\nIn the environment also \\fB");
+          append_roff (roff, self->aliases[i].env);
+          g_string_append_printf (
+              roff, "\\fR%s%s.", self->aliases[i].unit ? ", in " : "",
+              self->aliases[i].unit ? self->aliases[i].unit : "");
         }
       g_string_append_c (roff, '\n');
     }

@@ -21,18 +21,31 @@ base_settings_new (const BaseSettingSpec *specs, guint n_specs)
 {
   BaseSettings *self = g_new0 (BaseSettings, 1);
 
-  self->specs = specs;
-  self->n_specs = n_specs;
-  self->values = g_new0 (BaseSettingValue, n_specs);
-  for (guint i = 0; i < n_specs; i++)
+  base_settings_add (self, specs, n_specs);
+  return self;
+}
+
+void
+base_settings_add (BaseSettings *self, const BaseSettingSpec *specs,
+                   guint n_specs)
+{
+  guint n_all = self->n_specs + n_specs;
+
+  self->specs = g_renew (BaseSettingSpec, self->specs, n_all);
+  self->values = g_renew (BaseSettingValue, self->values, n_all);
+  self->aliases = g_renew (BaseSettingAlias, self->aliases, n_all);
+  for (guint i = self->n_specs; i < n_all; i++)
     {
+      BaseSettingSpec *spec = &self->specs[i];
       g_autoptr (GError) error = NULL;
 
-      if (!base_setting_value_parse (&self->values[i], &specs[i], specs[i].def,
-                                     &error))
-        g_error ("The default of %s %s", specs[i].key, error->message);
+      *spec = *specs++;
+      self->values[i] = (BaseSettingValue){ 0 };
+      self->aliases[i] = (BaseSettingAlias){ 0 };
+      if (!base_setting_value_parse (&self->values[i], spec, spec->def, &error))
+        g_error ("The default of %s %s", spec->key, error->message);
     }
-  return self;
+  self->n_specs = n_all;
 }
 
 void
@@ -42,6 +55,8 @@ base_settings_free (BaseSettings *self)
   for (guint i = 0; i < self->n_specs; i++)
     base_setting_value_clear (&self->values[i]);
   g_free (self->values);
+  g_free (self->specs);
+  g_free (self->aliases);
   g_free (self);
 }
 
@@ -53,6 +68,17 @@ find (BaseSettings *self, const char *key)
     if (g_str_equal (self->specs[i].key, key))
       return (int)i;
   return -1;
+}
+
+void
+base_settings_add_env_alias (BaseSettings *self, const char *key,
+                             const char *env, const char *unit)
+{
+  int i = find (self, key);
+
+  if (i < 0 || self->aliases[i].env)
+    g_error ("There is no setting \"%s\", or it has an alias", key);
+  self->aliases[i] = (BaseSettingAlias){ env, unit };
 }
 
 /* find_secret_file: index of the secret that @key, "…-file", is read for */
@@ -267,6 +293,27 @@ is_service_link (const char *name)
 }
 
 static gboolean
+load_aliases (BaseSettings *self, char **env, GError **error)
+{
+  for (guint i = 0; i < self->n_specs; i++)
+    {
+      const BaseSettingAlias *alias = &self->aliases[i];
+      const char *value =
+          alias->env ? g_environ_getenv (env, alias->env) : NULL;
+      g_autofree char *origin = NULL, *with_unit = NULL;
+
+      if (!value || !*value)
+        continue;
+      origin = g_strdup_printf ("environment, %s", alias->env);
+      if (alias->unit && strspn (value, "0123456789.") == strlen (value))
+        value = with_unit = g_strconcat (value, " ", alias->unit, NULL);
+      if (!set (self, self->specs[i].key, value, origin, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
 load_environment (BaseSettings *self, char **env, GError **error)
 {
   for (; env && *env; env++)
@@ -380,7 +427,7 @@ load_layers (BaseSettings *self, char **argv, char **env, GError **error)
           || !load_directory (self, conf_d, error))
         return FALSE;
     }
-  return load_environment (self, env, error)
+  return load_aliases (self, env, error) && load_environment (self, env, error)
          && load_arguments (self, argv, error);
 }
 

@@ -3,7 +3,7 @@
  * BaseSettings: one declared table of settings yields parsing, --help,
  * --print-config, the sample file and the man page.
  * Order: defaults < file (GKeyFile, group [media-tree]) < conf.d next to the
- * file < MEDIA_TREE_* environment < command line. A key "whip-token" is
+ * file < aliases in the environment < MEDIA_TREE_* < command line. A key "whip-token" is
  * --whip-token, MEDIA_TREE_WHIP_TOKEN and whip-token= in the file. A SECRET
  * also has --whip-token-file / MEDIA_TREE_WHIP_TOKEN_FILE. An unknown key,
  * a value out of bounds or a bad unit is an error that says which line.
@@ -54,6 +54,18 @@ typedef struct _BaseSettings BaseSettings;
 /* base_settings_new: @specs: (transfer none): static table */
 BaseSettings *base_settings_new (const BaseSettingSpec *specs, guint n_specs);
 void base_settings_free (BaseSettings *self);
+
+/* base_settings_add: more rows, after the ones that are there; before load */
+void base_settings_add (BaseSettings *self, const BaseSettingSpec *specs,
+                        guint n_specs);
+/* base_settings_add_env_alias: a second name of a setting in the environment,
+ * for what others have always called it: "METRICS_PORT" for metrics-port.
+ * MEDIA_TREE_… wins over it, "" is as if it were not there; it is shown in
+ * --help. Before load. No key may have two.
+ * @key: of the table; @env: static, without the prefix MEDIA_TREE_
+ * @unit: (nullable): static: put after a plain number, e.g. "s" */
+void base_settings_add_env_alias (BaseSettings *self, const char *key,
+                                  const char *env, const char *unit);
 
 /* base_settings_load:
  * @argv: (array zero-terminated=1): command line without the program's name

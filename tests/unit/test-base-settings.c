@@ -126,6 +126,49 @@ test_order (Fixture *f, gconstpointer data)
                    60000000);
 }
 
+/* file < alias < MEDIA_TREE_ < command line; "" is nothing; units */
+static void
+test_aliases (Fixture *f, gconstpointer data)
+{
+  static const BaseSettingSpec more[] = {
+    { "interval", BASE_SETTING_DURATION, 0, 60000000, "5 s", NULL, "More",
+      "I." },
+  };
+  g_autofree char *file =
+      write_file (f, "m.conf", "[media-tree]\nname=file\ncount=4\n");
+  g_autofree char *args = g_strdup_printf ("--config|%s", file);
+  g_autofree char *help = NULL, *man = NULL;
+
+  base_settings_add (f->settings, more, G_N_ELEMENTS (more));
+  base_settings_add_env_alias (f->settings, "name", "OLD_NAME", NULL);
+  base_settings_add_env_alias (f->settings, "count", "OLD_COUNT", NULL);
+  base_settings_add_env_alias (f->settings, "open", "OLD_OPEN", NULL);
+  base_settings_add_env_alias (f->settings, "interval", "OLD_SEC", "s");
+  g_assert_cmpint (base_settings_get_duration_us (f->settings, "interval"), ==,
+                   5000000);
+  g_assert_true (load (f, args,
+                       "MEDIA_TREE_NAME=new|OLD_NAME=old|OLD_COUNT=7|OLD_OPEN=|"
+                       "OLD_SEC=20"));
+  g_assert_cmpstr (base_settings_get_string (f->settings, "name"), ==, "new");
+  g_assert_cmpint (base_settings_get_int (f->settings, "count"), ==, 7);
+  g_assert_cmpint (base_settings_get_duration_us (f->settings, "interval"), ==,
+                   20000000);
+  g_assert_true (
+      load (f, "--count=8", "OLD_COUNT=9|OLD_SEC=200 ms|OLD_OPEN=1"));
+  g_assert_cmpint (base_settings_get_int (f->settings, "count"), ==, 8);
+  g_assert_true (base_settings_get_bool (f->settings, "open"));
+  g_assert_cmpint (base_settings_get_duration_us (f->settings, "interval"), ==,
+                   200000);
+  g_assert_false (load (f, "", "OLD_SEC=61"));
+  g_assert_error (f->error, BASE_SETTINGS_ERROR, BASE_SETTINGS_ERROR_BAD_VALUE);
+  g_assert_nonnull (strstr (f->error->message, "environment, OLD_SEC"));
+  help = base_settings_to_help (f->settings);
+  g_assert_nonnull (strstr (help, "(also $OLD_SEC, in s)"));
+  g_assert_nonnull (strstr (help, "(also $OLD_NAME)"));
+  man = base_settings_to_man (f->settings);
+  g_assert_nonnull (strstr (man, "\\fBOLD_SEC\\fR, in s."));
+}
+
 static void
 test_command_line (Fixture *f, gconstpointer data)
 {
@@ -330,6 +373,7 @@ main (int argc, char **argv)
   g_test_add ("/base/settings/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("defaults", test_defaults);
   ADD ("order", test_order);
+  ADD ("aliases", test_aliases);
   ADD ("command-line", test_command_line);
   ADD ("empty-unsets", test_empty_unsets);
   ADD ("bad-values", test_bad_values);
