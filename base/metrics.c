@@ -259,29 +259,32 @@ double_from_bits (guint64 bits)
 void
 base_histogram_observe (BaseHistogram *self, double value)
 {
-  base_histogram_observe_many (self, value, 1);
-  if (self && !isnan (value))
-    base_window_add (__atomic_load_n (&self->window, __ATOMIC_ACQUIRE),
-                     (gint64)(CLAMP (value, 0, MAX_WATCHED) * 1e6));
-}
-
-void
-base_histogram_observe_many (BaseHistogram *self, double value, guint64 n)
-{
   guint i = 0;
-  guint64 before, after;
-  double sum;
 
   if (!self || isnan (value))
     return;
   while (i < self->n_bounds && value > self->bounds[i])
     i++;
-  __atomic_fetch_add (&self->buckets[i], n, __ATOMIC_RELAXED);
+  base_histogram_add (self, i, 1, value);
+  base_window_add (__atomic_load_n (&self->window, __ATOMIC_ACQUIRE),
+                   (gint64)(CLAMP (value, 0, MAX_WATCHED) * 1e6));
+}
+
+void
+base_histogram_add (BaseHistogram *self, guint bucket, guint64 n, double sum)
+{
+  guint64 before, after;
+  double all;
+
+  if (!self)
+    return;
+  g_return_if_fail (bucket <= self->n_bounds);
+  __atomic_fetch_add (&self->buckets[bucket], n, __ATOMIC_RELAXED);
   before = __atomic_load_n (&self->sum_bits, __ATOMIC_RELAXED);
   do
     {
-      sum = double_from_bits (before) + value * (double)n;
-      memcpy (&after, &sum, sizeof after);
+      all = double_from_bits (before) + sum;
+      memcpy (&after, &all, sizeof after);
     }
   while (!__atomic_compare_exchange_n (&self->sum_bits, &before, after, TRUE,
                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED));

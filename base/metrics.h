@@ -56,8 +56,11 @@ void base_counter_add (BaseCounter *self, gint64 n);
 void base_counter_set (BaseCounter *self, gint64 n);
 gint64 base_counter_get (BaseCounter *self);
 void base_histogram_observe (BaseHistogram *self, double value);
-/* @n times the same; not told to who watches */
-void base_histogram_observe_many (BaseHistogram *self, double value, guint64 n);
+/* for those who count by themselves: @n more values in the bucket of that index
+ * (the last one: above all bounds), which add up to @sum; who watches does not
+ * hear of it */
+void base_histogram_add (BaseHistogram *self, guint bucket, guint64 n,
+                         double sum);
 
 /* base_metrics_add_collector: @func is run at each scrape, on main */
 typedef void (*BaseCollectFunc) (BaseMetricsWriter *writer, gpointer data);

@@ -27,6 +27,13 @@ G_DEFINE_QUARK (egress - recording - error - quark, egress_recording_error)
 
 static gint
     n_recordings; /* atomic; their threads count until they have ended */
+static BaseCounter *failures; /* main */
+
+void
+egress_recordings_count_failures (BaseCounter *counter)
+{
+  failures = counter;
+}
 
 struct _EgressRecording
 {
@@ -162,7 +169,10 @@ on_news (gpointer data)
   EgressRecording *self = mail->recording;
 
   if (mail->error)
-    GST_WARNING ("recording %s: %s", self->path, mail->error->message);
+    {
+      GST_WARNING ("recording %s: %s", self->path, mail->error->message);
+      base_counter_add (failures, 1);
+    }
   if (mail->word == FINISHED)
     finish (self, mail->error);
   else if (self->is_stopped || self->is_over)

@@ -54,6 +54,9 @@ void egress_recording_stop (EgressRecording *self,
 /* egress_recordings_join: main, at the program's end, after the workers': waits
  * for the files of those that were stopped. Returns: %FALSE: a disk hangs */
 gboolean egress_recordings_join (gint64 timeout_us);
+/* main, once: of recordings that ended with an error. @counter: borrowed, for
+ * ever */
+void egress_recordings_count_failures (BaseCounter *counter);
 /* any: what is in the file so far */
 void egress_recording_get_stats (EgressRecording *self, guint64 *ret_bytes,
                                  gint64 *ret_duration_us);

@@ -31,8 +31,9 @@ typedef struct
 
 struct _EgressSnapshot
 {
-  GHashTable *pictures; /* owned: stream's name -> Picture */
-  GPtrArray *jobs;      /* of Job, which free themselves */
+  GHashTable *pictures;  /* owned: stream's name -> Picture */
+  GPtrArray *jobs;       /* of Job, which free themselves */
+  BaseCounter *failures; /* borrowed, nullable */
 };
 
 typedef struct
@@ -74,6 +75,12 @@ egress_snapshot_new (void)
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, picture_free);
   self->jobs = g_ptr_array_new ();
   return self;
+}
+
+void
+egress_snapshot_count_failures (EgressSnapshot *self, BaseCounter *counter)
+{
+  self->failures = counter;
 }
 
 /* answer_waiters: @error: used when @jpeg is NULL */
@@ -274,8 +281,11 @@ on_decoded (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) jpeg = g_task_propagate_pointer (G_TASK (result), &error);
+  Job *job = data;
 
-  job_finish (data, jpeg, error);
+  if (error && job->owner)
+    base_counter_add (job->owner->failures, 1);
+  job_finish (job, jpeg, error);
 }
 
 static gboolean

@@ -25,6 +25,10 @@ GQuark egress_snapshot_error_quark (void);
 
 typedef struct _EgressSnapshot EgressSnapshot;
 EgressSnapshot *egress_snapshot_new (void);
+/* main, once: of keyframes that were not decoded. @counter: borrowed, for ever
+ */
+void egress_snapshot_count_failures (EgressSnapshot *self,
+                                     BaseCounter *counter);
 void egress_snapshot_free (EgressSnapshot *self);
 void egress_snapshot_take_async (EgressSnapshot *self, RelayStream *stream,
                                  GAsyncReadyCallback callback, gpointer data);

@@ -76,6 +76,7 @@ struct _EgressViewer
   ViewerReport reports[RTC_MEDIA_N_KINDS][VIEWER_REPORTS_KEPT];
   guint n_reports;
   guint64 n_nacked_told[RTC_MEDIA_N_KINDS]; /* to slow_link */
+  gint64 n_lost_told[RTC_MEDIA_N_KINDS];    /* to the metrics: the highest */
 };
 
 static inline RelayFeed *
@@ -100,6 +101,12 @@ void egress_viewer_on_tick (RelayReceiver *receiver, RelayFeed *feed,
 void egress_viewer_flush_sent (EgressViewer *self);
 /* when others are sent than main knows of */
 void egress_viewer_tell_layers (EgressViewer *self);
+
+/* --- viewer-stats.c: metrics of receiver reports --- */
+void egress_viewer_register_report_metrics (BaseMetrics *metrics);
+/* a report on @kind is in stats; @has_rtt: and a round trip with it */
+void egress_viewer_count_report (EgressViewer *self, RtcMediaKind kind,
+                                 gboolean has_rtt);
 
 /* --- viewer-orders.c --- */
 void egress_viewer_apply_layers (EgressViewer *self,

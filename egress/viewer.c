@@ -31,6 +31,7 @@ egress_viewer_register_metrics (BaseMetrics *metrics)
       metrics, "media_tree_viewer_keyframe_requests_total", NULL,
       "Keyframe requests from viewers");
   egress_viewer_register_media_metrics (metrics);
+  egress_viewer_register_report_metrics (metrics);
 }
 
 /* --- statistics -----------------------------------------------------------
@@ -259,8 +260,9 @@ viewer_find_kind (EgressViewer *self, guint32 ssrc)
   return -1;
 }
 
-/* The round trip by our own clock, whoever's the report was on. */
-static void
+/* The round trip by our own clock, whoever's the report was on.
+ * Returns: %FALSE: it answers no report of ours */
+static gboolean
 take_round_trip (EgressViewer *self, guint kind, const RtcReportBlock *block)
 {
   for (guint i = 0; i < VIEWER_REPORTS_KEPT; i++)
@@ -273,10 +275,11 @@ take_round_trip (EgressViewer *self, guint kind, const RtcReportBlock *block)
       rtt_us = base_clock_now_us () - report->sent_us
                - (gint64)block->delay_since_sr * BASE_US_PER_S / 65536;
       if (rtt_us < 0 || rtt_us >= MAX_RTT_US)
-        return;
+        return FALSE;
       self->stats.rtt_us = self->sender.rtt_us = (guint32)rtt_us;
-      return;
+      return TRUE;
     }
+  return FALSE;
 }
 
 static void
@@ -300,7 +303,8 @@ on_report (guint32 sender_ssrc, const RtcReportBlock *block, gpointer data)
       self->stats.n_lost = stats->n_lost;
       self->stats.jitter_us = stats->jitter_us;
     }
-  take_round_trip (self, (guint)kind, block);
+  egress_viewer_count_report (self, (RtcMediaKind)kind,
+                              take_round_trip (self, (guint)kind, block));
 }
 
 static void

@@ -36,6 +36,24 @@ struct _NodeLoad
   ClusterLoad last; /* as filled */
 };
 
+static void
+collect (BaseMetricsWriter *writer, gpointer data)
+{
+  NodeLoad *self = data;
+  guint n_slots = node_load_get_slots (self);
+  const char *help = "Viewers that are here, and that would fit besides: by "
+                     "the tightest of --max-viewers and --max-bandwidth.";
+  EgressGateTotals totals;
+
+  if (!self->parts->gate)
+    return;
+  egress_gate_get_totals (self->parts->gate, &totals);
+  base_metrics_write (writer, "media_tree_viewer_slots", "gauge", help,
+                      "state=\"used\"", totals.n_viewers);
+  base_metrics_write (writer, "media_tree_viewer_slots", "gauge", help,
+                      "state=\"free\"", n_slots - totals.n_viewers);
+}
+
 NodeLoad *
 node_load_new (const NodeParts *parts)
 {
@@ -45,6 +63,7 @@ node_load_new (const NodeParts *parts)
   self->links = node_link_stats_new ();
   self->streams =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  base_metrics_add_collector (parts->metrics, collect, self);
   return self;
 }
 

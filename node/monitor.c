@@ -58,23 +58,6 @@ struct _NodeMonitor
   gint64 now[NODE_METER_N];           /* last samples; none of latencies */
 };
 
-static void
-collect_workers (BaseMetricsWriter *writer, gpointer data)
-{
-  const NodeParts *parts = ((NodeMonitor *)data)->parts;
-
-  for (guint i = 0; i < parts->n_workers; i++)
-    {
-      g_autofree char *label = g_strdup_printf ("worker=\"%u\"", i);
-
-      base_metrics_write (
-          writer, "media_tree_worker_cpu_seconds_total", "counter",
-          "CPU time of a media worker: its growth a second is how busy it is.",
-          label,
-          (double)rtc_worker_get_cpu_us (parts->workers[i]) / BASE_US_PER_S);
-    }
-}
-
 NodeMonitor *
 node_monitor_new (const NodeParts *parts)
 {
@@ -90,7 +73,6 @@ node_monitor_new (const NodeParts *parts)
     }
   for (guint i = 0; i < GAUGE_N; i++)
     self->gauges[i] = base_gauge_window_new ();
-  base_metrics_add_collector (parts->metrics, collect_workers, self);
   return self;
 }
 

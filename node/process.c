@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "node/cgroup.h"
 
 typedef struct
 {
@@ -170,6 +171,14 @@ collect (BaseMetricsWriter *writer, gpointer data)
   base_metrics_write (writer, "process_max_fds", "gauge",
                       "Limit of open file descriptors.", NULL,
                       (double)node_process_get_max_fds ());
+  base_metrics_write (writer, "media_tree_memory_limit_bytes", "gauge",
+                      "Memory that this process may have: the tightest limit "
+                      "of its control groups, else the machine's.",
+                      NULL, (double)node_cgroup_get_limit_bytes ());
+  base_metrics_write (writer, "media_tree_oom_kills_total", "counter",
+                      "Processes that the kernel killed in this control group "
+                      "because its memory was used up.",
+                      NULL, (double)node_cgroup_get_n_oom_kills ());
   if (!read_usage (&usage))
     return;
   base_metrics_write (writer, "process_resident_memory_bytes", "gauge",

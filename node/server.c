@@ -17,6 +17,7 @@
 #include "node/pages.h"
 #include "node/sessions.h"
 #include "node/tree.h"
+#include "node/workers.h"
 
 G_DEFINE_QUARK (node - server - error - quark, node_server_error)
 
@@ -30,6 +31,7 @@ struct _NodeServer
   NodePages *pages;         /* owned */
   NodeStreams *streams;     /* owned */
   NodeSessions *sessions;   /* owned (nullable): no viewers here */
+  NodeWorkers *workers;     /* owned */
   NodeTree *tree;           /* owned */
   NodeDiscovery *discovery; /* owned */
   GSource *timer;           /* owned: once a second */
@@ -292,6 +294,7 @@ on_second (gpointer data)
   node_streams_sample (self->streams, now_us);
   if (self->sessions)
     node_sessions_sample (self->sessions, now_us);
+  node_workers_sample (self->workers, now_us);
   node_monitor_sample (self->parts->monitor, now_us);
   return G_SOURCE_CONTINUE;
 }
@@ -320,6 +323,8 @@ node_server_new (const NodeParts *parts, GError **error)
     self->sessions = node_sessions_new (parts->hub, parts->metrics,
                                         NODE_METRICS_MAX_STREAMS);
   node_load_set_sessions (parts->load, self->sessions);
+  self->workers =
+      node_workers_new (parts->workers, parts->n_workers, parts->metrics);
   self->tree = node_tree_new (parts);
   self->discovery = node_discovery_new (parts);
   node_state_register_metrics (parts);
@@ -348,6 +353,7 @@ node_server_free (NodeServer *self)
   g_clear_pointer (&self->discovery, node_discovery_free);
   g_clear_pointer (&self->tree, node_tree_free);
   node_load_set_sessions (self->parts->load, NULL);
+  g_clear_pointer (&self->workers, node_workers_free);
   g_clear_pointer (&self->sessions, node_sessions_free);
   g_clear_pointer (&self->streams, node_streams_free);
   g_clear_pointer (&self->pages, node_pages_free);

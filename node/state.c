@@ -6,11 +6,13 @@
 
 #include "base/clock.h"
 #include "base/http.h"
+#include "egress/recording.h"
 #include "node/cluster.h"
 #include "node/janus.h"
 #include "node/monitor.h"
 #include "node/process.h"
 #include "rtc/srtp.h"
+#include "whip/media-input.h"
 
 static const char *const surface_names[BASE_AUTH_N_SURFACES] = {
   [BASE_AUTH_PUBLISH] = "publish",
@@ -39,6 +41,17 @@ collect (BaseMetricsWriter *writer, gpointer data)
     }
 }
 
+static BaseCounter *
+add_failures (const NodeParts *parts, const char *kind)
+{
+  g_autofree char *label = base_metrics_label ("kind", kind);
+
+  return base_metrics_add_counter (
+      parts->metrics, "media_tree_pipeline_failures_total", label,
+      "GStreamer pipelines that ended with an error: sources of mountpoints "
+      "(a camera that is away each time it is asked), recordings, snapshots.");
+}
+
 void
 node_state_register_metrics (const NodeParts *parts)
 {
@@ -55,6 +68,10 @@ node_state_register_metrics (const NodeParts *parts)
   base_metrics_set_common_labels (parts->metrics, labels);
   base_metrics_add_collector (parts->metrics, collect, (gpointer)parts);
   node_process_register_metrics (parts->metrics, parts->started_wall_us);
+  whip_media_inputs_count_failures (add_failures (parts, "input"));
+  egress_recordings_count_failures (add_failures (parts, "recording"));
+  egress_snapshot_count_failures (parts->snapshot,
+                                  add_failures (parts, "snapshot"));
 }
 
 static void

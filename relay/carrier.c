@@ -10,8 +10,9 @@
 #define TICK_MS 500
 #define SILENT_US (1500 * BASE_US_PER_MS) /* a second, and our own delay */
 #define MAX_BIND_TRIES 16
-/* parents that have lines of their own in the metrics; more have none */
+/* parents that have lines of their own in the metrics; more share one */
 #define MAX_PARENT_LABELS 64
+#define OTHER_PARENTS "other"
 
 /* A stream of the directory. */
 typedef struct
@@ -32,8 +33,9 @@ typedef struct
 
 typedef struct
 {
-  guint64 n_first;
+  guint64 n_packets, n_first, n_lost, n_nacked, n_repaired;
   gint64 rtt_us;
+  guint32 jitter_us;
 } ParentTotal;
 
 struct _RelayCarrier
@@ -67,23 +69,45 @@ find_parent_stats (const RelayInletStats *stats, const char *node)
   return NULL;
 }
 
-static void
-add_parent (RelayCarrier *self, const RelayInletParentStats *now,
-            const RelayInletStats *before)
+static ParentTotal *
+ensure_total (RelayCarrier *self, const char *node)
 {
-  const RelayInletParentStats *old = find_parent_stats (before, now->node);
-  ParentTotal *total = g_hash_table_lookup (self->totals, now->node);
+  ParentTotal *total = g_hash_table_lookup (self->totals, node);
 
+  if (total == NULL && g_hash_table_size (self->totals) >= MAX_PARENT_LABELS)
+    {
+      node = OTHER_PARENTS;
+      total = g_hash_table_lookup (self->totals, node);
+    }
   if (total == NULL)
     {
-      if (g_hash_table_size (self->totals) >= MAX_PARENT_LABELS)
-        return;
       total = g_new0 (ParentTotal, 1);
-      g_hash_table_insert (self->totals, g_strdup (now->node), total);
+      g_hash_table_insert (self->totals, g_strdup (node), total);
     }
-  total->n_first += grown (now->n_first, old != NULL ? old->n_first : 0);
+  return total;
+}
+
+static void
+add_parent (RelayCarrier *self, RelayInletParentStats *now,
+            const RelayInletStats *before)
+{
+  static const RelayInletParentStats none;
+  const RelayInletParentStats *old = find_parent_stats (before, now->node);
+  ParentTotal *total = ensure_total (self, now->node);
+
+  if (old == NULL || now->n_packets < old->n_packets)
+    old = &none; /* it was left, and asked again */
+  /* what was only reordered was counted, and comes off again */
+  now->n_lost = MAX (now->n_lost, old->n_lost);
+  total->n_packets += now->n_packets - old->n_packets;
+  total->n_first += grown (now->n_first, old->n_first);
+  total->n_lost += now->n_lost - old->n_lost;
+  total->n_nacked += grown (now->n_nacked, old->n_nacked);
+  total->n_repaired += grown (now->n_repaired, old->n_repaired);
   if (now->rtt_us != 0)
     total->rtt_us = now->rtt_us;
+  if (now->is_active && !now->is_silent)
+    total->jitter_us = now->jitter_us;
 }
 
 static void
@@ -107,6 +131,42 @@ entry_read_stats (Entry *entry)
 }
 
 static void
+collect_parent (BaseMetricsWriter *writer, const char *node,
+                const ParentTotal *total)
+{
+  g_autofree char *label = base_metrics_label ("parent", node);
+  const struct
+  {
+    const char *name, *help;
+    guint64 value;
+  } counters[] = {
+    { "media_tree_link_first_total",
+      "Packets that came from this parent first.", total->n_first },
+    { "media_tree_link_parent_packets_total",
+      "Packets that came from this parent, copies included.",
+      total->n_packets },
+    { "media_tree_link_parent_lost_total",
+      "Packets that this parent passed by, before repair.", total->n_lost },
+    { "media_tree_link_parent_nacked_total",
+      "Packets that this parent was asked for, again ones included.",
+      total->n_nacked },
+    { "media_tree_link_parent_repaired_total",
+      "Packets that came from this parent when they were asked for.",
+      total->n_repaired },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (counters); i++)
+    base_metrics_write (writer, counters[i].name, "counter", counters[i].help,
+                        label, (double)counters[i].value);
+  base_metrics_write (writer, "media_tree_link_rtt_seconds", "gauge",
+                      "Round trip to this parent.", label,
+                      (double)total->rtt_us / BASE_US_PER_S);
+  base_metrics_write (writer, "media_tree_link_jitter_seconds", "gauge",
+                      "Jitter of what comes from this parent.", label,
+                      (double)total->jitter_us / BASE_US_PER_S);
+}
+
+static void
 collect_parents (RelayCarrier *self, BaseMetricsWriter *writer)
 {
   GHashTableIter iter;
@@ -114,17 +174,7 @@ collect_parents (RelayCarrier *self, BaseMetricsWriter *writer)
 
   g_hash_table_iter_init (&iter, self->totals);
   while (g_hash_table_iter_next (&iter, &key, &value))
-    {
-      const ParentTotal *total = value;
-      g_autofree char *label = base_metrics_label ("parent", key);
-
-      base_metrics_write (writer, "media_tree_link_first_total", "counter",
-                          "Packets that came from this parent first.", label,
-                          (double)total->n_first);
-      base_metrics_write (writer, "media_tree_link_rtt_seconds", "gauge",
-                          "Round trip to this parent.", label,
-                          (double)total->rtt_us / BASE_US_PER_S);
-    }
+    collect_parent (writer, key, value);
 }
 
 static void

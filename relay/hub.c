@@ -25,9 +25,34 @@ struct _RelayHub
   guint sweep_id;
   guint next_home;
   BaseCounter *refused;
+  BaseCounter *lost[2][RTC_MEDIA_N_KINDS]; /* of publishers, of parents */
 };
 
 static gboolean hub_sweep (gpointer data);
+
+static void
+register_lost (RelayHub *self, BaseMetrics *metrics)
+{
+  static const char *const from[] = { "publisher", "parent" };
+  static const char *const kinds[] = { "audio", "video" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (from); i++)
+    for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+      {
+        g_autofree char *labels = g_strdup_printf (
+            "stream_type=\"%s\",from=\"%s\"", kinds[k], from[i]);
+
+        self->lost[i][k] = base_metrics_add_counter (
+            metrics, RELAY_PACKETS_LOST, labels, RELAY_PACKETS_LOST_HELP);
+      }
+}
+
+void
+relay_hub_count_lost (RelayHub *self, gboolean is_link, RtcMediaKind kind,
+                      guint n_packets)
+{
+  base_counter_add (self->lost[is_link ? 1 : 0][kind], n_packets);
+}
 
 RelayHub *
 relay_hub_new (RtcWorker *const *workers, guint n_workers, gint64 linger_us,
@@ -49,6 +74,7 @@ relay_hub_new (RtcWorker *const *workers, guint n_workers, gint64 linger_us,
       self->refused = base_metrics_add_counter (
           metrics, "media_tree_streams_refused_total", NULL,
           "Streams refused because the node holds its maximum");
+      register_lost (self, metrics);
     }
   return self;
 }

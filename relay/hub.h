@@ -11,6 +11,13 @@
   "From when a packet was missed to when it came after it was asked for."
 #define RELAY_REPAIR_BOUNDS 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2
 
+/* likewise: relay and egress. The name as it stands is what dashboards for SFUs
+ * ask for. */
+#define RELAY_PACKETS_LOST "rtp_packets_lost_total"
+#define RELAY_PACKETS_LOST_HELP                                                \
+  "RTP packets lost for good on the way from a publisher, from a parent, or "  \
+  "(as their receiver reports say, before repair) to viewers."
+
 #include "relay/stream.h"
 
 #define RELAY_HUB_MAX_STREAMS 1024

@@ -113,6 +113,7 @@ take_packet (RelayInlet *self, InletParent *parent,
   parent->n_firsts[packet->kind]++;
   stats->n_packets++;
   stats->n_repaired += was_asked;
+  parent->n_repaired += was_asked;
   if (self->has_media)
     stats->max_gap_us = MAX (stats->max_gap_us, now_us - self->media_us);
   self->has_media = TRUE;

@@ -56,7 +56,7 @@ typedef struct
   guint64 passed[RTC_MEDIA_N_KINDS];  /* nothing below it will come unasked */
   guint32 n_received[RTC_MEDIA_N_KINDS], n_firsts[RTC_MEDIA_N_KINDS];
 
-  guint64 n_packets, n_first, n_lost;
+  guint64 n_packets, n_first, n_lost, n_nacked, n_repaired;
   gint64 rtt_us; /* 0 = not measured */
   gboolean has_transit, was_good;
   guint32 last_transit, jitter; /* RFC 3550 A.8: units * 16 */

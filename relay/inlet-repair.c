@@ -175,6 +175,7 @@ add_nack (RelayInlet *self, InletParent *parent, RelayLinkMessage *message,
           : NULL;
 
   self->stats.n_nacked++;
+  parent->n_nacked++;
   if (last != NULL && last->kind == kind
       && last->first + last->n_packets == ext_seq
       && last->n_packets < G_MAXUINT16)

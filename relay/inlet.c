@@ -201,6 +201,8 @@ parent_fill_stats (const InletParent *parent, gint64 now_us,
   ret->n_packets = parent->n_packets;
   ret->n_first = parent->n_first;
   ret->n_lost = parent->n_lost;
+  ret->n_nacked = parent->n_nacked;
+  ret->n_repaired = parent->n_repaired;
   ret->rtt_us = (guint32)parent->rtt_us;
   ret->jitter_us = parent->jitter_us;
   ret->heard_us = parent->heard_us;

@@ -66,6 +66,7 @@ typedef struct
   gboolean is_active, is_silent;      /* subscribed; nothing heard for 60 ms */
   guint64 n_packets, n_first, n_lost; /* received; before the other's copy;
                                          passed by without them */
+  guint64 n_nacked, n_repaired; /* asked of it; came when they were asked for */
   guint32 rtt_us, jitter_us;
   gint64 heard_us; /* anything came; 0 = never */
 } RelayInletParentStats;

@@ -345,4 +345,5 @@ relay_publication_add_lost (RelayPublication *self, RtcMediaKind kind,
                             guint n_packets)
 {
   RELAY_STAT_ADD (self->stream, n_lost[kind], n_packets);
+  relay_hub_count_lost (self->stream->hub, self->is_link, kind, n_packets);
 }

@@ -161,6 +161,10 @@ void relay_hub_on_stream_event (RelayHub *self, RelayStream *stream,
                                 RelayHubEvent event,
                                 const RelayStreamInfo *info);
 
+/* home: packets that were given up, for the metrics */
+void relay_hub_count_lost (RelayHub *self, gboolean is_link,
+                           RtcMediaKind kind, guint n_packets);
+
 /* home: a record whose numbers, flags and lengths are set goes into the log.
  * @result: of the track. Returns: %FALSE: it is there already */
 gboolean relay_publication_store (RelayPublication *self, RelayPacket *packet,

@@ -256,10 +256,14 @@ fill_header (const Message *m, const guint8 *data, gsize n_bytes,
   h->msg_controllen = n;
 }
 
+G_STATIC_ASSERT (1 << (RTC_BATCH_N_SIZES - 1) == MAX_SEGMENTS);
+
 static void
 count_sent (RtcBatch *self, guint n_packets, gsize n_bytes)
 {
   self->stats.n_messages++;
+  self->stats.n_in_messages += n_packets;
+  self->stats.n_of_size[n_packets > 1 ? g_bit_storage (n_packets - 1) : 0]++;
   self->stats.n_packets += n_packets;
   self->stats.n_bytes += n_bytes;
 }

@@ -17,8 +17,12 @@
 
 typedef struct _RtcBatch RtcBatch;
 
+/* messages by how many packets they carry: 1, 2, 3-4, 5-8, … 33-64 */
+#define RTC_BATCH_N_SIZES 7
+
 typedef struct {
   guint64 n_packets, n_bytes, n_messages, n_syscalls;
+  guint64 n_of_size[RTC_BATCH_N_SIZES], n_in_messages; /* packets, no TCP */
   guint64 n_oversize;        /* above 1452 bytes: sent without GSO */
   guint64 n_dropped_again;   /* send buffer stayed full */
   guint64 n_dropped_error;   /* other errno (peer gone, no route) */

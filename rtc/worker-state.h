@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rtc/worker-state: RtcWorker's fields, for worker.c and worker-packets.c only.
+ * rtc/worker-state: RtcWorker's fields, for worker.c, worker-packets.c and
+ * worker-stats.c only.
  * Thread: media, but where said.
  */
 #pragma once
@@ -33,12 +34,18 @@ struct _RtcWorker
   gboolean is_ending;
   RtcCounts counts;
   BaseCounter *gauge;               /* borrowed, nullable */
-  BaseHistogram *handshake_seconds; /* borrowed, nullable */
+  BaseHistogram *handshake_seconds; /* borrowed, nullable, as the next */
+  BaseHistogram *message_packets;
+  guint64 n_of_size[RTC_BATCH_N_SIZES], n_in_messages; /* told to it */
+  gint64 ticked_us;       /* atomic: the coarse timer ran, monotonic */
   int cpu_clock;          /* atomic: clockid_t of the thread; 0: no thread */
   int n_transports;       /* atomic */
   gint64 clock_offset_us; /* atomic; tests only */
   const gint64 *clock_us; /* borrowed, atomic, nullable; tests only */
 };
+
+/* at a turn's end: what is new goes to the registry */
+void rtc_worker_update_counts (RtcWorker *self);
 
 /* rtc_worker_set_up_io: sockets are bound; from now on packets find their
  * transport whenever the poll is dispatched. Main, before the thread runs. */

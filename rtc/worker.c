@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "rtc/transport-private.h"
@@ -15,6 +14,9 @@
 static const double handshake_bounds[] = { 0.001, 0.002, 0.005, 0.01,
                                            0.02,  0.05,  0.1,   0.2,
                                            0.5,   1,     2,     5 };
+
+static const double message_bounds[] = { 1, 2, 4, 8, 16, 32, 64 };
+G_STATIC_ASSERT (G_N_ELEMENTS (message_bounds) == RTC_BATCH_N_SIZES);
 
 typedef struct
 {
@@ -68,36 +70,6 @@ run_handshakes (RtcWorker *self)
     }
 }
 
-static void
-update_counts (RtcWorker *self)
-{
-  const RtcBatchStats *b = rtc_batch_get_stats (self->batch);
-  const RtcTcpStats *t = rtc_tcp_get_stats (self->tcp);
-  const struct
-  {
-    RtcCount which;
-    guint64 n;
-  } words[] = {
-    { RTC_COUNT_TX_PACKETS, b->n_packets },
-    { RTC_COUNT_TX_BYTES, b->n_bytes },
-    { RTC_COUNT_TX_MESSAGES, b->n_messages },
-    { RTC_COUNT_TX_SYSCALLS, b->n_syscalls },
-    { RTC_COUNT_TX_OVERSIZE, b->n_oversize },
-    { RTC_COUNT_TX_DROP_FULL, b->n_dropped_again },
-    { RTC_COUNT_TX_DROP_ERROR, b->n_dropped_error },
-    { RTC_COUNT_TX_DROP_TCP, b->n_dropped_tcp },
-    { RTC_COUNT_TCP_ACCEPTED, t->n_accepted },
-    { RTC_COUNT_TCP_REFUSED, t->n_refused_limit },
-    { RTC_COUNT_TCP_TIMEOUT, t->n_closed_timeout },
-    { RTC_COUNT_TCP_FRAME, t->n_closed_frame },
-    { RTC_COUNT_TCP_PEER, t->n_closed_peer },
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
-    rtc_counts_set (&self->counts, words[i].which, words[i].n);
-  rtc_counts_publish (&self->counts);
-}
-
 static gboolean
 on_tick (gpointer data)
 {
@@ -105,6 +77,7 @@ on_tick (gpointer data)
   gint64 now_us = rtc_worker_get_turn_us (self);
   GList *next;
 
+  __atomic_store_n (&self->ticked_us, base_clock_now_us (), __ATOMIC_RELAXED);
   self->n_stun_errors = 0;
   for (GList *l = self->transports.head; l != NULL; l = next)
     {
@@ -145,7 +118,7 @@ rtc_worker_end_turn (RtcWorker *self)
       rtc_batch_flush (self->batch);
     }
   rtc_tcp_flush (self->tcp);
-  update_counts (self);
+  rtc_worker_update_counts (self);
   self->turn_us = 0;
   if (self->dtls_timers.length > 0 && self->dtls_tick == NULL)
     self->dtls_tick =
@@ -164,7 +137,7 @@ close_all (RtcWorker *self)
     rtc_transport_end (self->transports.head->data, RTC_CLOSE_LOCAL);
   rtc_batch_flush (self->batch);
   rtc_tcp_flush (self->tcp);
-  update_counts (self);
+  rtc_worker_update_counts (self);
 }
 
 static gpointer
@@ -238,6 +211,12 @@ set_up_state (RtcWorker *self, BaseMetrics *metrics)
         metrics, "media_tree_dtls_handshake_seconds", NULL,
         "From a handshake's first datagram to its keys.", handshake_bounds,
         G_N_ELEMENTS (handshake_bounds));
+  if (metrics != NULL)
+    self->message_packets = base_metrics_add_histogram (
+        metrics, "media_tree_rtc_message_packets", NULL,
+        "Packets in a message handed to the kernel.", message_bounds,
+        G_N_ELEMENTS (message_bounds));
+  self->ticked_us = base_clock_now_us ();
 }
 
 RtcWorker *
@@ -285,7 +264,7 @@ rtc_worker_free (RtcWorker *self)
 {
   rtc_worker_stop (self);
   base_mailbox_free (self->mailbox);
-  update_counts (self);
+  rtc_worker_update_counts (self);
   g_source_destroy (self->tick);
   g_source_unref (self->tick);
   if (self->dtls_tick != NULL)
@@ -442,57 +421,8 @@ rtc_worker_get_n_transports (RtcWorker *self)
   return (guint)MAX (0, g_atomic_int_get (&self->n_transports));
 }
 
-void
-rtc_worker_add_bytes (RtcWorker *self, guint64 *tx_bytes, guint64 *rx_bytes)
-{
-  *tx_bytes += rtc_counts_get (&self->counts, RTC_COUNT_TX_BYTES);
-  *rx_bytes += rtc_counts_get (&self->counts, RTC_COUNT_RX_BYTES);
-}
-
-gint64
-rtc_worker_get_cpu_us (RtcWorker *self)
-{
-  clockid_t clock = __atomic_load_n (&self->cpu_clock, __ATOMIC_ACQUIRE);
-  struct timespec now;
-
-  if (clock == 0 || clock_gettime (clock, &now) < 0)
-    return 0;
-  return (gint64)now.tv_sec * BASE_US_PER_S + now.tv_nsec / 1000;
-}
-
-char *
-rtc_worker_describe (RtcWorker *self)
-{
-  g_autofree char *counts = rtc_counts_describe (&self->counts);
-
-  return g_strdup_printf ("{\"index\":%u,\"port\":%u,\"transports\":%u,"
-                          "\"mail\":%u,\"counts\":%s}",
-                          self->index, self->port,
-                          rtc_worker_get_n_transports (self),
-                          base_mailbox_get_depth (self->mailbox), counts);
-}
-
 /* --- for the room -----------------------------------------------------------
  */
-
-void
-rtc_worker_count (RtcWorker *self, RtcCount which, guint64 n)
-{
-  rtc_counts_add (&self->counts, which, n);
-}
-
-guint64
-rtc_worker_get_count (RtcWorker *self, RtcCount which)
-{
-  return rtc_counts_get (&self->counts, which);
-}
-
-void
-rtc_worker_observe_handshake (RtcWorker *self, gint64 took_us)
-{
-  base_histogram_observe (self->handshake_seconds,
-                          (double)took_us / BASE_US_PER_S);
-}
 
 RtcCertificate *
 rtc_worker_get_certificate (RtcWorker *self)

@@ -70,5 +70,7 @@ void rtc_worker_add_bytes (RtcWorker *self, guint64 *tx_bytes,
 /* main: CPU time of its thread so far, the kernel's part included; 0: it has
  * ended */
 gint64 rtc_worker_get_cpu_us (RtcWorker *self);
+/* any: when its thread last came by, which it does twice a second */
+gint64 rtc_worker_get_ticked_us (RtcWorker *self);
 /* JSON object text (transfer full) for /debug/state; safe from main */
 char *rtc_worker_describe (RtcWorker *self);

@@ -23,6 +23,13 @@
 G_DEFINE_QUARK (whip - media - input - error - quark, whip_media_input_error)
 
 static gint n_inputs; /* atomic; their threads count until they have ended */
+static BaseCounter *failures; /* set before the first of them */
+
+void
+whip_media_inputs_count_failures (BaseCounter *counter)
+{
+  failures = counter;
+}
 
 typedef enum
 {
@@ -322,6 +329,8 @@ run_all (WhipMediaInput *self)
       gboolean has_ended = run_once (self, &known, &is_known, &error);
 
       lasted_us = base_clock_now_us () - start_us;
+      if (error && !is_closed (self))
+        base_counter_add (failures, 1);
       if (!is_known && error)
         {
           (void)send_news (self, NULL, error);

@@ -64,6 +64,9 @@ void whip_media_input_free (WhipMediaInput *self);
 /* whip_media_inputs_join: main, at the program's end: waits for the pipelines
  * of those that were freed. Returns: %FALSE: some still stop */
 gboolean whip_media_inputs_join (gint64 timeout_us);
+/* main, once: of pipelines that ended with an error, a camera that is away each
+ * time it was asked. @counter: borrowed, for ever */
+void whip_media_inputs_count_failures (BaseCounter *counter);
 /* FALSE: what comes is dropped, the stream stays */
 void whip_media_input_set_enabled (WhipMediaInput *self, gboolean is_enabled);
 /* any: since the last packet; FALSE: none yet */
