@@ -3,6 +3,7 @@
 #include "node/load.h"
 
 #include "base/clock.h"
+#include "node/cgroup.h"
 #include "node/cluster.h"
 #include "node/link-stats.h"
 #include "node/monitor.h"
@@ -377,10 +378,9 @@ node_load_fill (NodeLoad *self, ClusterLoad *load)
   load->rx_bps = (guint64)self->rx_bps;
   load->cpu_ratio = self->cpu_ratio;
   load->rss_bytes = node_process_get_rss_bytes ();
-  load->mem_ratio =
-      CLAMP ((double)load->rss_bytes
-                 / (double)MAX (node_process_get_memory_limit_bytes (), 1),
-             0, 1);
+  load->mem_ratio = CLAMP (
+      (double)load->rss_bytes / (double)MAX (node_cgroup_get_limit_bytes (), 1),
+      0, 1);
   fill_totals (self, load);
   fill_sketches (self, load);
   load->is_draining = !parts->is_ready;

@@ -3,7 +3,6 @@
 #include "node/process.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -87,71 +86,6 @@ node_process_get_rss_bytes (void)
   Usage usage;
 
   return read_usage (&usage) ? usage.resident_bytes : 0;
-}
-
-/* --- what memory there is --------------------------------------------------
- */
-
-#define CGROUP_ROOT "/sys/fs/cgroup"
-
-/* take_limit: "max", a missing file and nonsense leave @ret as it is */
-static void
-take_limit (const char *path, guint64 *ret)
-{
-  g_autofree char *text = NULL;
-  guint64 limit;
-
-  if (g_file_get_contents (path, &text, NULL, NULL)
-      && g_ascii_string_to_unsigned (g_strstrip (text), 10, 1, G_MAXUINT64,
-                                     &limit, NULL))
-    *ret = MIN (*ret, limit);
-}
-
-/* take_group: version 2: our group and all above; @path begins with a slash */
-static void
-take_group (const char *path, guint64 *ret)
-{
-  g_autofree char *group = g_strdup (path);
-
-  for (;;)
-    {
-      g_autofree char *file =
-          g_build_filename (CGROUP_ROOT, group, "memory.max", NULL);
-      char *slash = strrchr (group, '/');
-
-      take_limit (file, ret);
-      if (!slash)
-        return;
-      *slash = '\0';
-    }
-}
-
-static guint64
-read_memory_limit (void)
-{
-  guint64 limit =
-      (guint64)sysconf (_SC_PHYS_PAGES) * (guint64)sysconf (_SC_PAGESIZE);
-  g_autofree char *text = NULL;
-  g_auto (GStrv) lines = NULL;
-
-  take_limit (CGROUP_ROOT "/memory/memory.limit_in_bytes", &limit);
-  if (!g_file_get_contents ("/proc/self/cgroup", &text, NULL, NULL))
-    return limit;
-  lines = g_strsplit (text, "\n", -1);
-  for (guint i = 0; lines[i]; i++)
-    if (g_str_has_prefix (lines[i], "0::/"))
-      take_group (lines[i] + strlen ("0::"), &limit);
-  return limit;
-}
-
-guint64
-node_process_get_memory_limit_bytes (void)
-{
-  static guint64 limit; /* main only */
-
-  if (limit == 0)
-    limit = read_memory_limit ();
-  return limit;
 }
 
 static void

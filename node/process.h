@@ -16,9 +16,6 @@ guint node_process_count_fds (void);
 /* user and system time of all threads */
 double node_process_get_cpu_seconds (void);
 guint64 node_process_get_rss_bytes (void);
-/* what this process may have at most: the least limit of its control group and
- * those above, else the machine's memory. Read once */
-guint64 node_process_get_memory_limit_bytes (void);
 /* the soft limit of descriptors; 0: none is known */
 guint64 node_process_get_max_fds (void);
 /* soft limit of descriptors raised to the hard one. Returns: the limit */
