@@ -157,6 +157,7 @@ hear (ClusterMember *self, ClusterHint hint)
       cluster_member_claim_streams (self, FALSE);
       break;
     case CLUSTER_HINT_STATE:
+    case CLUSTER_HINT_LEASE:
     default:
       break;
     }

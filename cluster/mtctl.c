@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cluster/mtctl: head and foot around mtctl.lua. */
+/* cluster/mtctl: head and foot around mtctl.lua and mtctl-scaling.lua. */
 #include "cluster/mtctl.h"
 
 #include <gio/gio.h>
@@ -7,6 +7,7 @@
 #include "cluster-resources.h"
 
 #define PATH "/media-tree/cluster/mtctl.lua"
+#define SCALING_PATH "/media-tree/cluster/mtctl-scaling.lua"
 
 /* While it is loaded a library has no pairs(). Those that only read may run
  * where writing is refused for want of memory. */
@@ -20,28 +21,49 @@ static const char library_foot[] =
     "add('mt_peers', { 'no-writes' })\n"
     "add('mt_streams', { 'no-writes' })\n"
     "add('mt_mounts', { 'no-writes' })\n"
+    "add('mt_scaling', { 'no-writes' })\n"
+    "add('mt_trees', { 'no-writes' })\n"
+    "add('mt_beats', { 'no-writes' })\n"
+    "add('mt_history', { 'no-writes' })\n"
     "add('mt_beat', {})\n"
     "add('mt_leave', {})\n"
     "add('mt_place', {})\n"
     "add('mt_claim', {})\n"
     "add('mt_end', {})\n"
     "add('mt_mount', {})\n"
-    "add('mt_unmount', {})\n";
+    "add('mt_unmount', {})\n"
+    "add('mt_acquire', {})\n"
+    "add('mt_renew', {})\n"
+    "add('mt_resign', {})\n"
+    "add('mt_desire', {})\n"
+    "add('mt_policy', {})\n"
+    "add('mt_audit', {})\n";
 
 static const char script_foot[] =
     "local rest = {}\n"
     "for i = 2, #ARGV do rest[i - 1] = ARGV[i] end\n"
     "return M[ARGV[1]](rest)\n";
 
-static char *
-wrap (const char *head, const char *foot)
+static void
+append (GString *text, const char *path)
 {
   g_autoptr (GBytes) bytes = g_resource_lookup_data (
-      cluster_get_resource (), PATH, G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
+      cluster_get_resource (), path, G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
   gsize n_bytes;
   const char *source = g_bytes_get_data (bytes, &n_bytes);
 
-  return g_strdup_printf ("%s%.*s%s", head, (int)n_bytes, source, foot);
+  g_string_append_len (text, source, (gssize)n_bytes);
+}
+
+static char *
+wrap (const char *head, const char *foot)
+{
+  GString *text = g_string_new (head);
+
+  append (text, PATH);
+  append (text, SCALING_PATH);
+  g_string_append (text, foot);
+  return g_string_free (text, FALSE);
 }
 
 char *

@@ -32,6 +32,7 @@ struct _ClusterSentinel
   gboolean is_asking;
   char *found[N_QUESTIONS]; /* owned: "host port" of each answer, nullable */
   guint n_answers;
+  guint64 found_epoch, config_epoch; /* of MASTER's answer; of @master */
   char *master; /* owned, nullable: "host port" that was told last */
 };
 
@@ -148,9 +149,9 @@ read_address (const ClusterReply *reply)
 
 /* MASTER: [name, value, name, value, …] */
 static char *
-read_master (const ClusterReply *reply)
+read_master (const ClusterReply *reply, guint64 *ret_epoch)
 {
-  const char *host = NULL, *port = NULL;
+  const char *host = NULL, *port = NULL, *epoch = NULL;
 
   for (guint i = 0; i + 1 < reply->n_items; i += 2)
     {
@@ -162,7 +163,13 @@ read_master (const ClusterReply *reply)
         host = value;
       else if (g_strcmp0 (key, "port") == 0)
         port = value;
+      else if (g_strcmp0 (key, "config-epoch") == 0)
+        epoch = value;
     }
+  if (epoch == NULL
+      || !g_ascii_string_to_unsigned (epoch, 10, 0, CLUSTER_EPOCH_MAX,
+                                      ret_epoch, NULL))
+    return NULL;
   return join (host, port);
 }
 
@@ -188,6 +195,7 @@ decide (ClusterSentinel *self)
       self->master != NULL && strcmp (self->master, self->found[0]) != 0;
   g_free (self->master);
   self->master = g_strdup (self->found[0]);
+  self->config_epoch = self->found_epoch;
   clear_found (self);
   self->is_asking = FALSE;
   self->n_tried = 0;
@@ -206,7 +214,8 @@ take_answer (ClusterSentinel *self, const ClusterReply *reply)
   if (reply == NULL)
     return; /* on_closed follows */
   if (reply->type == CLUSTER_REPLY_ARRAY)
-    found = self->n_answers == 1 ? read_master (reply) : read_address (reply);
+    found = self->n_answers == 1 ? read_master (reply, &self->found_epoch)
+                                 : read_address (reply);
   self->found[self->n_answers++] = found;
 }
 
@@ -329,6 +338,12 @@ cluster_sentinel_forget (ClusterSentinel *self, gpointer data)
   for (guint i = self->waiters->len; i-- > 0;)
     if (g_array_index (self->waiters, Waiter, i).data == data)
       g_array_remove_index (self->waiters, i);
+}
+
+guint64
+cluster_sentinel_get_config_epoch (ClusterSentinel *self)
+{
+  return self->config_epoch;
 }
 
 ClusterSentinel *

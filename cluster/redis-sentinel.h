@@ -29,6 +29,9 @@ void cluster_sentinel_free (ClusterSentinel *self);
 /* @func: once, from the main loop */
 void cluster_sentinel_resolve (ClusterSentinel *self, ClusterResolveFunc func,
                                gpointer data);
+/* of the failover that made the master that was resolved last: the same answers
+ * said it */
+guint64 cluster_sentinel_get_config_epoch (ClusterSentinel *self);
 /* @data's functions are not run any more */
 void cluster_sentinel_forget (ClusterSentinel *self, gpointer data);
 

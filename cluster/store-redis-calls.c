@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Redis store's calls: each is one FCALL of mtctl.lua, or EVALSHA where
- * functions are unknown or forbidden.
+ * The Redis store's calls: each is one function of mtctl.lua.
  */
 #include "cluster/store-redis-private.h"
 
@@ -34,21 +33,6 @@ call_free (gpointer data)
   g_free (call);
 }
 
-/* check_server: errors that say that this is not the server we took it for */
-static void
-check_server (ClusterStoreRedis *self, const ClusterReply *reply)
-{
-  if (cluster_reply_is_error (reply, "READONLY")
-      || cluster_reply_is_error (reply, "MASTERDOWN"))
-    {
-      cluster_redis_link_drop (self->calls, "the server is no master", FALSE);
-      return;
-    }
-  if (cluster_reply_is_error (reply, "NOSCRIPT")
-      || cluster_reply_is_error (reply, "Function not found"))
-    cluster_store_redis_negotiate (self);
-}
-
 static void
 on_reply (const ClusterReply *reply, const GError *error, gpointer data)
 {
@@ -69,33 +53,9 @@ on_reply (const ClusterReply *reply, const GError *error, gpointer data)
       g_autofree char *kind = g_strdup_printf ("says %d", answer->error->code);
       cluster_store_redis_complain (self, kind, what);
     }
-  if (reply != NULL && reply->type == CLUSTER_REPLY_ERROR)
-    check_server (self, reply);
   call->answer = NULL;
   call_free (call);
   cluster_answer_finish (answer);
-}
-
-static gboolean
-send_call (ClusterStoreRedis *self, const char *func, GPtrArray *args,
-           Call *call)
-{
-  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
-  ClusterRedis *redis = cluster_redis_link_get (self->calls);
-
-  if (redis == NULL || self->base.state != CLUSTER_STORE_CONNECTED)
-    return FALSE;
-  g_ptr_array_add (argv, self->is_eval ? "EVALSHA" : "FCALL");
-  g_ptr_array_add (argv, self->is_eval ? self->sha : (char *)func);
-  g_ptr_array_add (argv, "0");
-  if (self->is_eval)
-    g_ptr_array_add (argv, (char *)func);
-  g_ptr_array_add (argv, self->prefix);
-  g_ptr_array_add (argv, self->base.tree_id);
-  g_ptr_array_extend (argv, args, NULL, NULL);
-  g_ptr_array_add (argv, NULL);
-  return cluster_redis_send (redis, (const char *const *)argv->pdata, on_reply,
-                             call, call_free);
 }
 
 /* @args: (transfer full): borrowed texts; @claimed: (nullable) */
@@ -111,7 +71,9 @@ start_call (ClusterStore *store, ClusterAnswer *answer, const char *func,
   call->answer = answer;
   call->read = read;
   call->claimed = claimed != NULL ? cluster_stream_copy (claimed) : NULL;
-  if (!send_call (self, func, args, call))
+  if (store->state != CLUSTER_STORE_CONNECTED
+      || !cluster_functions_call (self->calls, func, store->tree_id, args,
+                                  on_reply, call, call_free))
     {
       call->answer = NULL;
       call_free (call);

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/clock.h"
-#include "cluster/redis-link.h"
+#include "cluster/functions.h"
 #include "cluster/store-private.h"
 
 typedef struct
@@ -18,10 +18,9 @@ typedef struct
   char *prefix;         /* owned */
   GTlsDatabase *ca;     /* owned, nullable */
   ClusterRedisLimits limits;
-  ClusterSentinel *sentinel;       /* owned, nullable */
-  ClusterRedisLink *calls, *hints; /* owned */
-  char *library, *script, *sha;    /* owned: mtctl.lua in both forms */
-  gboolean is_eval;
+  ClusterSentinel *sentinel; /* owned, nullable */
+  ClusterFunctions *calls;   /* owned */
+  ClusterRedisLink *hints;   /* owned */
   char *node_id; /* owned, nullable: who beats through this */
   gboolean has_beaten, has_told, was_connected;
   GHashTable *complaints; /* owned (element-type char* gint64 at_us) */
@@ -30,8 +29,6 @@ typedef struct
 /* logs @what, once a minute at most for the same @kind */
 void cluster_store_redis_complain (ClusterStoreRedis *self, const char *kind,
                                    const char *what);
-/* finds out how functions are called, and loads them */
-void cluster_store_redis_negotiate (ClusterStoreRedis *self);
 /* topology: of the node that beats here */
 void cluster_store_redis_subscribe_node (ClusterStoreRedis *self);
 

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The store in Redis: two connections, one for calls and one that hears hints.
- * Whether functions or EVAL serve is found out at each connect.
  */
 #include "cluster/store-redis.h"
 
 #include "cluster/log.h"
-#include "cluster/mtctl.h"
-#include "cluster/store-read.h"
 #include "cluster/store-redis-private.h"
 
 #include <string.h>
@@ -38,123 +35,23 @@ cluster_store_redis_complain (ClusterStoreRedis *self, const char *kind,
   GST_WARNING ("store: %s", what);
 }
 
-/* --- functions or EVAL -------------------------------------------------- */
+/* --- connections -------------------------------------------------------- */
 
 static void
-go_connected (ClusterStoreRedis *self)
+on_calls_ready (gpointer data)
 {
-  const char *address = cluster_redis_link_get_address (self->calls);
+  ClusterStoreRedis *self = data;
 
-  if (self->base.state == CLUSTER_STORE_CONNECTED)
-    return;
-  GST_INFO ("the store at %s answers%s", address,
-            self->is_eval ? ", without functions: by EVAL" : "");
+  GST_INFO (
+      "the store at %s answers%s",
+      cluster_redis_link_get_address (cluster_functions_get_link (self->calls)),
+      cluster_functions_is_eval (self->calls) ? ", without functions: by EVAL"
+                                              : "");
   if (self->was_connected)
     base_counter_add (self->base.n_reconnects, 1);
   self->was_connected = TRUE;
   self->has_told = TRUE;
   cluster_store_set_state (&self->base, CLUSTER_STORE_CONNECTED);
-}
-
-static void
-give_up (ClusterStoreRedis *self, const char *what, const ClusterReply *reply)
-{
-  g_autofree char *said = g_strescape (
-      reply->type == CLUSTER_REPLY_ERROR ? reply->text : "nonsense", NULL);
-  g_autofree char *why = g_strdup_printf ("%s: %s", what, said);
-
-  cluster_redis_link_drop (self->calls, why, FALSE);
-}
-
-static void
-on_eval (const ClusterReply *reply, const GError *error, gpointer data)
-{
-  ClusterStoreRedis *self = data;
-
-  if (reply == NULL)
-    return;
-  if (reply->type != CLUSTER_REPLY_INTEGER)
-    {
-      give_up (self, "EVAL", reply);
-      return;
-    }
-  self->is_eval = TRUE;
-  go_connected (self);
-}
-
-/* EVAL leaves the script in the server's cache, where EVALSHA finds it. */
-static void
-use_eval (ClusterStoreRedis *self)
-{
-  cluster_redis_ask (cluster_redis_link_get (self->calls), on_eval, self,
-                     "EVAL", self->script, "0", "mt_version", NULL);
-}
-
-static gboolean
-is_unknown (const ClusterReply *reply)
-{
-  return cluster_reply_is_error (reply, "unknown command")
-         || cluster_reply_is_error (reply, "NOPERM");
-}
-
-static void
-on_loaded (const ClusterReply *reply, const GError *error, gpointer data)
-{
-  ClusterStoreRedis *self = data;
-
-  if (reply == NULL || cluster_redis_link_get (self->calls) == NULL)
-    return;
-  if (is_unknown (reply))
-    use_eval (self);
-  else if (reply->type == CLUSTER_REPLY_ERROR)
-    give_up (self, "FUNCTION LOAD", reply);
-  else
-    {
-      self->is_eval = FALSE;
-      go_connected (self);
-    }
-}
-
-static void
-on_version (const ClusterReply *reply, const GError *error, gpointer data)
-{
-  ClusterStoreRedis *self = data;
-  ClusterRedis *redis = cluster_redis_link_get (self->calls);
-
-  if (reply == NULL || redis == NULL)
-    return;
-  if (reply->type == CLUSTER_REPLY_INTEGER
-      && reply->integer >= CLUSTER_MTCTL_VERSION)
-    {
-      self->is_eval = FALSE;
-      go_connected (self);
-    }
-  else if (is_unknown (reply))
-    use_eval (self);
-  else if (reply->type == CLUSTER_REPLY_INTEGER
-           || cluster_reply_is_error (reply, "Function not found"))
-    cluster_redis_ask (redis, on_loaded, self, "FUNCTION", "LOAD", "REPLACE",
-                       self->library, NULL);
-  else
-    give_up (self, "FCALL", reply);
-}
-
-void
-cluster_store_redis_negotiate (ClusterStoreRedis *self)
-{
-  ClusterRedis *redis = cluster_redis_link_get (self->calls);
-
-  if (redis != NULL)
-    cluster_redis_ask (redis, on_version, self, "FCALL", "mt_version", "0",
-                       NULL);
-}
-
-/* --- connections -------------------------------------------------------- */
-
-static void
-on_calls_up (gpointer data)
-{
-  cluster_store_redis_negotiate (data);
 }
 
 static void
@@ -218,6 +115,7 @@ on_hints_up (gpointer data)
   ClusterStoreRedis *self = data;
 
   subscribe (self, "streams:", self->base.tree_id, on_streams_heard);
+  subscribe (self, "lease:", "scaler", NULL);
   cluster_store_redis_subscribe_node (self);
 }
 
@@ -239,6 +137,8 @@ on_message (const char *channel, const char *text, gpointer data)
     cluster_store_hint (&self->base, CLUSTER_HINT_TOPOLOGY);
   else if (g_str_has_prefix (channel, "streams:"))
     cluster_store_hint (&self->base, CLUSTER_HINT_STREAMS);
+  else if (strcmp (channel, "lease:scaler") == 0)
+    cluster_store_hint (&self->base, CLUSTER_HINT_LEASE);
 }
 
 static void
@@ -246,8 +146,10 @@ on_switch (gpointer data)
 {
   ClusterStoreRedis *self = data;
 
-  cluster_redis_link_drop (self->calls, "the master is another one now", TRUE);
-  cluster_redis_link_drop (self->hints, "the master is another one now", TRUE);
+  const char *why = "the master is another one now";
+
+  cluster_redis_link_drop (cluster_functions_get_link (self->calls), why, TRUE);
+  cluster_redis_link_drop (self->hints, why, TRUE);
 }
 
 /* --- life --------------------------------------------------------------- */
@@ -257,15 +159,12 @@ redis_free (ClusterStore *store)
 {
   ClusterStoreRedis *self = (ClusterStoreRedis *)store;
 
-  g_clear_pointer (&self->calls, cluster_redis_link_free);
+  g_clear_pointer (&self->calls, cluster_functions_free);
   g_clear_pointer (&self->hints, cluster_redis_link_free);
   g_clear_pointer (&self->sentinel, cluster_sentinel_free);
   g_clear_pointer (&self->url, cluster_redis_url_free);
   g_clear_object (&self->ca);
   g_free (self->prefix);
-  g_free (self->library);
-  g_free (self->script);
-  g_free (self->sha);
   g_free (self->node_id);
   g_hash_table_unref (self->complaints);
   cluster_store_clear (store);
@@ -275,7 +174,8 @@ static char *
 redis_describe (ClusterStore *store)
 {
   ClusterStoreRedis *self = (ClusterStoreRedis *)store;
-  const char *address = cluster_redis_link_get_address (self->calls);
+  const char *address =
+      cluster_redis_link_get_address (cluster_functions_get_link (self->calls));
 
   return self->url->is_sentinel && address != NULL
              ? g_strdup_printf ("redis %s, by sentinels", address)
@@ -300,16 +200,16 @@ static const ClusterStoreClass redis_class = {
 static void
 open_links (ClusterStoreRedis *self)
 {
-  static const ClusterRedisLinkCallbacks calls = { on_calls_up, on_calls_down,
-                                                   NULL };
+  static const ClusterFunctionsCallbacks calls = { on_calls_ready,
+                                                   on_calls_down };
   static const ClusterRedisLinkCallbacks hints = { on_hints_up, on_hints_down,
                                                    on_message };
 
   if (self->url->is_sentinel)
     self->sentinel = cluster_sentinel_new (self->url, self->ca, &self->limits,
                                            on_switch, self);
-  self->calls = cluster_redis_link_new (self->url, self->sentinel, self->ca,
-                                        &self->limits, &calls, self);
+  self->calls = cluster_functions_new (self->prefix, self->url, self->sentinel,
+                                       self->ca, &self->limits, &calls, self);
   self->hints = cluster_redis_link_new (self->url, self->sentinel, self->ca,
                                         &self->limits, &hints, self);
 }
@@ -345,9 +245,6 @@ cluster_store_new_redis (const char *url, const char *prefix,
   self->limits = cluster_redis_limits;
   self->complaints =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  self->library = cluster_mtctl_library ();
-  self->script = cluster_mtctl_script ();
-  self->sha = g_compute_checksum_for_string (G_CHECKSUM_SHA1, self->script, -1);
   if (!load_ca (self, error))
     {
       redis_free (&self->base);

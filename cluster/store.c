@@ -14,6 +14,8 @@ static const char *const error_names[CLUSTER_ERROR_N] = {
   [CLUSTER_ERROR_REPLY] = "reply",     [CLUSTER_ERROR_TAKEN] = "taken",
   [CLUSTER_ERROR_LOOP] = "loop",       [CLUSTER_ERROR_FULL] = "full",
   [CLUSTER_ERROR_DEAD] = "dead",       [CLUSTER_ERROR_CONFLICT] = "conflict",
+  [CLUSTER_ERROR_STALE] = "stale",     [CLUSTER_ERROR_FENCED] = "fenced",
+  [CLUSTER_ERROR_BOUND] = "bound",     [CLUSTER_ERROR_COOLDOWN] = "cooldown",
 };
 
 /* --- answers ------------------------------------------------------------ */

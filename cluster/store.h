@@ -29,6 +29,10 @@ typedef enum
   CLUSTER_ERROR_FULL,     /* the parent has its maximum of children */
   CLUSTER_ERROR_DEAD,     /* the parent has no heartbeat */
   CLUSTER_ERROR_CONFLICT, /* the stream's epoch is another's already */
+  CLUSTER_ERROR_STALE,    /* sentinels of an older time than the store's */
+  CLUSTER_ERROR_FENCED,   /* another node leads */
+  CLUSTER_ERROR_BOUND,    /* more than the policy, or a limit, allows */
+  CLUSTER_ERROR_COOLDOWN, /* too soon after the last change */
   CLUSTER_ERROR_N,
 } ClusterError;
 #define CLUSTER_ERROR (cluster_error_quark ())
@@ -46,6 +50,7 @@ typedef enum
   CLUSTER_HINT_TOPOLOGY, /* topology:{node} of ours was published */
   CLUSTER_HINT_EMPTIED,  /* we were in the store and are not: say all again */
   CLUSTER_HINT_STREAMS,  /* a stream of the tree began, ended or moved */
+  CLUSTER_HINT_LEASE,    /* the leader has resigned */
 } ClusterHint;
 typedef void (*ClusterHintFunc) (ClusterHint hint, gpointer data);
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "node/load.h"
 #include "node/log.h"
+#include "node/scaling.h"
 #include "node/settings-cluster.h"
 
 #define TICK_INTERVAL_MS 1000
@@ -361,6 +362,8 @@ on_hint (ClusterHint hint, gpointer data)
 {
   NodeCluster *self = data;
 
+  if (self->parts->scaling)
+    node_scaling_hear (self->parts->scaling, hint);
   if (self->on_hint)
     self->on_hint (hint, self->hint_data);
 }

@@ -5,8 +5,9 @@
  * Order of the start: all ports are bound before the first heartbeat says
  * that this node is there.
  *
- * Order of the end: /readyz says no and nobody is accepted any more; the
- * cluster hears that this node goes (1 s at most), its children get BYE;
+ * Order of the end: /readyz says no and nobody is accepted any more; who leads
+ * resigns (0.5 s at most); the cluster hears that this node goes (1 s at most),
+ * its children get BYE;
  * viewers' and publishers' sessions are closed (each peer gets close_notify);
  * what was carried is let go; the HTTP connections; the workers send what they
  * still have and end; their last words are delivered; the hub lets its streams
@@ -33,6 +34,7 @@
 #include "node/log.h"
 #include "node/monitor.h"
 #include "node/process.h"
+#include "node/scaling.h"
 #include "node/server.h"
 #include "whip/media-input.h"
 
@@ -63,6 +65,8 @@ program_clear (Program *self)
     node_server_stop_listening (self->server);
   if (parts->cluster)
     {
+      if (parts->scaling)
+        node_scaling_leave (parts->scaling);
       if (parts->janus)
         node_janus_leave (parts->janus);
       node_cluster_leave (parts->cluster);
@@ -83,6 +87,7 @@ program_clear (Program *self)
   for (guint i = 0; i < parts->n_workers; i++)
     if (parts->workers[i])
       rtc_worker_stop (parts->workers[i]);
+  g_clear_pointer (&parts->scaling, node_scaling_free);
   g_clear_pointer (&parts->cluster, node_cluster_free);
   g_clear_pointer (&parts->janus, node_janus_free);
   for (guint i = 0; i < parts->n_workers; i++)
@@ -322,6 +327,9 @@ build_cluster (Program *self)
             ? EX_UNAVAILABLE
             : EX_CONFIG,
         error);
+  parts->scaling = node_scaling_new (parts, &error);
+  if (!parts->scaling)
+    return fail (EX_CONFIG, error);
   parts->admission = node_admission_new (parts);
   return -1;
 }

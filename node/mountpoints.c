@@ -179,7 +179,7 @@ on_hint (ClusterHint hint, gpointer data)
   while (hint == CLUSTER_HINT_STATE
          && g_hash_table_iter_next (&iter, NULL, &row))
     ((Row *)row)->gone_us = 0;
-  if (hint != CLUSTER_HINT_TOPOLOGY)
+  if (hint != CLUSTER_HINT_TOPOLOGY && hint != CLUSTER_HINT_LEASE)
     read_store (data);
 }
 

@@ -17,6 +17,7 @@ typedef struct _NodeAdmission NodeAdmission; /* node/admission.h */
 typedef struct _NodeJanus NodeJanus;         /* node/janus.h */
 typedef struct _NodeLoad NodeLoad;           /* node/load.h */
 typedef struct _NodeMonitor NodeMonitor;     /* node/monitor.h */
+typedef struct _NodeScaling NodeScaling;     /* node/scaling.h */
 
 typedef struct {
   BaseSettings *settings; /* all owned by main.c */
@@ -32,6 +33,7 @@ typedef struct {
   RelayHub *hub;
   NodeLoad *load;
   NodeCluster *cluster; /* always: alone too */
+  NodeScaling *scaling; /* likewise */
   NodeAdmission *admission;
   WhipEndpoint *whip; /* (nullable): role without injection */
   GPtrArray *rtp_inputs; /* (element-type WhipRtpInput) */

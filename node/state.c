@@ -11,6 +11,7 @@
 #include "node/janus.h"
 #include "node/monitor.h"
 #include "node/process.h"
+#include "node/scaling.h"
 #include "rtc/srtp.h"
 #include "whip/media-input.h"
 
@@ -128,6 +129,8 @@ node_state_describe (const NodeParts *parts, NodeStreams *streams)
     }
   json_builder_set_member_name (json, "cluster");
   json_builder_add_value (json, node_cluster_describe (parts->cluster));
+  json_builder_set_member_name (json, "scaling");
+  json_builder_add_value (json, node_scaling_describe (parts->scaling));
   json_builder_set_member_name (json, "rtp_inputs");
   json_builder_begin_array (json);
   for (guint i = 0; parts->rtp_inputs && i < parts->rtp_inputs->len; i++)

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger's calls: each is one function of mtctl-scaling.lua. */
+#include "cluster/ledger-private.h"
+
+#include "cluster/store-read.h"
+
+#include <string.h>
+
+static void
+count_bad (ClusterLedgerCall *call, guint n_bad)
+{
+  base_counter_add (call->self->n_bad_values, n_bad);
+}
+
+/* --- reading ------------------------------------------------------------ */
+
+static void
+read_trees (ClusterLedgerCall *call, const ClusterReply *reply)
+{
+  call->trees = cluster_read_trees (reply, &call->error);
+}
+
+static void
+finish_trees (ClusterLedgerCall *call)
+{
+  ((ClusterTreesFunc)call->func) ((const char *const *)call->trees, call->error,
+                                  call->data);
+}
+
+void
+cluster_ledger_read_trees (ClusterLedger *self, ClusterTreesFunc func,
+                           gpointer data)
+{
+  cluster_ledger_start (self,
+                        cluster_ledger_call_new (self, read_trees, finish_trees,
+                                                 G_CALLBACK (func), data),
+                        "mt_trees", self->tree_id, g_ptr_array_new (), FALSE);
+}
+
+static void
+read_scaling (ClusterLedgerCall *call, const ClusterReply *reply)
+{
+  cluster_read_scaling (reply, &call->scaling, &call->error);
+}
+
+static void
+finish_scaling (ClusterLedgerCall *call)
+{
+  ((ClusterScalingFunc)call->func) (call->error == NULL ? &call->scaling : NULL,
+                                    call->error, call->data);
+}
+
+void
+cluster_ledger_read_scaling (ClusterLedger *self, const char *tree_id,
+                             ClusterScalingFunc func, gpointer data)
+{
+  cluster_ledger_start (self,
+                        cluster_ledger_call_new (self, read_scaling,
+                                                 finish_scaling,
+                                                 G_CALLBACK (func), data),
+                        "mt_scaling", tree_id, g_ptr_array_new (), FALSE);
+}
+
+static void
+finish_rows (ClusterLedgerCall *call)
+{
+  ((ClusterRowsFunc)call->func) (call->rows, call->error, call->data);
+}
+
+static void
+read_beats (ClusterLedgerCall *call, const ClusterReply *reply)
+{
+  guint n_bad;
+
+  call->rows = cluster_read_beats (reply, call->tree_id, &n_bad, &call->error);
+  count_bad (call, n_bad);
+}
+
+void
+cluster_ledger_read_beats (ClusterLedger *self, const char *tree_id,
+                           ClusterRowsFunc func, gpointer data)
+{
+  ClusterLedgerCall *call = cluster_ledger_call_new (
+      self, read_beats, finish_rows, G_CALLBACK (func), data);
+
+  call->tree_id = g_strdup (tree_id);
+  cluster_ledger_start (self, call, "mt_beats", tree_id, g_ptr_array_new (),
+                        FALSE);
+}
+
+static void
+read_history (ClusterLedgerCall *call, const ClusterReply *reply)
+{
+  guint n_bad;
+
+  call->rows = cluster_read_history (reply, &n_bad, &call->error);
+  count_bad (call, n_bad);
+}
+
+/* "1700000000000-0" → "(1700000000000-0": older than it */
+static char *
+dup_before (const char *before)
+{
+  if (before == NULL || before[strspn (before, "0123456789-")] != '\0')
+    return g_strdup ("+");
+  return g_strconcat ("(", before, NULL);
+}
+
+void
+cluster_ledger_read_history (ClusterLedger *self, const char *tree_id,
+                             const char *before, guint n, ClusterRowsFunc func,
+                             gpointer data)
+{
+  g_autofree char *from = dup_before (before);
+  char count[12];
+
+  g_snprintf (count, sizeof count, "%u", MIN (n, CLUSTER_MAX_HISTORY));
+  cluster_ledger_start (
+      self,
+      cluster_ledger_call_new (self, read_history, finish_rows,
+                               G_CALLBACK (func), data),
+      "mt_history", tree_id, cluster_ledger_list (from, count, NULL), FALSE);
+}
+
+/* --- writing ------------------------------------------------------------ */
+
+const char *
+cluster_cause_get_name (ClusterCause cause)
+{
+  static const char *const names[] = { "demand", "threshold", "manual" };
+
+  return names[cause];
+}
+
+static void
+read_version (ClusterLedgerCall *call, const ClusterReply *reply)
+{
+  gint64 version = 0;
+
+  if (cluster_read_status (reply, &version, &call->error))
+    call->version = (guint64)MAX (version, 0);
+}
+
+/* check_fence: the store knows of a leader after us */
+static void
+check_fence (ClusterLedgerCall *call)
+{
+  ClusterLease *lease = call->self->lease;
+
+  if (g_error_matches (call->error, CLUSTER_ERROR, CLUSTER_ERROR_FENCED)
+      && g_strcmp0 (call->token, cluster_lease_get_token (lease)) == 0)
+    cluster_lease_lost (lease);
+}
+
+static void
+finish_version (ClusterLedgerCall *call)
+{
+  guint k = call->self->min_replicas != NULL ? 1 : 0;
+
+  check_fence (call);
+  ((ClusterVersionFunc)call->func) (
+      call->version, call->error == NULL && call->n_replicas >= k, call->error,
+      call->data);
+}
+
+void
+cluster_ledger_put_policy (ClusterLedger *self, const char *tree_id,
+                           const ClusterPolicy *policy, ClusterVersionFunc func,
+                           gpointer data)
+{
+  const guint64 numbers[] = { policy->version,
+                              policy->min,
+                              policy->max,
+                              policy->step_out,
+                              policy->step_in,
+                              (guint64)policy->cool_out_ms,
+                              (guint64)policy->cool_in_ms };
+  char texts[G_N_ELEMENTS (numbers)][24];
+  GPtrArray *args = g_ptr_array_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    {
+      g_snprintf (texts[i], sizeof texts[i], "%" G_GUINT64_FORMAT, numbers[i]);
+      g_ptr_array_add (args, texts[i]);
+    }
+  g_ptr_array_add (args, policy->by);
+  g_ptr_array_add (args, policy->text);
+  cluster_ledger_start (self,
+                        cluster_ledger_call_new (self, read_version,
+                                                 finish_version,
+                                                 G_CALLBACK (func), data),
+                        "mt_policy", tree_id, args, TRUE);
+}
+
+/* fail: for who does not lead */
+static void
+fail (ClusterLedger *self, ClusterLedgerCall *call)
+{
+  call->error = g_error_new (CLUSTER_ERROR, CLUSTER_ERROR_FENCED,
+                             "this node does not lead: %s",
+                             cluster_lease_get_why (self->lease));
+  cluster_ledger_finish_later (self, call);
+}
+
+void
+cluster_ledger_desire (ClusterLedger *self, const char *tree_id,
+                       guint64 version, guint n, ClusterCause cause,
+                       const char *reason, const char *text,
+                       ClusterVersionFunc func, gpointer data)
+{
+  ClusterLedgerCall *call = cluster_ledger_call_new (
+      self, read_version, finish_version, G_CALLBACK (func), data);
+  char expected[24], wanted[12];
+
+  if (!cluster_lease_is_valid (self->lease, 0))
+    {
+      fail (self, call);
+      return;
+    }
+  call->token = g_strdup (cluster_lease_get_token (self->lease));
+  g_snprintf (expected, sizeof expected, "%" G_GUINT64_FORMAT, version);
+  g_snprintf (wanted, sizeof wanted, "%u", n);
+  cluster_ledger_start (self, call, "mt_desire", tree_id,
+                        cluster_ledger_list (call->token, expected, wanted,
+                                             cluster_cause_get_name (cause),
+                                             reason, text, NULL),
+                        TRUE);
+}
+
+static void
+read_audit (ClusterLedgerCall *call, const ClusterReply *reply)
+{
+  cluster_read_status (reply, NULL, &call->error);
+}
+
+static void
+finish_audit (ClusterLedgerCall *call)
+{
+  check_fence (call);
+  if (call->func != NULL)
+    ((ClusterDoneFunc)call->func) (call->error, call->data);
+}
+
+void
+cluster_ledger_audit (ClusterLedger *self, const char *tree_id,
+                      const char *kind, const char *by, const char *text,
+                      ClusterDoneFunc func, gpointer data)
+{
+  ClusterLedgerCall *call = cluster_ledger_call_new (
+      self, read_audit, finish_audit, G_CALLBACK (func), data);
+
+  if (by == NULL && !cluster_lease_is_valid (self->lease, 0))
+    {
+      fail (self, call);
+      return;
+    }
+  if (by == NULL)
+    call->token = g_strdup (cluster_lease_get_token (self->lease));
+  cluster_ledger_start (
+      self, call, "mt_audit", tree_id,
+      cluster_ledger_list (call->token != NULL ? call->token : "", kind,
+                           by != NULL ? by : self->node_id, text, NULL),
+      FALSE);
+}

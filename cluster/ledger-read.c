@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster/ledger-read: shapes first, then values. */
+#include "cluster/ledger-read.h"
+
+#include "cluster/encode.h"
+#include "cluster/lease.h"
+#include "cluster/store-read.h"
+
+#include <string.h>
+
+#define BEAT_N_ITEMS 4
+#define AUDIT_N_ITEMS 6
+#define NAME_MAX_BYTES 200
+
+enum
+{
+  AT_TOKEN,
+  AT_PTTL,
+  AT_DESIRED,                 /* ver n at by reason cause */
+  AT_POLICY = AT_DESIRED + 6, /* ver min max steps cooldowns by text */
+  AT_NOW = AT_POLICY + 9,
+  SCALING_N_ITEMS,
+};
+
+void
+cluster_scaling_clear (ClusterScaling *self)
+{
+  g_free (self->leader);
+  g_free (self->by);
+  g_free (self->reason);
+  g_free (self->cause);
+  g_free (self->policy.by);
+  g_free (self->policy.text);
+  memset (self, 0, sizeof *self);
+}
+
+void
+cluster_audit_free (ClusterAudit *self)
+{
+  g_free (self->id);
+  g_free (self->tree);
+  g_free (self->kind);
+  g_free (self->by);
+  g_free (self->token);
+  g_free (self->text);
+  g_free (self);
+}
+
+void
+cluster_beat_free (ClusterBeat *self)
+{
+  cluster_node_clear (&self->node);
+  g_free (self);
+}
+
+static gboolean
+fail (GError **error, const char *why)
+{
+  g_set_error (error, CLUSTER_ERROR, CLUSTER_ERROR_PROTOCOL,
+               "the store's answer %s", why);
+  return FALSE;
+}
+
+static const char *
+text_at (const ClusterReply *reply, guint index)
+{
+  return cluster_reply_get_text (cluster_reply_get_item (reply, index));
+}
+
+/* a whole number; nothing is 0 */
+static gboolean
+number_at (const ClusterReply *reply, guint index, guint64 max, guint64 *ret)
+{
+  const char *text = text_at (reply, index);
+
+  *ret = 0;
+  return text == NULL
+         || g_ascii_string_to_unsigned (text, 10, 0, max, ret, NULL);
+}
+
+/* dup_text: (transfer full) (nullable): valid UTF-8, or none */
+static char *
+dup_text (const ClusterReply *reply, guint index, gsize max_bytes)
+{
+  const char *text = text_at (reply, index);
+
+  return text != NULL && strlen (text) <= max_bytes
+                 && g_utf8_validate (text, -1, NULL)
+             ? g_strdup (text)
+             : NULL;
+}
+
+/* check: an array of whole rows, or CLUSTER_ERROR */
+static gboolean
+check_rows (const ClusterReply *reply, guint n, guint max, GError **error)
+{
+  if (reply->type == CLUSTER_REPLY_ERROR)
+    return cluster_read_status (reply, NULL, error);
+  if (reply->type != CLUSTER_REPLY_ARRAY || reply->n_items % n != 0
+      || reply->n_items / n > max)
+    return fail (error, "has another shape");
+  return TRUE;
+}
+
+/* --- what is desired ---------------------------------------------------- */
+
+static gboolean
+read_policy (const ClusterReply *reply, ClusterPolicy *ret)
+{
+  guint64 numbers[7];
+
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    if (!number_at (reply, AT_POLICY + i,
+                    i == 0  ? CLUSTER_EPOCH_MAX
+                    : i < 5 ? CLUSTER_MAX_SUBTREES
+                            : CLUSTER_MAX_COOLDOWN_MS,
+                    &numbers[i]))
+      return FALSE;
+  ret->version = numbers[0];
+  ret->min = (guint)numbers[1];
+  ret->max = (guint)numbers[2];
+  ret->step_out = (guint)numbers[3];
+  ret->step_in = (guint)numbers[4];
+  ret->cool_out_ms = (gint64)numbers[5];
+  ret->cool_in_ms = (gint64)numbers[6];
+  ret->by = dup_text (reply, AT_POLICY + 7, NAME_MAX_BYTES);
+  ret->text = dup_text (reply, AT_POLICY + 8, CLUSTER_POLICY_MAX_BYTES);
+  return ret->min <= ret->max;
+}
+
+static gboolean
+read_desired (const ClusterReply *reply, ClusterScaling *ret)
+{
+  const char *token = text_at (reply, AT_TOKEN);
+  guint64 n, at, now;
+
+  if (!number_at (reply, AT_DESIRED, CLUSTER_EPOCH_MAX, &ret->version)
+      || !number_at (reply, AT_DESIRED + 1, CLUSTER_MAX_SUBTREES, &n)
+      || !number_at (reply, AT_DESIRED + 2, CLUSTER_EPOCH_MAX, &at)
+      || !number_at (reply, AT_NOW, CLUSTER_EPOCH_MAX, &now)
+      || (token != NULL
+          && !cluster_lease_parse_token (token, NULL, &ret->term,
+                                         &ret->leader)))
+    return FALSE;
+  ret->n_desired = (guint)n;
+  ret->at_wall_ms = (gint64)at;
+  ret->now_wall_ms = (gint64)now;
+  ret->by = dup_text (reply, AT_DESIRED + 3, NAME_MAX_BYTES);
+  ret->reason = dup_text (reply, AT_DESIRED + 4, CLUSTER_REASON_MAX_BYTES);
+  ret->cause = dup_text (reply, AT_DESIRED + 5, NAME_MAX_BYTES);
+  return TRUE;
+}
+
+gboolean
+cluster_read_scaling (const ClusterReply *reply, ClusterScaling *ret,
+                      GError **error)
+{
+  ClusterScaling scaling = { 0 };
+
+  if (!check_rows (reply, SCALING_N_ITEMS, 1, error))
+    return FALSE;
+  if (reply->n_items == 0 || !read_desired (reply, &scaling)
+      || !read_policy (reply, &scaling.policy))
+    {
+      cluster_scaling_clear (&scaling);
+      return fail (error, "on what is desired makes no sense");
+    }
+  *ret = scaling;
+  return TRUE;
+}
+
+/* --- trees and their nodes ---------------------------------------------- */
+
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(char *const *)a, *(char *const *)b);
+}
+
+char **
+cluster_read_trees (const ClusterReply *reply, GError **error)
+{
+  GPtrArray *names;
+
+  if (!check_rows (reply, 1, G_MAXUINT, error))
+    return NULL;
+  names = g_ptr_array_new ();
+  for (guint i = 0; i < reply->n_items && names->len < CLUSTER_MAX_TREES; i++)
+    {
+      const char *name = text_at (reply, i);
+
+      if (name != NULL && cluster_name_is_valid (name))
+        g_ptr_array_add (names, g_strdup (name));
+    }
+  g_ptr_array_sort (names, compare_names);
+  g_ptr_array_add (names, NULL);
+  return (char **)g_ptr_array_free (names, FALSE);
+}
+
+static ClusterBeat *
+read_beat (const ClusterReply *reply, guint at, const char *tree_id)
+{
+  const ClusterReply *left = cluster_reply_get_item (reply, at + 3);
+  const char *id = text_at (reply, at);
+  ClusterBeat *beat = g_new0 (ClusterBeat, 1);
+
+  if (id != NULL && left != NULL && left->type == CLUSTER_REPLY_INTEGER
+      && cluster_load_from_json (text_at (reply, at + 1), &beat->load)
+      && cluster_node_from_json (text_at (reply, at + 2), id, tree_id,
+                                 &beat->node))
+    {
+      beat->age_ms = (guint)(CLUSTER_HEARTBEAT_MS
+                             - CLAMP (left->integer, 0, CLUSTER_HEARTBEAT_MS));
+      return beat;
+    }
+  cluster_beat_free (beat);
+  return NULL;
+}
+
+static int
+compare_beats (gconstpointer a, gconstpointer b)
+{
+  const ClusterBeat *left = *(ClusterBeat *const *)a;
+  const ClusterBeat *right = *(ClusterBeat *const *)b;
+
+  return strcmp (left->node.node_id, right->node.node_id);
+}
+
+GPtrArray *
+cluster_read_beats (const ClusterReply *reply, const char *tree_id,
+                    guint *ret_n_bad, GError **error)
+{
+  GPtrArray *beats;
+
+  *ret_n_bad = 0;
+  if (!check_rows (reply, BEAT_N_ITEMS, CLUSTER_MAX_NODES, error))
+    return NULL;
+  beats = g_ptr_array_new_with_free_func ((GDestroyNotify)cluster_beat_free);
+  for (guint i = 0; i < reply->n_items; i += BEAT_N_ITEMS)
+    {
+      ClusterBeat *beat = read_beat (reply, i, tree_id);
+
+      if (beat != NULL)
+        g_ptr_array_add (beats, beat);
+      else
+        ++*ret_n_bad;
+    }
+  g_ptr_array_sort (beats, compare_beats);
+  return beats;
+}
+
+/* --- history ------------------------------------------------------------ */
+
+static ClusterAudit *
+read_entry (const ClusterReply *reply, guint at)
+{
+  ClusterAudit *entry = g_new0 (ClusterAudit, 1);
+
+  entry->id = dup_text (reply, at, NAME_MAX_BYTES);
+  entry->tree = dup_text (reply, at + 1, NAME_MAX_BYTES);
+  entry->kind = dup_text (reply, at + 2, NAME_MAX_BYTES);
+  entry->by = dup_text (reply, at + 3, NAME_MAX_BYTES);
+  entry->token = dup_text (reply, at + 4, NAME_MAX_BYTES);
+  entry->text = dup_text (reply, at + 5, CLUSTER_AUDIT_MAX_BYTES);
+  if (entry->id != NULL && entry->tree != NULL && entry->kind != NULL
+      && entry->by != NULL && entry->token != NULL && entry->text != NULL)
+    return entry;
+  cluster_audit_free (entry);
+  return NULL;
+}
+
+GPtrArray *
+cluster_read_history (const ClusterReply *reply, guint *ret_n_bad,
+                      GError **error)
+{
+  GPtrArray *rows;
+
+  *ret_n_bad = 0;
+  if (!check_rows (reply, AUDIT_N_ITEMS, CLUSTER_MAX_HISTORY, error))
+    return NULL;
+  rows = g_ptr_array_new_with_free_func ((GDestroyNotify)cluster_audit_free);
+  for (guint i = 0; i < reply->n_items; i += AUDIT_N_ITEMS)
+    {
+      ClusterAudit *entry = read_entry (reply, i);
+
+      if (entry != NULL)
+        g_ptr_array_add (rows, entry);
+      else
+        ++*ret_n_bad;
+    }
+  return rows;
+}

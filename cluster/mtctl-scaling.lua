@@ -1,0 +1,250 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- mtctl, the leader's part; it goes behind mtctl.lua, whose locals it has.
+-- Who holds the lease may write what is desired, within the tree's policy; it
+-- is all checked here, so that a leader who was deposed, or is mad, cannot.
+-- Keys under the prefix: lease:scaler lease:epoch desired:{tree} policy:{tree}
+-- audit; channel lease:scaler. A token is cfg:ctr:node:nonce: the sentinels'
+-- config epoch, a counter that only grows, who.
+local MAX_AUDIT, MAX_AUDIT_BYTES, MAX_AUDIT_LOOK = 100000, 2048, 2000
+local MIN_CHANGE_MS = 1000 -- of what is desired, whatever for
+
+local function now_ms()
+  local time = call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local function audit(p, tree, kind, by, token, text)
+  return call('XADD', p .. 'audit', 'MAXLEN', '~', MAX_AUDIT, '*', 'tree', tree,
+              'kind', kind, 'by', by, 'tok', token, 'text', text)
+end
+
+local function node_of(token)
+  return string.match(token, '^%d+:%d+:([^:]*):') or ''
+end
+
+-- fence: why the holder of this token may not write, or nil
+local function fence(p, token)
+  local held = call('GET', p .. 'lease:scaler')
+  if held ~= token then
+    return 'FENCED ' .. (held and node_of(held) or 'nobody') .. ' leads'
+  end
+end
+
+-- node nonce ttl_ms cfg ('-': no sentinels) -> OK token, or HELD token ms
+function M.mt_acquire(a)
+  local p, ttl, cfg = a[1], tonumber(a[5]), tonumber(a[6])
+  local key, epoch = p .. 'lease:scaler', p .. 'lease:epoch'
+  local mine, held = ':' .. a[3] .. ':' .. a[4], call('GET', key)
+  local known = call('HMGET', epoch, 'cfg', 'ctr')
+  local had = tonumber(known[1] or '') or 0
+  cfg = cfg or had
+  if cfg < had then
+    return redis.error_reply('STALE config epoch ' .. whole(cfg) .. ', here was '
+                             .. whole(had))
+  end
+  -- ours under an older token: its answer was lost, or the master is another
+  if held and string.sub(held, -#mine) ~= mine then
+    local left = call('PTTL', key)
+    if left < 0 then
+      call('PEXPIRE', key, ttl)
+      left = ttl
+    end
+    return { 'HELD', held, left }
+  end
+  local ctr = math.max((tonumber(known[2] or '') or 0) + 1, now_ms())
+  local token = whole(cfg) .. ':' .. whole(ctr) .. mine
+  call('SET', key, token, 'PX', ttl)
+  call('HSET', epoch, 'cfg', whole(cfg), 'ctr', whole(ctr), 'tok', token)
+  audit(p, '', 'acquire', a[3], token, '')
+  return { 'OK', token }
+end
+
+-- token ttl_ms
+function M.mt_renew(a)
+  local why = fence(a[1], a[3])
+  if why then
+    return redis.error_reply(why)
+  end
+  return call('PEXPIRE', a[1] .. 'lease:scaler', a[4])
+end
+
+-- token
+function M.mt_resign(a)
+  local p = a[1]
+  if fence(p, a[3]) then
+    return 0
+  end
+  call('DEL', p .. 'lease:scaler')
+  audit(p, '', 'resign', node_of(a[3]), a[3], '')
+  call('PUBLISH', p .. 'lease:scaler', 'free')
+  return 1
+end
+
+-- What a change of desired:{tree} may not be, or nil. The policy's owner may
+-- raise min and lower max: to come back between them nothing is waited for.
+local function check_change(rule, was, n, cause, since_ms, since_out_ms)
+  local min, max, out, back = rule[1], rule[2], rule[3], rule[4]
+  if n < min or n > max then
+    return 'BOUND ' .. n .. ' is not in ' .. min .. ' to ' .. max
+  end
+  if not was or n == was or (n > was and n <= min) then
+    return nil
+  end
+  local step, most, wait, since = n - was, out, MIN_CHANGE_MS, since_out_ms
+  if n < was then
+    step, most, since = was - n, back, since_ms
+    if cause ~= 'manual' and was <= max then
+      wait = math.max(wait, rule[6])
+    end
+  elseif cause == 'threshold' then
+    wait = math.max(wait, rule[5])
+  end
+  if step > most then
+    return 'BOUND a step of ' .. step .. ', at most ' .. most
+  end
+  if since < wait then
+    return 'COOLDOWN for ' .. whole(wait - since) .. ' ms'
+  end
+end
+
+-- token version n cause (demand threshold manual) reason text -> version
+function M.mt_desire(a)
+  local p, tree, token, n, cause = a[1], a[2], a[3], tonumber(a[5]), a[6]
+  local key, now, rule = p .. 'desired:' .. tree, now_ms(), {}
+  local why = fence(p, token)
+  local had = call('HMGET', key, 'ver', 'n', 'at', 'out_at')
+  local policy = call('HMGET', p .. 'policy:' .. tree, 'min', 'max', 'step_out',
+                      'step_in', 'cool_out', 'cool_in')
+  for i = 1, #policy do
+    rule[i] = tonumber(policy[i] or '')
+  end
+  if not why and (had[1] or '0') ~= a[4] then
+    why = 'CONFLICT the version is ' .. (had[1] or '0')
+  elseif not why and #rule < 6 then
+    why = 'BOUND the tree has no policy'
+  end
+  local was = tonumber(had[2] or '')
+  why = why or check_change(rule, was, n, cause, now - (tonumber(had[3] or '') or 0),
+                            now - (tonumber(had[4] or '') or 0))
+  if why then
+    return redis.error_reply(why)
+  end
+  if n == was then
+    return tonumber(had[1])
+  end
+  local version = (tonumber(had[1] or '') or 0) + 1
+  call('HSET', key, 'ver', version, 'n', n, 'at', whole(now), 'by',
+       node_of(token), 'reason', a[7], 'cause', cause)
+  if was and n > was then
+    call('HSET', key, 'out_at', whole(now))
+  end
+  audit(p, tree, 'desire', node_of(token), token, a[8])
+  return version
+end
+
+-- version min max step_out step_in cool_out cool_in (ms) by text -> version
+function M.mt_policy(a)
+  local p, tree = a[1], a[2]
+  local key = p .. 'policy:' .. tree
+  local version = call('HGET', key, 'ver') or '0'
+  for i = 4, 9 do
+    local number = tonumber(a[i])
+    if not number or number < 0 or number ~= math.floor(number) then
+      return redis.error_reply('BOUND a policy of whole numbers, not ' .. a[i])
+    end
+  end
+  if tonumber(a[4]) > tonumber(a[5]) then
+    return redis.error_reply('BOUND min is above max')
+  end
+  if version ~= a[3] then
+    return redis.error_reply('CONFLICT the version is ' .. version)
+  end
+  call('HSET', key, 'ver', tonumber(version) + 1, 'min', a[4], 'max', a[5],
+       'step_out', a[6], 'step_in', a[7], 'cool_out', a[8], 'cool_in', a[9],
+       'by', a[10], 'text', a[11])
+  audit(p, tree, 'policy', a[10], '', string.sub(a[11], 1, MAX_AUDIT_BYTES))
+  return tonumber(version) + 1
+end
+
+-- token ('': nobody's, by whom it says) kind by text -> id
+function M.mt_audit(a)
+  local p, tree, token, kind, by, text = a[1], a[2], a[3], a[4], a[5], a[6]
+  local why = token ~= '' and fence(p, token) or nil
+  if not why and #text > MAX_AUDIT_BYTES then
+    why = 'BOUND a text of ' .. #text .. ' bytes'
+  end
+  if why then
+    return redis.error_reply(why)
+  end
+  return audit(p, tree, kind, by, token, text)
+end
+
+-- -> token ms; ver n at by reason cause; ver min … cool_in by text; now
+function M.mt_scaling(a)
+  local p, tree, out = a[1], a[2], {}
+  local key = p .. 'lease:scaler'
+  out[1], out[2] = call('GET', key), call('PTTL', key)
+  for _, value in ipairs(call('HMGET', p .. 'desired:' .. tree, 'ver', 'n', 'at',
+                              'by', 'reason', 'cause')) do
+    out[#out + 1] = value
+  end
+  for _, value in ipairs(call('HMGET', p .. 'policy:' .. tree, 'ver', 'min',
+                              'max', 'step_out', 'step_in', 'cool_out',
+                              'cool_in', 'by', 'text')) do
+    out[#out + 1] = value
+  end
+  out[#out + 1] = whole(now_ms())
+  return out
+end
+
+function M.mt_trees(a)
+  return call('SMEMBERS', a[1] .. 'trees:active')
+end
+
+-- before ('+': now) count -> id tree kind by tok text, newest first; of this
+-- tree and of none
+function M.mt_history(a)
+  local p, tree, before, count, out = a[1], a[2], a[3], tonumber(a[4]), {}
+  local seen = 0
+  while #out < count * 6 and seen < MAX_AUDIT_LOOK do
+    local rows = call('XREVRANGE', p .. 'audit', before, '-', 'COUNT', 100)
+    for _, row in ipairs(rows) do
+      local fields = { tree = '', kind = '', by = '', tok = '', text = '' }
+      for i = 1, #row[2], 2 do
+        fields[row[2][i]] = row[2][i + 1]
+      end
+      if #out < count * 6 and (fields.tree == tree or fields.tree == '') then
+        for _, value in ipairs({ row[1], fields.tree, fields.kind, fields.by,
+                                 fields.tok, fields.text }) do
+          out[#out + 1] = value
+        end
+      end
+    end
+    seen = seen + #rows
+    if #rows < 100 then
+      break
+    end
+    before = '(' .. rows[#rows][1]
+  end
+  return out
+end
+
+-- -> id heartbeat node ms-left, of each node that beats
+function M.mt_beats(a)
+  local p, out = a[1], {}
+  local ids = call('SMEMBERS', p .. 'nodes:' .. a[2])
+  for i = 1, math.min(#ids, MAX_NODES) do
+    local heartbeat = call('GET', p .. 'hb:' .. ids[i])
+    if heartbeat then
+      out[#out + 1] = ids[i]
+      out[#out + 1] = heartbeat
+      out[#out + 1] = call('GET', p .. 'node:' .. ids[i])
+      out[#out + 1] = call('PTTL', p .. 'hb:' .. ids[i])
+    end
+  end
+  return out
+end

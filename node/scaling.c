@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NodeScaling: see scaling.h. */
+#include "node/scaling.h"
+
+#include "node/cluster.h"
+#include "node/log.h"
+
+#define LEAVE_MS 500
+#define NONCE_CHARS 16
+
+struct _NodeScaling
+{
+  const NodeParts *parts; /* borrowed */
+  ClusterLedger *ledger;  /* owned, nullable */
+  char nonce[NONCE_CHARS + 1];
+};
+
+static gboolean
+leads (const NodeOptions *options)
+{
+  return (options->roles
+          & (NODE_ROLE_INJECTION | NODE_ROLE_RELAY | NODE_ROLE_EGRESS))
+         != 0;
+}
+
+static gboolean
+open_ledger (NodeScaling *self, GError **error)
+{
+  const NodeParts *parts = self->parts;
+  ClusterLedgerConfig config = {
+    .redis_url = base_settings_get_string (parts->settings, "redis-url"),
+    .prefix = base_settings_get_string (parts->settings, "redis-prefix"),
+    .tree_id = base_settings_get_string (parts->settings, "tree-id"),
+    .node_id = parts->options->node_id,
+    .nonce = self->nonce,
+    .is_candidate = leads (parts->options),
+    .metrics = parts->metrics,
+  };
+
+  self->ledger = cluster_ledger_new (&config, error);
+  if (self->ledger)
+    return TRUE;
+  g_prefix_error (error, "redis-url: ");
+  return FALSE;
+}
+
+NodeScaling *
+node_scaling_new (const NodeParts *parts, GError **error)
+{
+  NodeScaling *self = g_new0 (NodeScaling, 1);
+
+  self->parts = parts;
+  g_snprintf (self->nonce, sizeof self->nonce, "%08x%08x", g_random_int (),
+              g_random_int ());
+  if (!parts->options->has_cluster || open_ledger (self, error))
+    return self;
+  node_scaling_free (self);
+  return NULL;
+}
+
+void
+node_scaling_hear (NodeScaling *self, ClusterHint hint)
+{
+  if (self->ledger && hint == CLUSTER_HINT_LEASE)
+    cluster_ledger_hear (self->ledger);
+}
+
+static void
+on_resigned (const GError *error, gpointer data)
+{
+  gboolean *is_over = data;
+
+  *is_over = TRUE;
+}
+
+static gboolean
+on_late (gpointer data)
+{
+  gboolean *is_over = data;
+
+  *is_over = TRUE;
+  return G_SOURCE_CONTINUE;
+}
+
+void
+node_scaling_leave (NodeScaling *self)
+{
+  gboolean is_over = FALSE;
+  guint late_id;
+
+  if (!self->ledger)
+    return;
+  late_id = g_timeout_add (LEAVE_MS, on_late, &is_over);
+  cluster_ledger_resign (self->ledger, on_resigned, &is_over);
+  while (!is_over)
+    g_main_context_iteration (NULL, TRUE);
+  g_source_remove (late_id);
+  g_clear_pointer (&self->ledger, cluster_ledger_free);
+}
+
+void
+node_scaling_free (NodeScaling *self)
+{
+  g_return_if_fail (self);
+  g_clear_pointer (&self->ledger, cluster_ledger_free);
+  g_free (self);
+}
+
+ClusterLedger *
+node_scaling_get_ledger (NodeScaling *self)
+{
+  return self->ledger;
+}
+
+static JsonNode *
+describe_lease (NodeScaling *self)
+{
+  g_autofree char *text =
+      self->ledger ? cluster_ledger_describe (self->ledger) : NULL;
+  JsonNode *node = text ? json_from_string (text, NULL) : NULL;
+
+  return node ? node : json_node_new (JSON_NODE_NULL);
+}
+
+JsonNode *
+node_scaling_describe (NodeScaling *self)
+{
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+
+  json_builder_begin_object (json);
+  json_builder_set_member_name (json, "lease");
+  json_builder_add_value (json, describe_lease (self));
+  json_builder_set_member_name (json, "why");
+  json_builder_add_string_value (
+      json, self->parts->options->has_cluster
+                ? ""
+                : "there is no redis-url: this machine is alone, and nothing "
+                  "scales");
+  json_builder_end_object (json);
+  return json_builder_get_root (json);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * NodeScaling: this node's part in scaling: with a Redis it is a candidate for
+ * leading (roles injection, relay, egress); without one it says why nothing
+ * scales.
+ *   new ─► leave (before the cluster's) ─► free
+ * Owner:  main.c. Thread: main.
+ */
+#pragma once
+
+#include <json-glib/json-glib.h>
+
+#include "cluster/ledger.h"
+#include "node/parts.h"
+
+/* @parts: borrowed, with metrics and cluster
+ * Returns: (nullable): CLUSTER_ERROR_URL */
+NodeScaling *node_scaling_new (const NodeParts *parts, GError **error);
+/* what the store says */
+void node_scaling_hear (NodeScaling *self, ClusterHint hint);
+/* resigns; runs the main loop until the store knows, half a second at most */
+void node_scaling_leave (NodeScaling *self);
+void node_scaling_free (NodeScaling *self);
+/* (nullable): without a Redis, or after leave() */
+ClusterLedger *node_scaling_get_ledger (NodeScaling *self);
+/* JSON object for /debug/state (transfer full) */
+JsonNode *node_scaling_describe (NodeScaling *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (NodeScaling, node_scaling_free)
