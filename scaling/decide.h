@@ -42,8 +42,8 @@
 /* A node as it was last heard; counters that go on over restarts. */
 typedef struct
 {
-  guint64 id, boot; /* hashes */
-  gint64 heard_us;
+  guint64 id, boot;           /* hashes */
+  gint64 heard_us, listed_us; /* last; listed: in a snapshot at all */
   guint64 n_joins, n_refused, n_failures, n_send_drops; /* as it said them */
   double drops_per_s;
   guint n_viewers, n_waiting, n_slots, subtree;
@@ -59,10 +59,9 @@ typedef struct
 
 typedef struct
 {
-  gint64 known_us;          /* last time with a value */
-  gint64 over_us, under_us; /* since when; -1 = is not */
-  guint recent;             /* bit i: over i samples ago */
-  gboolean is_over, is_under;
+  gboolean is_known, is_over, is_under;
+  gint64 known_us, over_us, under_us; /* last, and since when, where it is */
+  guint recent;                       /* bit i: over i samples ago */
   guint n_points;
   gint64 points_us[SCALING_HISTORY_N_POINTS];
   double points[SCALING_HISTORY_N_POINTS];
@@ -74,12 +73,13 @@ typedef struct
 {
   gboolean has_begun;
   gint64 begun_us, evaluated_us;
+  guint64 rules; /* hash of the thresholds that the states below are of */
   guint n_seen;
   ScalingSeen seen[CLUSTER_MAX_NODES];
   double n_viewers; /* as estimated last */
   guint64 n_joins, n_refused, n_failures;
 
-  guint n_samples; /* ever; ring */
+  guint64 n_samples; /* ever; ring */
   ScalingSample samples[SCALING_HISTORY_N_SAMPLES];
   gint64 period; /* the newest */
   guint n_periods;
