@@ -8,16 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "scaling/instance-ports.h"
 #include "scaling/log.h"
 #include "scaling/process-files.h"
 #include "scaling/provisioner-private.h"
-
-#define HTTP_PORT 7070
-#define RELAY_PORT 7100
-#define RTC_PORT 7200
-#define RTC_STRIDE 32
-#define POOL_PORT 10000
-#define POOL_STRIDE 500
 
 typedef struct
 {
@@ -74,13 +68,14 @@ ports_are_free (ProvisionProcess *self, guint k)
   const char *http =
       self->http_address[0] == '*' ? "0.0.0.0" : self->http_address;
 
-  return self->pool_port + POOL_STRIDE * (k + 1) - 1 <= G_MAXUINT16
+  return self->pool_port + SCALING_PORTS_POOL_STRIDE * (k + 1) - 1
+             <= G_MAXUINT16
          && can_bind (http, G_SOCKET_TYPE_STREAM, self->http_port + k)
          && can_bind ("0.0.0.0", G_SOCKET_TYPE_DATAGRAM, self->relay_port + k)
          && can_bind ("0.0.0.0", G_SOCKET_TYPE_DATAGRAM,
-                      self->rtc_port + RTC_STRIDE * k)
+                      self->rtc_port + SCALING_PORTS_RTC_STRIDE * k)
          && can_bind ("0.0.0.0", G_SOCKET_TYPE_STREAM,
-                      self->rtc_port + RTC_STRIDE * k);
+                      self->rtc_port + SCALING_PORTS_RTC_STRIDE * k);
 }
 
 static gboolean
@@ -100,7 +95,7 @@ k_is_taken (GPtrArray *records, guint k, const char *but)
 static guint
 choose_k (ProvisionProcess *self, GPtrArray *records, const char *name)
 {
-  guint end = self->first_k + SCALING_PROCESS_MAX_INSTANCES;
+  guint end = self->first_k + SCALING_PORTS_MAX_INSTANCES;
 
   for (guint k = self->first_k; k < end; k++)
     if (!k_is_taken (records, k, name) && ports_are_free (self, k))
@@ -170,7 +165,7 @@ static GPtrArray *
 make_argv (ProvisionProcess *self, ScalingProvisionCall *call, guint k)
 {
   GPtrArray *argv = g_ptr_array_new_with_free_func (g_free);
-  guint pool = self->pool_port + POOL_STRIDE * k;
+  guint pool = self->pool_port + SCALING_PORTS_POOL_STRIDE * k;
   g_autofree char *state =
       scaling_process_files_dup_path (self->files, call->name, "state");
   gboolean is_ip6 = strchr (self->http_address, ':') != NULL;
@@ -190,8 +185,10 @@ make_argv (ProvisionProcess *self, ScalingProvisionCall *call, guint k)
                 self->http_port + k);
   add_argument (argv, "--cluster-address=%s", self->cluster_address);
   add_argument (argv, "--relay-port=%u", self->relay_port + k);
-  add_argument (argv, "--rtc-port=%u", self->rtc_port + RTC_STRIDE * k);
-  add_argument (argv, "--rtp-port-range=%u-%u", pool, pool + POOL_STRIDE - 1);
+  add_argument (argv, "--rtc-port=%u",
+                self->rtc_port + SCALING_PORTS_RTC_STRIDE * k);
+  add_argument (argv, "--rtp-port-range=%u-%u", pool,
+                pool + SCALING_PORTS_POOL_STRIDE - 1);
   add_argument (argv, "--state-dir=%s", state);
   g_ptr_array_add (argv, NULL);
   return argv;
@@ -583,12 +580,15 @@ scaling_provision_process_new (const ScalingProcessConfig *config,
   self->first_k = config->first_k != 0 ? config->first_k : 1;
   self->max_instances = config->max_instances != 0
                             ? config->max_instances
-                            : SCALING_PROCESS_MAX_INSTANCES;
+                            : SCALING_PORTS_MAX_INSTANCES;
   self->min_available_bytes = config->min_available_bytes;
-  self->http_port = config->http_port != 0 ? config->http_port : HTTP_PORT;
-  self->relay_port = config->relay_port != 0 ? config->relay_port : RELAY_PORT;
-  self->rtc_port = config->rtc_port != 0 ? config->rtc_port : RTC_PORT;
-  self->pool_port = config->pool_port != 0 ? config->pool_port : POOL_PORT;
+  self->http_port =
+      config->http_port != 0 ? config->http_port : SCALING_PORTS_HTTP;
+  self->relay_port =
+      config->relay_port != 0 ? config->relay_port : SCALING_PORTS_RELAY;
+  self->rtc_port = config->rtc_port != 0 ? config->rtc_port : SCALING_PORTS_RTC;
+  self->pool_port =
+      config->pool_port != 0 ? config->pool_port : SCALING_PORTS_POOL;
   self->args = dup_list (config->args);
   self->env = dup_list (config->env);
   self->removals =

@@ -23,8 +23,6 @@
 
 #include "scaling/provisioner.h"
 
-#define SCALING_PROCESS_MAX_INSTANCES 29 /* then HTTP meets relay ports */
-
 typedef struct
 {
   const char *directory;       /* made when missing, for this user alone */
@@ -34,7 +32,8 @@ typedef struct
                                 * --public-url, the port is added */
   const char *cluster_address; /* (nullable): 127.0.0.1 */
   guint first_k;               /* 0: 1 */
-  guint max_instances;         /* 0: SCALING_PROCESS_MAX_INSTANCES */
+  guint max_instances;         /* 0: 29, then HTTP meets
+                                * relay ports */
   guint64 min_available_bytes; /* memory left to others; 0: not asked */
   guint16 http_port, relay_port, rtc_port, pool_port; /* of k = 0; 0: as
                                                        * DESIGN.md has them */

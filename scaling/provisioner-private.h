@@ -78,6 +78,8 @@ void scaling_provision_call_finish (ScalingProvisionCall *call, GError *error);
 /* @instances: (transfer full) (nullable) */
 void scaling_provision_call_finish_list (ScalingProvisionCall *call,
                                          GPtrArray *instances, GError *error);
+/* scaling_provision_call_extend: one step takes long by its nature */
+void scaling_provision_call_extend (ScalingProvisionCall *call, gint64 by_us);
 /* (transfer none) (nullable): of call->labels */
 const char *scaling_provision_call_get_label (ScalingProvisionCall *call,
                                               const char *key);

@@ -270,17 +270,33 @@ call_new (ScalingProvisioner *self, ScalingProvisionAction action,
   return call;
 }
 
+static void
+set_timer (ScalingProvisionCall *call)
+{
+  gint64 wait_us = MAX (call->due_us - g_get_monotonic_time (), 0);
+
+  g_clear_handle_id (&call->timer, g_source_remove);
+  call->timer =
+      g_timeout_add ((guint)((wait_us + 999) / 1000), on_deadline, call);
+}
+
+void
+scaling_provision_call_extend (ScalingProvisionCall *call, gint64 by_us)
+{
+  call->due_us += by_us;
+  if (!scaling_provision_call_is_over (call))
+    set_timer (call);
+}
+
 /* @error: (transfer full) (nullable): why it need not begin */
 static void
 start (ScalingProvisionCall *call, GError *error)
 {
   ScalingProvisioner *self = call->self;
-  gint64 wait_us = self->deadline_us + call->grace_us;
 
   g_ptr_array_add (self->calls, scaling_provision_call_ref (call));
-  call->due_us = g_get_monotonic_time () + wait_us;
-  call->timer =
-      g_timeout_add ((guint)((wait_us + 999) / 1000), on_deadline, call);
+  call->due_us = g_get_monotonic_time () + self->deadline_us + call->grace_us;
+  set_timer (call);
   if (error != NULL)
     scaling_provision_call_finish (call, error);
   else

@@ -19,9 +19,10 @@ slow_begin (ScalingProvisioner *base, ScalingProvisionCall *call)
 {
   Slow *self = (Slow *)base;
 
-  g_ptr_array_add (self->begun, scaling_provision_call_ref (call));
+  /* until the test finishes it, the reference is kept there */
+  g_ptr_array_add (self->begun, call);
   if (self->answers_at_once)
-    scaling_provision_call_finish (call, NULL);
+    scaling_provision_call_finish (scaling_provision_call_ref (call), NULL);
 }
 
 static void
