@@ -10,8 +10,9 @@
 #include "scaling/provisioner-private.h"
 
 #define SCALING_DOCKER_MIN_MINOR 25 /* of API 1.x: all we use is there */
-#define SCALING_DOCKER_MAX_MINOR 47 /* known to be what this was written for   \
-                                     */
+#define SCALING_DOCKER_MAX_MINOR                                               \
+  47 /* known to be what this was written for                                  \
+      */
 
 /* scaling_docker_read_version: of GET /version: the highest that both speak.
  * Returns: its minor; 0 with @error: there is none (REFUSED), GARBAGE */

@@ -8,9 +8,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "fake-server.h"
+#include "fake-docker.h"
 #include "provision-wait.h"
-#include "scaling/json-read.h"
 
 #define NAME "mt-main-s0-g1-r"
 #define V "/v1.41"
@@ -18,204 +17,11 @@
 
 typedef struct
 {
-  char *id, *state; /* owned */
-  JsonNode *labels; /* owned */
-  gint64 exit_code;
-  JsonNode *body; /* owned: as it was asked for */
-} Container;
-
-typedef struct
-{
-  FakeServer engine, second;
-  GHashTable *containers; /* name -> Container, of the first */
-  GHashTable *others;     /* of the second */
-  const char *version;    /* what GET /version says */
-  gboolean has_image;
-  const char *pull_says;
-  guint n_created;
+  FakeDocker one, two;
   ScalingProvisioner *provisioner;
   ScalingSpec spec;
   Told told;
 } Fixture;
-
-/* --- the Engine ---------------------------------------------------------- */
-
-static void
-container_free (gpointer data)
-{
-  Container *container = data;
-
-  g_free (container->id);
-  g_free (container->state);
-  json_node_unref (container->labels);
-  json_node_unref (container->body);
-  g_free (container);
-}
-
-static FakeReply
-say (guint status, char *text)
-{
-  return (FakeReply){ status, text };
-}
-
-static FakeReply
-no_such (const char *what)
-{
-  return say (404, g_strdup_printf ("{\"message\":\"No such %s\"}", what));
-}
-
-static FakeReply
-on_create (Fixture *f, GHashTable *containers, const char *name,
-           const char *body)
-{
-  JsonNode *root = json_from_string (body, NULL);
-  JsonObject *object = json_node_get_object (root);
-  Container *container;
-
-  if (g_hash_table_contains (containers, name))
-    {
-      json_node_unref (root);
-      return say (409, g_strdup ("{\"message\":\"Conflict. The container name "
-                                 "is already in use\"}"));
-    }
-  if (!f->has_image)
-    {
-      json_node_unref (root);
-      return no_such ("image: media-tree:1");
-    }
-  container = g_new0 (Container, 1);
-  container->id = g_strdup_printf ("%064x", ++f->n_created);
-  container->state = g_strdup ("created");
-  container->labels =
-      json_node_copy (json_object_get_member (object, "Labels"));
-  container->body = root;
-  g_hash_table_insert (containers, g_strdup (name), container);
-  return say (
-      201, g_strdup_printf ("{\"Id\":\"%s\",\"Warnings\":[]}", container->id));
-}
-
-static Container *
-find_container (GHashTable *containers, const char *reference,
-                const char **ret_name)
-{
-  GHashTableIter iter;
-  gpointer name, container;
-
-  g_hash_table_iter_init (&iter, containers);
-  while (g_hash_table_iter_next (&iter, &name, &container))
-    if (g_str_equal (name, reference)
-        || g_str_equal (((Container *)container)->id, reference))
-      {
-        *ret_name = name;
-        return container;
-      }
-  return NULL;
-}
-
-static FakeReply
-on_list (GHashTable *containers, GHashTable *query)
-{
-  g_autoptr (JsonNode) filters =
-      json_from_string (g_hash_table_lookup (query, "filters"), NULL);
-  JsonArray *labels =
-      json_object_get_array_member (json_node_get_object (filters), "label");
-  g_auto (GStrv) wanted =
-      g_strsplit (json_array_get_string_element (labels, 0), "=", 2);
-  GString *text = g_string_new ("[");
-  GHashTableIter iter;
-  gpointer name, value;
-
-  g_hash_table_iter_init (&iter, containers);
-  while (g_hash_table_iter_next (&iter, &name, &value))
-    {
-      Container *container = value;
-      g_autofree char *all = json_to_string (container->labels, FALSE);
-      const char *has = scaling_json_get_string (
-          json_node_get_object (container->labels), wanted[0]);
-
-      if (has == NULL || (wanted[1] != NULL && !g_str_equal (has, wanted[1])))
-        continue;
-      g_string_append_printf (
-          text,
-          "%s{\"Id\":\"%s\",\"Names\":[\"/%s\"],\"State\":\"%s\","
-          "\"Created\":1700000000,\"Labels\":%s}",
-          text->len > 1 ? "," : "", container->id, (char *)name,
-          container->state, all);
-    }
-  g_string_append (text, "]");
-  return say (200, g_string_free (text, FALSE));
-}
-
-static void
-set_state (Container *container, const char *state)
-{
-  g_free (container->state);
-  container->state = g_strdup (state);
-}
-
-static FakeReply
-on_container (GHashTable *containers, const char *method, const char *rest)
-{
-  g_auto (GStrv) words = g_strsplit (rest, "/", 2);
-  const char *name = NULL;
-  Container *container = find_container (containers, words[0], &name);
-  g_autofree char *labels = NULL;
-
-  if (container == NULL)
-    return no_such ("container");
-  if (g_str_equal (method, "DELETE"))
-    {
-      g_hash_table_remove (containers, name);
-      return say (204, NULL);
-    }
-  if (g_strcmp0 (words[1], "start") == 0)
-    {
-      gboolean runs = g_str_equal (container->state, "running");
-      set_state (container, "running");
-      return say (runs ? 304 : 204, NULL);
-    }
-  if (g_strcmp0 (words[1], "stop") == 0)
-    {
-      gboolean runs = g_str_equal (container->state, "running");
-      set_state (container, "exited");
-      return say (runs ? 204 : 304, NULL);
-    }
-  labels = json_to_string (container->labels, FALSE);
-  return say (200,
-              g_strdup_printf ("{\"Id\":\"%s\",\"Name\":\"/%s\","
-                               "\"State\":{\"Status\":\"%s\",\"ExitCode\":%d},"
-                               "\"Config\":{\"Labels\":%s}}",
-                               container->id, name, container->state,
-                               (int)container->exit_code, labels));
-}
-
-static FakeReply
-answer (FakeServer *server, SoupServerMessage *msg, const char *path,
-        GHashTable *query, const char *body)
-{
-  Fixture *f = server->data;
-  GHashTable *containers = server == &f->engine ? f->containers : f->others;
-  const char *method = soup_server_message_get_method (msg);
-  const char *rest = strchr (path + 1, '/');
-
-  if (g_str_equal (path, "/version"))
-    return say (200, g_strdup (f->version));
-  if (rest == NULL)
-    return say (404, g_strdup ("{\"message\":\"page not found\"}"));
-  if (g_str_equal (rest, "/images/create"))
-    {
-      g_assert_cmpstr (g_hash_table_lookup (query, "fromImage"), ==,
-                       "example.org/media-tree:1");
-      f->has_image = TRUE;
-      return say (200, g_strdup (f->pull_says));
-    }
-  if (g_str_equal (rest, "/containers/create"))
-    return on_create (f, containers, g_hash_table_lookup (query, "name"), body);
-  if (g_str_equal (rest, "/containers/json"))
-    return on_list (containers, query);
-  g_assert_true (g_str_has_prefix (rest, "/containers/"));
-  return on_container (containers, method, rest + strlen ("/containers/"));
-}
 
 /* --- the fixture --------------------------------------------------------- */
 
@@ -227,8 +33,8 @@ static ScalingProvisioner *
 make (Fixture *f, ScalingPull pull, const char *network, gint64 answer_us,
       gboolean both)
 {
-  g_autofree char *first = g_strconcat ("tcp", f->engine.url + 4, NULL);
-  g_autofree char *second = g_strconcat ("tcp", f->second.url + 4, NULL);
+  g_autofree char *first = g_strconcat ("tcp", f->one.server.url + 4, NULL);
+  g_autofree char *second = g_strconcat ("tcp", f->two.server.url + 4, NULL);
   const ScalingDockerEngine engines[] = {
     { .name = "one", .url = first, .public_base = "https://one.example.org" },
     { .name = "two", .url = second }
@@ -258,17 +64,8 @@ make (Fixture *f, ScalingPull pull, const char *network, gint64 answer_us,
 static void
 set_up (Fixture *f, gconstpointer data)
 {
-  f->containers =
-      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, container_free);
-  f->others =
-      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, container_free);
-  f->version = "{\"ApiVersion\":\"1.41\",\"MinAPIVersion\":\"1.12\"}";
-  f->has_image = TRUE;
-  f->pull_says = "{\"status\":\"Pulling\"}\n{\"status\":\"Done\"}\n";
-  fake_server_init (&f->engine, NULL);
-  fake_server_init (&f->second, NULL);
-  f->engine.answer = f->second.answer = answer;
-  f->engine.data = f->second.data = f;
+  fake_docker_init (&f->one);
+  fake_docker_init (&f->two);
   f->spec = (ScalingSpec){ .role = "relay", .tree_id = "main", .gen = 1 };
   f->provisioner = make (f, SCALING_PULL_MISSING, "bridge", ANSWER_US, FALSE);
 }
@@ -285,10 +82,8 @@ tear_down (Fixture *f, gconstpointer data)
 {
   scaling_provisioner_free (f->provisioner);
   told_clear (&f->told);
-  fake_server_clear (&f->engine);
-  fake_server_clear (&f->second);
-  g_hash_table_unref (f->containers);
-  g_hash_table_unref (f->others);
+  fake_docker_clear (&f->one);
+  fake_docker_clear (&f->two);
 }
 
 static const char *
@@ -297,10 +92,10 @@ ensure (Fixture *f)
   return told_ensure (&f->told, f->provisioner, NAME, &f->spec, "0:5:n:x");
 }
 
-static Container *
+static FakeContainer *
 get (Fixture *f)
 {
-  return g_hash_table_lookup (f->containers, NAME);
+  return g_hash_table_lookup (f->one.containers, NAME);
 }
 
 /* --- tests --------------------------------------------------------------- */
@@ -321,7 +116,7 @@ test_create (Fixture *f, gconstpointer data)
   g_autofree char *body = NULL;
 
   g_assert_cmpstr (ensure (f), ==, "");
-  fake_server_assert (&f->engine, first);
+  fake_server_assert (&f->one.server, first);
   body = json_to_string (get (f)->body, FALSE);
   g_assert_cmpstr (
       body, ==,
@@ -336,10 +131,10 @@ test_create (Fixture *f, gconstpointer data)
       "\"MemoryReservation\":256000000,\"NanoCpus\":1500000000,"
       "\"PidsLimit\":4096,\"RestartPolicy\":{\"Name\":\"no\"},"
       "\"CapDrop\":[\"ALL\"],\"SecurityOpt\":[\"no-new-privileges\"]}}");
-  fake_server_forget (&f->engine);
+  fake_server_forget (&f->one.server);
   g_assert_cmpstr (ensure (f), ==, "");
-  fake_server_assert (&f->engine, again);
-  g_assert_cmpuint (f->n_created, ==, 1);
+  fake_server_assert (&f->one.server, again);
+  g_assert_cmpuint (f->one.n_created, ==, 1);
   told_list (&f->told, f->provisioner, "main");
   g_assert_cmpuint (f->told.instances->len, ==, 1);
   g_assert_cmpint (told_find (&f->told, NAME)->state, ==,
@@ -353,11 +148,11 @@ static void
 test_exited (Fixture *f, gconstpointer data)
 {
   ensure (f);
-  set_state (get (f), "exited");
+  fake_docker_set_state (get (f), "exited");
   g_assert_cmpstr (ensure (f), ==, "");
   g_assert_cmpstr (get (f)->state, ==, "running");
-  g_assert_cmpuint (f->n_created, ==, 1);
-  set_state (get (f), "removing");
+  g_assert_cmpuint (f->one.n_created, ==, 1);
+  fake_docker_set_state (get (f), "removing");
   g_assert_cmpstr (ensure (f), ==, "busy");
 }
 
@@ -365,15 +160,16 @@ static void
 test_remove (Fixture *f, gconstpointer data)
 {
   ensure (f);
-  fake_server_forget (&f->engine);
+  fake_server_forget (&f->one.server);
   g_assert_cmpstr (
       told_remove (&f->told, f->provisioner, NAME, "main", 1500000, "0:5:n:x"),
       ==, "");
   g_assert_null (get (f));
-  g_assert_cmpuint (f->engine.requests->len, ==, 3);
-  g_assert_true (g_str_has_suffix (f->engine.requests->pdata[1], "/stop?t=2"));
+  g_assert_cmpuint (f->one.server.requests->len, ==, 3);
   g_assert_true (
-      g_str_has_suffix (f->engine.requests->pdata[2], "?v=true&force=true"));
+      g_str_has_suffix (f->one.server.requests->pdata[1], "/stop?t=2"));
+  g_assert_true (g_str_has_suffix (f->one.server.requests->pdata[2],
+                                   "?v=true&force=true"));
   g_assert_cmpstr (
       told_remove (&f->told, f->provisioner, NAME, "main", 0, "0:5:n:x"), ==,
       "");
@@ -476,16 +272,16 @@ test_fault (Fixture *f, gconstpointer data)
 
   if (row->is_quick)
     remake (f, make (f, SCALING_PULL_MISSING, "bridge", 100000, FALSE));
-  fake_server_script (&f->engine, &row->fault, 1);
+  fake_server_script (&f->one.server, &row->fault, 1);
   g_assert_cmpstr (ensure (f), ==, row->first);
   if (row->fault.retry_after != NULL)
     g_assert_cmpint (scaling_provision_error_get_retry_us (f->told.error), ==,
                      7 * G_USEC_PER_SEC);
-  g_assert_cmpuint (f->engine.faults->len, ==, 0);
+  g_assert_cmpuint (f->one.server.faults->len, ==, 0);
   remake (f, make (f, SCALING_PULL_MISSING, "bridge", ANSWER_US, FALSE));
   g_assert_cmpstr (ensure (f), ==, "");
   g_assert_cmpstr (get (f)->state, ==, "running");
-  g_assert_cmpuint (f->n_created, ==, 1);
+  g_assert_cmpuint (f->one.n_created, ==, 1);
 }
 
 /* The whole call's deadline ends a request that hangs, and freeing does. */
@@ -498,16 +294,16 @@ test_deadline (Fixture *f, gconstpointer data)
   Told told = { 0 };
   ScalingToken token = told_token ("0:5:n:x");
 
-  fake_server_script (&f->engine, faults, 1);
+  fake_server_script (&f->one.server, faults, 1);
   scaling_provisioner_set_deadline_us (f->provisioner, 100000);
   g_assert_cmpstr (ensure (f), ==, "timeout");
   scaling_provisioner_set_deadline_us (f->provisioner, 60 * G_USEC_PER_SEC);
   g_assert_cmpstr (ensure (f), ==, "");
-  g_assert_cmpuint (f->n_created, ==, 1);
-  fake_server_script (&f->engine, faults + 1, 1);
+  g_assert_cmpuint (f->one.n_created, ==, 1);
+  fake_server_script (&f->one.server, faults + 1, 1);
   scaling_provisioner_ensure (f->provisioner, NAME, &f->spec, &token,
                               told_on_done, &told);
-  WAIT_FOR (f->engine.n_hanging == 2);
+  WAIT_FOR (f->one.server.n_hanging == 2);
   remake (f, make (f, SCALING_PULL_MISSING, "bridge", ANSWER_US, FALSE));
   g_assert_cmpstr (told_get_name (&told), ==, "cancelled");
   told_clear (&told);
@@ -539,28 +335,29 @@ test_fencing (Fixture *f, gconstpointer data)
       told_remove (&f->told, f->provisioner, NAME, "main", 0, "0:5:n:x"), ==,
       "fenced");
   g_assert_nonnull (get (f));
-  fake_server_forget (&f->engine);
+  fake_server_forget (&f->one.server);
   g_assert_cmpstr (ensure (f), ==, "fenced");
-  g_assert_cmpuint (f->engine.requests->len, ==, 0);
+  g_assert_cmpuint (f->one.server.requests->len, ==, 0);
 }
 
 static void
 test_pull (Fixture *f, gconstpointer data)
 {
-  f->has_image = FALSE;
+  f->one.has_image = FALSE;
   g_assert_cmpstr (ensure (f), ==, "");
-  g_assert_cmpuint (fake_server_count (&f->engine, "POST " V "/images/"), ==,
-                    1);
+  g_assert_cmpuint (fake_server_count (&f->one.server, "POST " V "/images/"),
+                    ==, 1);
   told_remove (&f->told, f->provisioner, NAME, "main", 0, "0:5:n:x");
   remake (f, make (f, SCALING_PULL_NEVER, "bridge", ANSWER_US, FALSE));
-  f->has_image = FALSE;
+  f->one.has_image = FALSE;
   g_assert_cmpstr (ensure (f), ==, "refused");
   remake (f, make (f, SCALING_PULL_ALWAYS, "bridge", ANSWER_US, FALSE));
   g_assert_cmpstr (ensure (f), ==, "");
-  g_assert_cmpuint (fake_server_count (&f->engine, "POST " V "/images/"), ==,
-                    2);
+  g_assert_cmpuint (fake_server_count (&f->one.server, "POST " V "/images/"),
+                    ==, 2);
   told_remove (&f->told, f->provisioner, NAME, "main", 0, "0:5:n:x");
-  f->pull_says = "{\"status\":\"Pulling\"}\n{\"error\":\"manifest unknown\"}";
+  f->one.pull_says =
+      "{\"status\":\"Pulling\"}\n{\"error\":\"manifest unknown\"}";
   g_assert_cmpstr (ensure (f), ==, "refused");
   g_assert_nonnull (strstr (f->told.error->message, "manifest unknown"));
 }
@@ -581,18 +378,18 @@ test_versions (Fixture *f, gconstpointer data)
   for (guint i = 0; i < G_N_ELEMENTS (rows_of); i++)
     {
       remake (f, make (f, SCALING_PULL_MISSING, "bridge", ANSWER_US, FALSE));
-      f->version = rows_of[i].says;
-      fake_server_forget (&f->engine);
+      f->one.version = rows_of[i].says;
+      fake_server_forget (&f->one.server);
       g_assert_cmpstr (ensure (f), ==,
                        rows_of[i].path != NULL ? "" : "refused");
       if (rows_of[i].path != NULL)
-        g_assert_cmpuint (fake_server_count (&f->engine, rows_of[i].path), ==,
-                          1);
+        g_assert_cmpuint (fake_server_count (&f->one.server, rows_of[i].path),
+                          ==, 1);
     }
 }
 
 static const char *
-get_command (Container *container, guint i)
+get_command (FakeContainer *container, guint i)
 {
   JsonObject *object = json_node_get_object (container->body);
 
@@ -604,14 +401,14 @@ get_command (Container *container, guint i)
 static void
 test_host_network (Fixture *f, gconstpointer data)
 {
-  Container *second;
+  FakeContainer *second;
 
   remake (f, make (f, SCALING_PULL_MISSING, NULL, ANSWER_US, FALSE));
   g_assert_cmpstr (ensure (f), ==, "");
   g_assert_cmpstr (
       told_ensure (&f->told, f->provisioner, "b", &f->spec, "0:5:n:x"), ==, "");
   g_assert_cmpstr (get_command (get (f), 5), ==, "--http-listen=*:7071");
-  second = g_hash_table_lookup (f->containers, "b");
+  second = g_hash_table_lookup (f->one.containers, "b");
   g_assert_cmpstr (get_command (second, 5), ==, "--http-listen=*:7072");
   g_assert_cmpstr (get_command (second, 6), ==,
                    "--public-url=https://one.example.org:7072");
@@ -619,7 +416,7 @@ test_host_network (Fixture *f, gconstpointer data)
   g_assert_cmpstr (get_command (second, 8), ==, "--rtc-port=7264");
   g_assert_cmpstr (get_command (second, 9), ==, "--rtp-port-range=11000-11499");
   /* another had its port: with the next number */
-  set_state (get (f), "exited");
+  fake_docker_set_state (get (f), "exited");
   get (f)->exit_code = 69;
   g_assert_cmpstr (ensure (f), ==, "");
   g_assert_cmpstr (get_command (get (f), 5), ==, "--http-listen=*:7071");
@@ -652,14 +449,14 @@ test_two_engines (Fixture *f, gconstpointer data)
           told_ensure (&f->told, f->provisioner, name, &f->spec, "0:5:n:x"), ==,
           "");
     }
-  n = g_hash_table_size (f->containers);
+  n = g_hash_table_size (f->one.containers);
   g_assert_cmpuint (n, >, 2);
-  g_assert_cmpuint (n + g_hash_table_size (f->others), ==, 16);
+  g_assert_cmpuint (n + g_hash_table_size (f->two.containers), ==, 16);
   g_assert_cmpuint (n, <, 14);
   g_assert_cmpstr (told_list (&f->told, f->provisioner, "main"), ==, "");
   g_assert_cmpuint (f->told.instances->len, ==, 16);
   /* what one of them has is told, and that it is not all */
-  fake_server_script (&f->second, faults, 1);
+  fake_server_script (&f->two.server, faults, 1);
   g_assert_cmpstr (told_list (&f->told, f->provisioner, "main"), ==, "away");
   g_assert_cmpuint (f->told.instances->len, ==, n);
   for (guint i = 0; i < 16; i++)
@@ -669,16 +466,16 @@ test_two_engines (Fixture *f, gconstpointer data)
           told_remove (&f->told, f->provisioner, name, "main", 0, "0:5:n:x"),
           ==, "");
     }
-  g_assert_cmpuint (g_hash_table_size (f->containers), ==, 0);
-  g_assert_cmpuint (g_hash_table_size (f->others), ==, 0);
+  g_assert_cmpuint (g_hash_table_size (f->one.containers), ==, 0);
+  g_assert_cmpuint (g_hash_table_size (f->two.containers), ==, 0);
   f->spec.host = "two";
   g_assert_cmpstr (ensure (f), ==, "");
-  g_assert_cmpuint (g_hash_table_size (f->others), ==, 1);
+  g_assert_cmpuint (g_hash_table_size (f->two.containers), ==, 1);
   f->spec.host = "three";
   g_assert_cmpstr (ensure (f), ==, "refused");
   /* gone from one, the other is away: it may be there */
   fake_server_script (
-      &f->second,
+      &f->two.server,
       &(Fault){ "GET", "/absent/json", FAULT_STATUS, 500, NULL, NULL }, 1);
   g_assert_cmpstr (
       told_remove (&f->told, f->provisioner, "absent", "main", 0, "0:5:n:x"),
@@ -701,8 +498,8 @@ test_unix_socket (Fixture *f, gconstpointer data)
   remake (f, scaling_provision_docker_new (&config, &error));
   g_assert_no_error (error);
   g_assert_cmpstr (ensure (f), ==, "away");
-  fake_server_clear (&f->engine);
-  fake_server_init (&f->engine, path);
+  fake_server_clear (&f->one.server);
+  fake_server_init (&f->one.server, path);
   g_assert_cmpstr (ensure (f), ==, "");
   g_assert_cmpstr (get (f)->state, ==, "running");
   g_unlink (path);
