@@ -33,7 +33,16 @@ tree_node (guint index, guint n_slots)
   return node;
 }
 
-/* tree_grow: @n_subtrees of the policy's size that serve */
+/* tree_decide: without time going on */
+static inline void
+tree_decide (Tree *self)
+{
+  scaling_decide (&self->policy, &self->snapshot, self->history,
+                  &self->decision);
+}
+
+/* tree_grow: @n_subtrees of the policy's size that serve; what goes has said
+ * that it drains */
 static inline void
 tree_grow (Tree *self, guint n_subtrees)
 {
@@ -43,6 +52,12 @@ tree_grow (Tree *self, guint n_subtrees)
     {
       self->nodes[i] = tree_node (i, self->policy.slots_per_egress);
       self->nodes[i].subtree = 1 + i / self->policy.egress_per_subtree;
+    }
+  if (n_nodes < self->snapshot.n_nodes)
+    {
+      for (guint i = n_nodes; i < self->snapshot.n_nodes; i++)
+        self->nodes[i].is_draining = TRUE;
+      tree_decide (self);
     }
   self->snapshot.n_nodes = n_nodes;
   self->snapshot.n_desired = self->snapshot.n_serving = n_subtrees;
@@ -62,14 +77,6 @@ tree_set_cpu (Tree *self, double ratio)
 {
   for (guint i = 0; i < self->snapshot.n_nodes; i++)
     self->nodes[i].cpu_ratio = ratio;
-}
-
-/* tree_decide: without time going on */
-static inline void
-tree_decide (Tree *self)
-{
-  scaling_decide (&self->policy, &self->snapshot, self->history,
-                  &self->decision);
 }
 
 /* tree_run: @seconds decisions, not carried out */
