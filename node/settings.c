@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "node/rtp-inputs.h"
 #include "node/settings-cluster.h"
+#include "node/settings-export.h"
 
 #define MAX_PLAYOUT_DELAY_MS 40950 /* 12 bits of 10 ms */
 #define NODE_ID_MAX_CHARS 64
@@ -164,7 +165,10 @@ static const BaseSettingSpec specs[] = {
 BaseSettings *
 node_settings_new (void)
 {
-  return base_settings_new (specs, G_N_ELEMENTS (specs));
+  BaseSettings *settings = base_settings_new (specs, G_N_ELEMENTS (specs));
+
+  node_settings_add_export (settings);
+  return settings;
 }
 
 static gboolean
