@@ -260,16 +260,12 @@ attempt (Slot *self)
 static void
 begin_round (Slot *self)
 {
-  ScalingExportConfig *config = &self->export->config;
-
   self->is_due = self->is_busy;
   if (self->is_busy)
     return;
   self->is_busy = TRUE;
   self->n_attempts = 0;
-  self->end_us =
-      base_clock_now_us ()
-      + (config->is_once ? SCALING_EXPORT_ONCE_US : config->interval_us);
+  self->end_us = base_clock_now_us () + self->export->config.interval_us;
   attempt (self);
 }
 

@@ -4,8 +4,8 @@
  * are not accepted. A round is one target's: it takes the points of now and
  * sends them; what fails with AWAY is tried again after 0.25 to 0.5 s, 0.5 to
  * 1 s, … (twice as long each time, at most 10 s, half of it by chance), up to
- * SCALING_EXPORT_MAX_ATTEMPTS times and not beyond the interval (run-once:
- * SCALING_EXPORT_ONCE_US). What fails otherwise waits for the next round. A
+ * SCALING_EXPORT_MAX_ATTEMPTS times and not beyond the interval, in run-once
+ * too. What fails otherwise waits for the next round. A
  * round that takes longer than the interval is followed by the next at once;
  * rounds of a target never overlap.
  * Owner:  the metrics role. Thread: main.
@@ -19,7 +19,6 @@
 #define SCALING_EXPORT_MAX_ATTEMPTS 8
 #define SCALING_EXPORT_BACKOFF_MIN_US (500 * 1000)
 #define SCALING_EXPORT_BACKOFF_MAX_US (10 * G_USEC_PER_SEC)
-#define SCALING_EXPORT_ONCE_US (60 * G_USEC_PER_SEC)
 
 /* Exit codes of run-once, of sysexits.h. */
 typedef enum

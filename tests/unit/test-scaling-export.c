@@ -104,7 +104,8 @@ on_exit_code (ScalingExportExit code, gpointer data)
 static int
 run_once (Host *host, BaseMetrics *metrics, Target *targets, guint n_targets)
 {
-  ScalingExportConfig config = { .interval_us = INTERVAL_US, .is_once = TRUE };
+  ScalingExportConfig config = { .interval_us = 60 * G_USEC_PER_SEC,
+                                 .is_once = TRUE };
   g_autoptr (ScalingExport) export =
       scaling_export_new (&config, metrics, get_points, on_exit_code, host);
 
