@@ -12,6 +12,8 @@ cluster_member_init_peers (ClusterMember *self)
 {
   self->peers =
       g_ptr_array_new_with_free_func ((GDestroyNotify)cluster_peer_free);
+  self->gone =
+      g_ptr_array_new_with_free_func ((GDestroyNotify)cluster_peer_free);
   self->parents = g_ptr_array_new ();
   self->excepted =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
@@ -22,6 +24,7 @@ cluster_member_clear_peers (ClusterMember *self)
 {
   g_ptr_array_unref (self->parents);
   g_ptr_array_unref (self->peers);
+  g_ptr_array_unref (self->gone);
   g_hash_table_unref (self->excepted);
   cluster_place_clear (&self->place);
   cluster_place_clear (&self->asked);
@@ -132,12 +135,44 @@ add_self (ClusterMember *self, GPtrArray *peers)
   peer->is_alive = TRUE;
 }
 
+/* take_gone: keeps who died apart: no place is looked for at or below them */
+static void
+take_gone (ClusterMember *self, GPtrArray *peers)
+{
+  g_ptr_array_set_size (self->gone, 0);
+  for (guint i = 0; i < peers->len;)
+    {
+      ClusterPeer *peer = peers->pdata[i];
+
+      if (peer->is_alive)
+        i++;
+      else
+        g_ptr_array_add (self->gone, g_ptr_array_steal_index (peers, i));
+    }
+}
+
+/* drop_kept: who is a peer after all: ourselves, a parent that still speaks */
+static void
+drop_kept (ClusterMember *self)
+{
+  for (guint i = 0; i < self->gone->len;)
+    {
+      ClusterPeer *peer = self->gone->pdata[i];
+
+      if (find_in (self->peers, peer->node.node_id) == NULL)
+        i++;
+      else
+        g_ptr_array_remove_index (self->gone, i);
+    }
+}
+
 static void
 take_peers (ClusterMember *self, GPtrArray *peers)
 {
   guint n_alive = 0;
 
   g_ptr_array_sort (peers, compare_peers);
+  take_gone (self, peers);
   if (self->has_beaten && self->peers->len > 0
       && find_in (peers, self->node.node_id) == NULL)
     cluster_member_rebuild (self);
@@ -150,7 +185,8 @@ take_peers (ClusterMember *self, GPtrArray *peers)
   self->peers = g_ptr_array_ref (peers);
   for (guint i = 0; i < peers->len; i++)
     n_alive += ((ClusterPeer *)peers->pdata[i])->is_alive;
-  base_counter_set (self->n_known, peers->len);
+  drop_kept (self);
+  base_counter_set (self->n_known, peers->len + self->gone->len);
   base_counter_set (self->n_alive, n_alive);
 }
 
@@ -363,6 +399,12 @@ GPtrArray *
 cluster_member_get_peers (ClusterMember *self)
 {
   return self->peers;
+}
+
+GPtrArray *
+cluster_member_get_gone (ClusterMember *self)
+{
+  return self->gone;
 }
 
 const ClusterPeer *

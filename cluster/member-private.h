@@ -62,6 +62,7 @@ struct _ClusterMember
 
   /* peers and place */
   GPtrArray *peers; /* owned (element-type ClusterPeer) by id */
+  GPtrArray *gone;  /* owned (element-type ClusterPeer) by id; none of peers */
   gboolean is_reading_peers, wants_peers;
   gint64 next_peers_us;
   ClusterPlace place; /* as the store has it */

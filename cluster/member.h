@@ -82,6 +82,9 @@ GPtrArray *cluster_member_get_parents (ClusterMember *self,
                                        guint *ret_n_parents);
 /* (transfer none) (element-type ClusterPeer): sorted by id, ourselves too */
 GPtrArray *cluster_member_get_peers (ClusterMember *self);
+/* (transfer none) (element-type ClusterPeer): by id, none of the peers: who
+ * stopped beating without leaving, for a minute */
+GPtrArray *cluster_member_get_gone (ClusterMember *self);
 /* (transfer none) (nullable) */
 const ClusterPeer *cluster_member_find_peer (ClusterMember *self,
                                              const char *node_id);

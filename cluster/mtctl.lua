@@ -9,7 +9,7 @@
 -- stream:{tree}:{name} ended:{tree} mountpoints:{tree}; channels topology:{id} streams:{tree}.
 -- All that belongs to one node has a time to live, so a node that died without
 -- leaving takes it along; the sets are swept a little by each heartbeat.
-local VERSION = 3
+local VERSION = 4
 local MAX_NODES, MAX_ENDED, MAX_STEPS, MAX_SWEEP = 4096, 256, 1024, 64
 local MGET_NODES = 200 -- five keys each; Lua unpacks 7,999 at most
 local FIELDS = { 'pub', 'epoch', 'origin', 'info', 'seq0', 'seq1', 'ts0',
@@ -233,7 +233,8 @@ function M.mt_place(a)
   return 1
 end
 
--- -> id heartbeat node parent backup rank, of each node that beats
+-- -> id heartbeat node parent backup rank, of each node that beats, or that
+-- died and is not forgotten (no heartbeat)
 function M.mt_peers(a)
   local p, out, keys = a[1], {}, {}
   local ids = call('SMEMBERS', p .. 'nodes:' .. a[2])
@@ -248,7 +249,7 @@ function M.mt_peers(a)
     local values = call('MGET', unpack(keys))
     for i = first, last do
       local at = (i - first) * 5
-      if values[at + 1] then
+      if values[at + 1] or values[at + 2] then
         out[#out + 1] = ids[i]
         for k = 1, 5 do
           out[#out + 1] = values[at + k]

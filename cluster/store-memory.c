@@ -265,9 +265,8 @@ memory_read_peers (ClusterStore *store, ClusterAnswer *answer)
     {
       MemoryNode *row = value;
       ClusterPeer *peer;
-      if (!beats (self, row))
-        continue;
       peer = cluster_peer_copy (row->peer);
+      peer->is_alive = beats (self, row);
       peer->n_children = count_children (self, peer->node.node_id, NULL);
       g_ptr_array_add (answer->rows, peer);
     }

@@ -112,15 +112,14 @@ static ClusterPeer *
 read_peer (const ClusterReply *reply, guint at, const char *tree_id)
 {
   g_autoptr (ClusterPeer) peer = cluster_peer_new ();
-  const char *id = text_at (reply, at);
+  const char *id = text_at (reply, at), *beat = text_at (reply, at + 1);
 
-  if (id == NULL
-      || !cluster_load_from_json (text_at (reply, at + 1), &peer->load)
+  if (id == NULL || (beat && !cluster_load_from_json (beat, &peer->load))
       || !cluster_node_from_json (text_at (reply, at + 2), id, tree_id,
                                   &peer->node)
       || !read_place (reply, at + 3, &peer->place))
     return NULL;
-  peer->is_alive = TRUE;
+  peer->is_alive = beat != NULL;
   return g_steal_pointer (&peer);
 }
 
@@ -149,7 +148,7 @@ finish_peers (GPtrArray *peers)
   for (guint i = 0; i < peers->len; i++)
     {
       ClusterPeer *peer = peers->pdata[i], *parent = NULL;
-      if (peer->place.parent != NULL)
+      if (peer->is_alive && peer->place.parent != NULL)
         parent = g_hash_table_lookup (by_id, peer->place.parent);
       if (parent != NULL)
         parent->n_children++;

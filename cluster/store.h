@@ -95,7 +95,8 @@ void cluster_store_leave (ClusterStore *self, const ClusterNode *node,
 void cluster_store_place (ClusterStore *self, const char *node_id,
                           const ClusterPlace *place, guint max_children,
                           ClusterDoneFunc func, gpointer data);
-/* every node of the tree that beats, with load and place */
+/* every node of the tree that beats, with load and place; and for a minute,
+ * not alive, those that stopped without leaving */
 void cluster_store_read_peers (ClusterStore *self, ClusterPeersFunc func,
                                gpointer data);
 /* live ones, and those that ended within the last hour (without an origin):

@@ -136,15 +136,27 @@ get_port (NodeDiscovery *self, const char *key)
   return (guint)base_settings_get_int (self->parts->settings, key);
 }
 
+/* dup_nodes: (transfer container): peers, then those that died */
+static GPtrArray *
+dup_nodes (ClusterMember *member)
+{
+  GPtrArray *nodes = g_ptr_array_new ();
+
+  g_ptr_array_extend (nodes, cluster_member_get_peers (member), NULL, NULL);
+  g_ptr_array_extend (nodes, cluster_member_get_gone (member), NULL, NULL);
+  return nodes;
+}
+
 static void
 update (NodeDiscovery *self, ClusterMember *member)
 {
+  g_autoptr (GPtrArray) nodes = dup_nodes (member);
   gint64 now_us = base_clock_now_us ();
   g_autoptr (JsonNode) root = NULL;
   guint n_skipped = 0;
   NodeDiscoveryView view = {
     .tree_id = base_settings_get_string (self->parts->settings, "tree-id"),
-    .peers = cluster_member_get_peers (member),
+    .peers = nodes,
     .node_exporter_port = get_port (self, "node-exporter-port"),
     .cadvisor_port = get_port (self, "cadvisor-port"),
   };

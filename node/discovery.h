@@ -3,8 +3,8 @@
  * NodeDiscovery: /sd/prometheus, what Prometheus's http_sd_configs reads
  * (https://prometheus.io/docs/prometheus/latest/http_sd/): any node tells of
  * all nodes of its tree, itself too, from what it knows of the store. While
- * the store is away these are the last known; a node that died stays in until
- * the store forgets it, so that Prometheus sees that it does not answer.
+ * the store is away these are the last known; a node that died stays in for a
+ * minute, so that Prometheus sees that it does not answer.
  * A node's targets, all with its tree_id, node_id and node_type:
  *   job media-tree  host and port of its URL (--public-url)
  *   job node        its machine, --node-exporter-port

@@ -233,11 +233,26 @@ test_meet (Fixture *f, gconstpointer data)
     g_assert_cmpuint (f->nodes[i].n_parents_changed, ==, 0);
 }
 
+/* @dead alone is among those who went without a word */
+static void
+assert_gone (Node *node, const char *dead)
+{
+  GPtrArray *gone = cluster_member_get_gone (node->member);
+  const ClusterPeer *peer;
+
+  g_assert_cmpuint (gone->len, ==, 1);
+  peer = gone->pdata[0];
+  g_assert_cmpstr (peer->node.node_id, ==, dead);
+  g_assert_false (peer->is_alive);
+  g_assert_null (cluster_member_find_peer (node->member, dead));
+}
+
 static void
 test_die (Fixture *f, gconstpointer data)
 {
   Node *egress, *parent = NULL;
   guint n;
+  g_autofree char *id = NULL;
 
   start (f, "i", CLUSTER_ROLE_INJECTION);
   start (f, "r0", CLUSTER_ROLE_RELAY);
@@ -248,7 +263,7 @@ test_die (Fixture *f, gconstpointer data)
   run (f, 3);
   {
     GPtrArray *parents = cluster_member_get_parents (egress->member, &n);
-    const char *id = ((ClusterPeer *)parents->pdata[0])->node.node_id;
+    id = g_strdup (((ClusterPeer *)parents->pdata[0])->node.node_id);
     g_assert_cmpuint (n, ==, 2);
     for (guint i = 0; i < f->n_nodes; i++)
       if (strcmp (f->nodes[i].member->node.node_id, id) == 0)
@@ -267,6 +282,9 @@ test_die (Fixture *f, gconstpointer data)
   cluster_member_get_parents (egress->member, &n);
   g_assert_cmpuint (n, ==, 2);
   g_assert_cmpuint (cluster_member_get_peers (egress->member)->len, ==, 4);
+  assert_gone (egress, id);
+  run (f, 70);
+  g_assert_cmpuint (cluster_member_get_gone (egress->member)->len, ==, 0);
 }
 
 static void
@@ -530,6 +548,7 @@ test_leave (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->nodes[3].n_ended, ==, 1);
   run (f, 2);
   g_assert_cmpuint (n_alive (&f->nodes[3]), ==, 3);
+  g_assert_cmpuint (cluster_member_get_gone (f->nodes[3].member)->len, ==, 0);
 }
 
 static void
