@@ -71,7 +71,7 @@ write_down (Viewer *self, const guint8 *data, gsize len)
 }
 
 static void
-on_sender_report (guint32 ssrc, gpointer user_data)
+on_sender_report (guint32 ssrc, guint32 ntp_middle, gpointer user_data)
 {
   ((Viewer *)user_data)->n_sender_reports++;
 }

@@ -111,8 +111,9 @@ peer_rtcp_read (const guint8 *data, gsize len, const PeerRtcpSink *sink,
       gsize n = 4 * ((gsize)get_u16 (data + 2) + 1);
       if (n > len || n < 8)
         return;
-      if (data[1] == 200 && sink->on_sender_report != NULL)
-        sink->on_sender_report (get_u32 (data + 4), user_data);
+      if (data[1] == 200 && n >= 16 && sink->on_sender_report != NULL)
+        sink->on_sender_report (get_u32 (data + 4), get_u32 (data + 10),
+                                user_data);
       else if (n >= 12)
         read_feedback (data, n, sink, user_data);
       data += n;

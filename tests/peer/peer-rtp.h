@@ -29,7 +29,9 @@ gsize peer_rtp_write_header (guint8 *out, const PeerRtp *header,
 typedef struct {
   void (*on_nack) (guint32 ssrc, guint16 seq, gpointer user_data);
   void (*on_keyframe_request) (gpointer user_data); /* PLI or FIR */
-  void (*on_sender_report) (guint32 ssrc, gpointer user_data);
+  /* @ntp_middle: of its time, as receiver reports give it back */
+  void (*on_sender_report) (guint32 ssrc, guint32 ntp_middle,
+                            gpointer user_data);
 } PeerRtcpSink; /* each (nullable) */
 void peer_rtcp_read (const guint8 *data, gsize len, const PeerRtcpSink *sink,
                      gpointer user_data);

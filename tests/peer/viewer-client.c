@@ -3,6 +3,7 @@
  * viewer-client: N light WHEP viewers in one process and thread. They decode
  * nothing; they keep the books of what arrives (peer-track.h), answer nothing
  * but ICE, and ask for what is missing unless --no-nack.
+ *   --reports: each sends receiver reports, once a second.
  *   stdin "report": prints what each has counted. End of stdin: DELETE all.
  *   --churn N: join and leave N times, --viewers of them at a time.
  * Prints JSON lines.
@@ -13,9 +14,11 @@
 #include <unistd.h>
 
 #include "tests/peer/peer-join.h"
+#include "tests/peer/peer-report.h"
 #include "tests/peer/peer-track.h"
 
 #define CHECK_INTERVAL_US (4 * G_USEC_PER_SEC)
+#define REPORT_INTERVAL_US G_USEC_PER_SEC
 #define SETTLE_US (500 * 1000)
 #define MAX_NACK_SEQS 64
 #define CHURN_PRINT_EVERY 250
@@ -28,23 +31,25 @@ enum
   N_KINDS
 };
 static const char *const kind_names[] = { "audio", "video" };
+static const guint32 clocks_hz[] = { 48000, 90000 };
 
 typedef struct
 {
   guint index;
   PeerJoin join;
   gboolean is_closed;
-  gint64 next_check_us;
+  gint64 next_check_us, next_report_us;
   gint8 kind_of_pt[128]; /* -1 = none */
   gboolean is_rtx[128];
   PeerTrack tracks[N_KINDS];
+  PeerReport reports[N_KINDS];
   guint64 n_unknown; /* payload types that the answer has not */
   guint64 n_sender_reports;
 } Viewer;
 
 static char *opt_url, *opt_offer, *opt_token, *opt_setup, *opt_fingerprint;
 static int opt_viewers = 1, opt_candidate_port, opt_churn;
-static gboolean opt_no_nack, opt_cm;
+static gboolean opt_no_nack, opt_reports, opt_cm;
 static GOptionEntry options[] = {
   { "url", 0, 0, G_OPTION_ARG_STRING, &opt_url, "WHEP endpoint", "URL" },
   { "offer", 0, 0, G_OPTION_ARG_FILENAME, &opt_offer, "SDP file", "FILE" },
@@ -58,6 +63,8 @@ static GOptionEntry options[] = {
   { "candidate-port", 0, 0, G_OPTION_ARG_INT, &opt_candidate_port,
     "send there instead of the answer's port", "PORT" },
   { "no-nack", 0, 0, G_OPTION_ARG_NONE, &opt_no_nack, "ask for nothing", NULL },
+  { "reports", 0, 0, G_OPTION_ARG_NONE, &opt_reports, "send receiver reports",
+    NULL },
   { "sha1", 0, 0, G_OPTION_ARG_NONE, &opt_cm, "AES128_CM_SHA1_80 only", NULL },
   { NULL, 0, 0, 0, NULL, NULL, NULL },
 };
@@ -88,7 +95,10 @@ read_payload_types (Viewer *self)
         g_strlcpy (codecs[VIDEO], name, sizeof codecs[VIDEO]);
     }
   for (int i = 0; i < N_KINDS; i++)
-    peer_track_init (&self->tracks[i], codecs[i]);
+    {
+      peer_track_init (&self->tracks[i], codecs[i]);
+      peer_report_init (&self->reports[i], clocks_hz[i]);
+    }
 }
 
 static void
@@ -116,12 +126,20 @@ on_rtp (Viewer *self, const guint8 *data, gsize len, gint64 now_us)
   if (is_rtx && !self->tracks[kind].is_begun)
     return;
   peer_track_add (&self->tracks[kind], &packet, seq, is_rtx, now_us);
+  if (!is_rtx)
+    peer_report_add (&self->reports[kind], packet.rtp_ts, now_us);
 }
 
 static void
-on_sender_report (guint32 ssrc, gpointer user_data)
+on_sender_report (guint32 ssrc, guint32 ntp_middle, gpointer user_data)
 {
-  ((Viewer *)user_data)->n_sender_reports++;
+  Viewer *self = user_data;
+
+  self->n_sender_reports++;
+  for (int i = 0; i < N_KINDS; i++)
+    if (self->tracks[i].is_begun && self->tracks[i].ssrc == ssrc)
+      peer_report_take_sr (&self->reports[i], ntp_middle,
+                           g_get_monotonic_time ());
 }
 
 /* Returns: %FALSE when there was nothing */
@@ -184,6 +202,21 @@ ask_for_missing (Viewer *self, gint64 now_us)
 }
 
 static void
+send_reports (Viewer *self, gint64 now_us)
+{
+  guint8 data[PEER_REPORT_BYTES];
+
+  if (now_us < self->next_report_us)
+    return;
+  self->next_report_us = now_us + REPORT_INTERVAL_US;
+  for (int i = 0; i < N_KINDS; i++)
+    if (self->tracks[i].is_begun)
+      rtc_client_send_rtcp (self->join.client, data,
+                            peer_report_write (&self->reports[i],
+                                               &self->tracks[i], now_us, data));
+}
+
+static void
 serve (Viewer *self)
 {
   gint64 now_us = g_get_monotonic_time ();
@@ -192,6 +225,8 @@ serve (Viewer *self)
   receive_all (self);
   if (!opt_no_nack)
     ask_for_missing (self, now_us);
+  if (opt_reports)
+    send_reports (self, now_us);
   if (now_us >= self->next_check_us)
     {
       rtc_client_send_check (self->join.client, FALSE);
