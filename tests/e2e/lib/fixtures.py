@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures shared by tests/e2e and tests/long."""
+import json
 import os
 import shutil
 import subprocess
@@ -228,15 +229,26 @@ def wait_status(node, path, status, headers=None, timeout=10):
 
 
 @pytest.fixture(scope="session")
-def npm_bundles():
-    """The clients of package-lock.json, bundled: pages and janode-peer.js.
-    Nothing that a package would run at its installation is run."""
+def npm_modules():
+    """npm/, with the packages of package-lock.json. Nothing that a package
+    would run at its installation is run."""
     source = os.path.join(os.path.dirname(WEB), "npm")
-    target = os.path.join(os.path.dirname(CACHE), "npm")
-    os.makedirs(target, exist_ok=True)
-    if not os.path.isdir(os.path.join(source, "node_modules", "janode")):
+    with open(os.path.join(source, "package.json")) as file:
+        package = json.load(file)
+    if not all(os.path.isdir(os.path.join(source, "node_modules", name))
+               for key in ("dependencies", "devDependencies")
+               for name in package[key]):
         subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit",
                         "--no-fund"], cwd=source, check=True, timeout=120)
+    return source
+
+
+@pytest.fixture(scope="session")
+def npm_bundles(npm_modules):
+    """The clients, bundled: pages and janode-peer.js."""
+    source = npm_modules
+    target = os.path.join(os.path.dirname(CACHE), "npm")
+    os.makedirs(target, exist_ok=True)
     for script in ("build", "build-janode"):
         subprocess.run(["npm", "run", script, "--",
                         f"--outdir={os.path.join(target, 'dist')}"],

@@ -16,7 +16,7 @@ import type * as timeseries from
 type Plain<T> =
   T extends string ? `${T}`
   : T extends number | boolean | null | undefined ? T
-  : T extends Array<infer U> ? Array<Plain<U>>
+  : T extends unknown[] ? { [K in keyof T]: Plain<T[K]> }
   : T extends object ? { [K in keyof T]: Plain<T[K]> }
   : T;
 
