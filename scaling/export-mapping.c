@@ -204,26 +204,17 @@ read_member (ScalingExportMapping *self, guint number, const char *name,
       number, name);
 }
 
-/* check_names: no two keys may have one; a summary has three */
+/* check_names: no two keys may have one */
 static gboolean
 check_names (ScalingExportMapping *self, GError **error)
 {
-  g_autoptr (GHashTable) taken =
-      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GHashTable) taken = g_hash_table_new (g_str_hash, g_str_equal);
 
   for (guint i = 0; i < self->n_keys; i++)
-    {
-      static const char *const ends[] = { "", "_sum", "_count" };
-      guint n = self->keys[i].kind == SCALING_POINT_DISTRIBUTION
-                    ? G_N_ELEMENTS (ends)
-                    : 1;
-
-      for (guint end = 0; end < n && !self->names[i].is_dropped; end++)
-        if (!g_hash_table_add (taken, g_strconcat (self->names[i].prometheus,
-                                                   ends[end], NULL)))
-          return fail (error, "\"%s\": its name %s is another's too",
-                       self->keys[i].key, self->names[i].prometheus);
-    }
+    if (!self->names[i].is_dropped
+        && !g_hash_table_add (taken, self->names[i].prometheus))
+      return fail (error, "\"%s\": its name %s is another's too",
+                   self->keys[i].key, self->names[i].prometheus);
   return TRUE;
 }
 

@@ -73,8 +73,8 @@ is_label_name (const char *name)
 static gboolean
 is_taken (const char *name)
 {
-  static const char *const taken[] = { "job", "tree",     "role", "project",
-                                       "le",  "quantile", NULL };
+  static const char *const taken[] = { "job", "tree",       "role", "project",
+                                       "le",  "percentile", NULL };
 
   return g_strv_contains (taken, name);
 }

@@ -9,7 +9,7 @@
 static const char *const types[] = {
   [SCALING_POINT_COUNTER] = "counter",
   [SCALING_POINT_GAUGE] = "gauge",
-  [SCALING_POINT_DISTRIBUTION] = "summary",
+  [SCALING_POINT_DISTRIBUTION] = "gauge",
 };
 
 void
@@ -21,16 +21,15 @@ scaling_export_text_format (char digits[G_ASCII_DTOSTR_BUF_SIZE], double value)
                    value);
 }
 
-/* write_sample: @more: (nullable): one more label, as it is written */
+/* write_sample: @percentile: (nullable) */
 static void
-write_sample (GString *out, const char *name, const char *end,
-              const ScalingPoint *point, const char *more, double value)
+write_sample (GString *out, const char *name, const ScalingPoint *point,
+              const char *percentile, double value)
 {
   char digits[G_ASCII_DTOSTR_BUF_SIZE];
   const char *before = "{";
 
   g_string_append (out, name);
-  g_string_append (out, end);
   for (guint i = 0; i < point->n_labels; i++)
     {
       g_autofree char *label =
@@ -39,34 +38,37 @@ write_sample (GString *out, const char *name, const char *end,
       g_string_append_printf (out, "%s%s", before, label);
       before = ",";
     }
-  if (more)
-    g_string_append_printf (out, "%s%s", before, more);
-  if (more || point->n_labels > 0)
+  if (percentile)
+    g_string_append_printf (out, "%spercentile=\"%s\"", before, percentile);
+  if (percentile || point->n_labels > 0)
     g_string_append_c (out, '}');
   scaling_export_text_format (digits, value);
   g_string_append_printf (out, " %s\n", digits);
 }
 
 static void
-write_summary (GString *out, const char *name, const ScalingPoint *point)
+write_percentiles (GString *out, const char *name, const ScalingPoint *point)
 {
   static const struct
   {
     double q;
     const char *label;
-  } quantiles[] = { { 0.5, "quantile=\"0.5\"" },
-                    { 0.95, "quantile=\"0.95\"" },
-                    { 0.99, "quantile=\"0.99\"" } };
-  double scale = point->key->scale;
-  guint64 n = base_sketch_get_n (point->sketch);
+  } percentiles[] = { { 0.5, "50" }, { 0.95, "95" }, { 0.99, "99" } };
 
-  /* of nothing there is no quantile, and 0 would be a lie */
-  for (guint i = 0; n > 0 && i < G_N_ELEMENTS (quantiles); i++)
-    write_sample (out, name, "", point, quantiles[i].label,
-                  base_sketch_quantile (point->sketch, quantiles[i].q) * scale);
-  write_sample (out, name, "_sum", point, NULL,
-                (double)base_sketch_get_sum (point->sketch) * scale);
-  write_sample (out, name, "_count", point, NULL, (double)n);
+  for (guint i = 0; i < G_N_ELEMENTS (percentiles); i++)
+    write_sample (out, name, point, percentiles[i].label,
+                  base_sketch_quantile (point->sketch, percentiles[i].q)
+                      * point->key->scale);
+}
+
+/* is_written: of nothing there is no percentile, and 0 would be a lie; the
+ * tree's own number would be added to those of its roles */
+static gboolean
+is_written (const ScalingPoint *point)
+{
+  if (point->key->kind == SCALING_POINT_DISTRIBUTION)
+    return base_sketch_get_n (point->sketch) > 0;
+  return isfinite (point->value) && scaling_point_get_label (point, "role");
 }
 
 GString *
@@ -83,7 +85,7 @@ scaling_export_text_render (GPtrArray *points,
       const ScalingExportName *name =
           scaling_export_mapping_get (mapping, point->key);
 
-      if (!name || !isfinite (point->value))
+      if (!name || !is_written (point))
         continue;
       if (point->key != last)
         g_string_append_printf (out, "# HELP %s %s\n# TYPE %s %s\n",
@@ -92,9 +94,9 @@ scaling_export_text_render (GPtrArray *points,
       last = point->key;
       ++*ret_n;
       if (point->key->kind == SCALING_POINT_DISTRIBUTION)
-        write_summary (out, name->prometheus, point);
+        write_percentiles (out, name->prometheus, point);
       else
-        write_sample (out, name->prometheus, "", point, NULL, point->value);
+        write_sample (out, name->prometheus, point, NULL, point->value);
     }
   return out;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * scaling/export-text: points in Prometheus's text form 0.0.4, without times,
- * which a Pushgateway refuses. Distributions are summaries: quantiles of the
- * last minute (0.5, 0.95, 0.99) from merged buckets, its sum and its count.
+ * which a Pushgateway refuses; by names and labels as /metrics of the role has
+ * them: counters and gauges of roles, of distributions the label percentile
+ * (50, 95, 99) from merged buckets of the last minute.
  * Thread: main.
  */
 #pragma once

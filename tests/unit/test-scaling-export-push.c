@@ -38,7 +38,7 @@ setup (Fixture *self, gconstpointer unused)
   self->server = stand_in_new (&ok, 1);
   self->mapping = scaling_export_mapping_new (NULL, NULL);
   self->points = points_new ();
-  points_add (self->points, "egress.viewers", "main", NULL, 7);
+  points_add (self->points, "egress.viewers", "main", "egress", 7);
 }
 
 static void
@@ -167,7 +167,8 @@ test_push (Fixture *self, gconstpointer unused)
   body = g_strndup (g_bytes_get_data (request->body, NULL),
                     g_bytes_get_size (request->body));
   g_assert_nonnull (
-      strstr (body, "media_tree_cluster_egress_viewers{tree=\"main\"} 7\n"));
+      strstr (body, "media_tree_cluster_egress_viewers{tree=\"main\",role="
+                    "\"egress\"} 7\n"));
   g_assert_cmpuint (
       scaling_export_push_target.get_n_points (self->push, &n_dropped), ==, 1);
   g_assert_cmpuint (n_dropped, ==, 0);
