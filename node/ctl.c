@@ -9,6 +9,7 @@
 #include <sysexits.h>
 
 #include "base/clock.h"
+#include "node/ctl-simulate.h"
 #include "node/ctl-text.h"
 
 #define DEFAULT_URL "http://127.0.0.1:7070"
@@ -352,6 +353,8 @@ node_ctl_run (char **argv)
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
   g_auto (GStrv) words = NULL;
 
+  if (argv[0] != NULL && g_str_equal (argv[0], "simulate"))
+    return node_ctl_simulate_run (argv + 1);
   setlocale (LC_ALL, "");
   g_strv_builder_add (builder, "ctl");
   g_strv_builder_addv (builder, (const char **)argv);

@@ -53,7 +53,7 @@ typedef struct
 typedef struct
 {
   gint64 at_us;
-  double n_demand;                        /* viewers + who will ask again */
+  double n_demand, n_asking; /* viewers + who will ask again; these */
   guint64 n_joins, n_refused, n_failures; /* sums over all nodes and lives */
 } ScalingSample;
 

@@ -9,9 +9,8 @@
 /* how long a silent node's slots and viewers count */
 #define SLOTS_KEPT_US (10 * SECOND_US)
 #define VIEWERS_KEPT_US (60 * SECOND_US)
-/* Who is refused comes again after Retry-After, 1 to 5 s: so many were refused
- * in that time, so many wait outside. Counting each refusal as a viewer would
- * count those who wait again and again. */
+/* Who is refused comes again after Retry-After, 1 to 5 s. Counting each refusal
+ * as a viewer would count those who wait again and again. */
 #define RETRY_US (3 * SECOND_US)
 #define SAMPLE_MIN_US (SECOND_US / 2)
 #define SHORT_TREND_US (8 * SECOND_US)
@@ -292,16 +291,22 @@ find_since (const ScalingHistory *self, gint64 now_us, gint64 age_us)
   return sample;
 }
 
+/* Of those outside a third asks again each second; who is refused stays or is
+ * new. Who begins to look takes it that it has been so for long. */
 static double
 estimate_asking (const ScalingHistory *self, gint64 now_us)
 {
-  const ScalingSample *before = find_since (self, now_us, RETRY_US);
+  const ScalingSample *before = find_since (self, now_us, SAMPLE_MIN_US);
   gint64 span_us = before != NULL ? now_us - before->at_us : 0;
+  double n_refused, retries;
 
   if (span_us < SAMPLE_MIN_US)
     return 0;
-  return (double)(self->n_refused - before->n_refused) * RETRY_US
-         / (double)MAX (span_us, RETRY_US);
+  n_refused = (double)(self->n_refused - before->n_refused);
+  retries = (double)span_us / RETRY_US;
+  if (before->at_us == self->begun_us || retries > 1)
+    return n_refused / retries;
+  return before->n_asking * (1 - retries) + n_refused;
 }
 
 static void
@@ -318,6 +323,7 @@ add_sample (ScalingHistory *self, gint64 now_us, ScalingView *view)
   if (view->is_new_sample)
     sample->at_us = now_us;
   sample->n_demand = view->n_demand;
+  sample->n_asking = view->n_asking;
   sample->n_joins = self->n_joins;
   sample->n_refused = self->n_refused;
   sample->n_failures = self->n_failures;
@@ -345,7 +351,8 @@ fit_line (const ScalingHistory *self, gint64 now_us, gint64 span_us)
       double t = (double)(sample->at_us - now_us) / SECOND_US;
       double x = sample->n_demand - origin;
 
-      if (now_us - sample->at_us > span_us)
+      /* at the very first look nobody is known to have been refused */
+      if (now_us - sample->at_us > span_us || sample->at_us == self->begun_us)
         break;
       n += 1;
       t_sum += t;

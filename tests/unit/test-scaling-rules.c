@@ -319,6 +319,76 @@ test_node_limit (void)
   g_assert_cmpuint (tree->history->n_seen, ==, 400);
 }
 
+/* --- waves -------------------------------------------------------------- */
+
+/* ride: up in 30 s and down in 90. Returns: the highest need on the way */
+static double
+ride (Tree *tree, guint n_waves)
+{
+  double most = 0;
+
+  for (guint s = 0; s < 120 * n_waves; s++)
+    {
+      guint at = s % 120;
+
+      tree_set_viewers (tree, at < 30 ? 800 + 400 * at / 30
+                                      : 1200 - 400 * (at - 30) / 90);
+      tree_run (tree, 1);
+      most = MAX (most, tree->decision.need);
+    }
+  return most;
+}
+
+/* The first wave may be the beginning of anything; those that follow are
+ * believed little, until the load leaves them. */
+static void
+test_waves (void)
+{
+  g_autoptr (Tree) tree = tree_new ();
+  double first, later;
+
+  tree_grow (tree, 5);
+  tree->snapshot.cold_lead_us = tree->snapshot.warm_lead_us =
+      60 * TREE_SECOND_US;
+  tree_set_viewers (tree, 800);
+  tree_run (tree, 60);
+  first = ride (tree, 1);
+  g_assert_cmpfloat (first, >, 1200 + 13 * 40);
+  ride (tree, 4);
+  later = ride (tree, 1);
+  g_assert_cmpfloat (later, >=, 1190);
+  g_assert_cmpfloat (later, <, 1.15 * 1200);
+
+  for (guint s = 0; s < 50; s++)
+    {
+      tree_set_viewers (tree, 800 + 20 * s);
+      tree_run (tree, 1);
+    }
+  g_assert_cmpfloat (tree->decision.need, >, 1780 + 19 * 60);
+}
+
+/* Noise is no wave: a push is believed from its first seconds. */
+static void
+test_noise (void)
+{
+  g_autoptr (Tree) tree = tree_new ();
+
+  tree_grow (tree, 25);
+  for (guint s = 0; s < 900; s++)
+    {
+      tree_set_viewers (tree, 5000 + (s * 7919) % 200);
+      tree_run (tree, 1);
+    }
+  g_assert_cmpfloat (tree->decision.confidence, >, SCALING_CONFIDENCE_MIN);
+  g_assert_cmpfloat (tree->decision.need, <, 5000 * 1.15);
+  for (guint s = 1; s <= 10; s++)
+    {
+      tree_set_viewers (tree, 5200 + 200 * s);
+      tree_run (tree, 1);
+    }
+  g_assert_cmpfloat (tree->decision.need, >, 7200 + 150 * 4);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -338,5 +408,7 @@ main (int argc, char **argv)
   g_test_add_func ("/scaling/rules/drained-node", test_drained_node);
   g_test_add_func ("/scaling/rules/nobody-heard", test_nobody_heard);
   g_test_add_func ("/scaling/rules/node-limit", test_node_limit);
+  g_test_add_func ("/scaling/rules/waves", test_waves);
+  g_test_add_func ("/scaling/rules/noise", test_noise);
   return g_test_run ();
 }

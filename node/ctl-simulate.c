@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node/ctl-simulate: files in, figures and a picture out. */
+#include "node/ctl-simulate.h"
+
+#include <errno.h>
+#include <json-glib/json-glib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "scaling/simulate.h"
+
+typedef struct
+{
+  char *trace, *policy, *out, *tree, *start; /* owned */
+  int n_start, n_warm;
+  double warm_lead_s, cold_lead_s, cpu_full;
+  gboolean as_json, is_help;
+} Options;
+
+static void
+options_clear (Options *self)
+{
+  g_free (self->trace);
+  g_free (self->policy);
+  g_free (self->out);
+  g_free (self->tree);
+  g_free (self->start);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
+
+static int fail (int code, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+static int
+fail (int code, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list arguments;
+
+  va_start (arguments, format);
+  text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  fprintf (stderr, "media-tree ctl simulate: %s\n", text);
+  return code;
+}
+
+/* --- the command line --------------------------------------------------- */
+
+static GOptionContext *
+make_context (Options *options)
+{
+  const GOptionEntry entries[] = {
+    { "trace", 0, 0, G_OPTION_ARG_FILENAME, &options->trace,
+      "The curve: lines of seconds,viewers or seconds,viewers,joins", "FILE" },
+    { "policy", 0, 0, G_OPTION_ARG_FILENAME, &options->policy,
+      "JSON; default: the policies the program comes with", "FILE" },
+    { "out", 0, 0, G_OPTION_ARG_FILENAME, &options->out,
+      "Draw it: an SVG, whose marks say why", "FILE" },
+    { "tree", 0, 0, G_OPTION_ARG_STRING, &options->tree,
+      "Whose policy and schedules; default main", "NAME" },
+    { "start", 0, 0, G_OPTION_ARG_STRING, &options->start,
+      "When the trace begins, for schedules: YYYY-MM-DDTHH:MM:SSZ", "TIME" },
+    { "subtrees", 0, 0, G_OPTION_ARG_INT, &options->n_start,
+      "That serve at first; default as many as are needed then", "N" },
+    { "warm", 0, 0, G_OPTION_ARG_INT, &options->n_warm,
+      "Warm slots; default as the policy says", "N" },
+    { "warm-lead", 0, 0, G_OPTION_ARG_DOUBLE, &options->warm_lead_s,
+      "Until a warm slot serves; default as the policy says", "SECONDS" },
+    { "cold-lead", 0, 0, G_OPTION_ARG_DOUBLE, &options->cold_lead_s,
+      "Until a cold one does", "SECONDS" },
+    { "cpu-full", 0, 0, G_OPTION_ARG_DOUBLE, &options->cpu_full,
+      "CPU of a node without a free slot; default 60", "PERCENT" },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &options->as_json,
+      "Print the figures and the decisions as JSON", NULL },
+    { "help", 'h', 0, G_OPTION_ARG_NONE, &options->is_help, "Show this", NULL },
+    { NULL },
+  };
+  GOptionContext *context = g_option_context_new (NULL);
+
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_set_help_enabled (context, FALSE);
+  g_option_context_set_summary (
+      context, "What the decisions would have done with a curve of viewers.");
+  g_option_context_set_description (
+      context, "Exit codes: 0 printed, 64 usage, 65 the trace or the policy is "
+               "bad, 66 a file\ncannot be read, 73 --out cannot be written.");
+  return context;
+}
+
+static int
+check_options (const Options *options)
+{
+  if (options->trace == NULL)
+    return fail (EX_USAGE, "--trace FILE is missing; see --help");
+  if (options->n_start < 0 || options->n_start > CLUSTER_MAX_NODES)
+    return fail (EX_USAGE, "--subtrees is not from 0 to %d", CLUSTER_MAX_NODES);
+  if (options->n_warm < -1 || options->n_warm > CLUSTER_MAX_NODES)
+    return fail (EX_USAGE, "--warm is not from 0 to %d", CLUSTER_MAX_NODES);
+  if (!(options->warm_lead_s >= -1 && options->warm_lead_s <= 3600)
+      || !(options->cold_lead_s >= -1 && options->cold_lead_s <= 3600))
+    return fail (EX_USAGE, "a lead is not from 0 to 3600 seconds");
+  if (!(options->cpu_full > 0 && options->cpu_full <= 100))
+    return fail (EX_USAGE, "--cpu-full is not from 0 to 100 percent");
+  return EX_OK;
+}
+
+/* --- files -------------------------------------------------------------- */
+
+/* read_file: (transfer full) (nullable): at most one byte more than @max */
+static char *
+read_file (const char *path, gsize max, gsize *n_bytes, GError **error)
+{
+  g_autofree char *text = g_malloc (max + 1);
+  FILE *file = fopen (path, "re");
+
+  if (file == NULL)
+    {
+      int code = errno;
+
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (code), "%s",
+                   g_strerror (code));
+      return NULL;
+    }
+  *n_bytes = fread (text, 1, max + 1, file);
+  if (ferror (file))
+    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_IO, "it cannot be read");
+  fclose (file);
+  return error != NULL && *error != NULL ? NULL : g_steal_pointer (&text);
+}
+
+static int
+load_trace (const Options *options, ScalingTrace **ret)
+{
+  g_autoptr (GError) error = NULL;
+  gsize n_bytes;
+  g_autofree char *text =
+      read_file (options->trace, SCALING_TRACE_MAX_BYTES, &n_bytes, &error);
+
+  if (text == NULL)
+    return fail (EX_NOINPUT, "%s: %s", options->trace, error->message);
+  *ret = scaling_trace_parse (text, n_bytes, &error);
+  if (*ret == NULL)
+    return fail (EX_DATAERR, "%s: %s", options->trace, error->message);
+  return EX_OK;
+}
+
+static int
+load_policies (const Options *options, ScalingPolicies **ret)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = NULL;
+  gsize n_bytes;
+
+  if (options->policy == NULL)
+    {
+      *ret = scaling_policies_new_default ();
+      return EX_OK;
+    }
+  text =
+      read_file (options->policy, SCALING_POLICY_MAX_BYTES, &n_bytes, &error);
+  if (text == NULL)
+    return fail (EX_NOINPUT, "%s: %s", options->policy, error->message);
+  *ret = scaling_policies_parse (text, n_bytes, &error);
+  if (*ret == NULL)
+    return fail (EX_DATAERR, "%s: %s", options->policy, error->message);
+  return EX_OK;
+}
+
+/* --- what is printed ---------------------------------------------------- */
+
+static void
+print_text (const ScalingSimulation *result)
+{
+  printf ("viewers    %.0f at the peak, %.0f came\n"
+          "subtrees   %u at most; %u times out, %u in\n"
+          "turns      %u in 10 min, at most: changes of direction\n"
+          "over       %6.2f %%  slots without a viewer, of those with one\n"
+          "under      %6.2f %%  slots missing, of viewers\n"
+          "short      %6.2f %%  of the time with too few\n"
+          "wait       %6.2f s  of refusal a viewer\n",
+          result->peak_viewers, result->n_arrivals, result->n_most,
+          result->n_out, result->n_in, result->n_turns_10min,
+          100 * result->over_ratio, 100 * result->under_ratio,
+          100 * result->under_time_ratio, result->wait_s);
+}
+
+static void
+add_moves (JsonBuilder *builder, const ScalingSimulation *result)
+{
+  json_builder_set_member_name (builder, "decisions");
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < result->moves->len; i++)
+    {
+      const ScalingSimulateMove *move =
+          &g_array_index (result->moves, ScalingSimulateMove, i);
+
+      json_builder_begin_object (builder);
+      json_builder_set_member_name (builder, "at");
+      json_builder_add_double_value (builder, move->at_s);
+      json_builder_set_member_name (builder, "from");
+      json_builder_add_int_value (builder, move->from);
+      json_builder_set_member_name (builder, "to");
+      json_builder_add_int_value (builder, move->to);
+      json_builder_set_member_name (builder, "urgency");
+      json_builder_add_string_value (builder,
+                                     scaling_urgency_get_name (move->urgency));
+      json_builder_set_member_name (builder, "reason");
+      json_builder_add_string_value (builder, move->reason);
+      json_builder_end_object (builder);
+    }
+  json_builder_end_array (builder);
+}
+
+static void
+print_json (const ScalingSimulation *result)
+{
+  const struct
+  {
+    const char *name;
+    double value;
+  } rows[] = {
+    { "peakViewers", result->peak_viewers },
+    { "arrivals", result->n_arrivals },
+    { "overRatio", result->over_ratio },
+    { "underRatio", result->under_ratio },
+    { "underTimeRatio", result->under_time_ratio },
+    { "waitSeconds", result->wait_s },
+    { "turnsIn10Minutes", result->n_turns_10min },
+    { "timesOut", result->n_out },
+    { "timesIn", result->n_in },
+    { "mostSubtrees", result->n_most },
+  };
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+  g_autofree char *text = NULL;
+
+  json_builder_begin_object (builder);
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      json_builder_set_member_name (builder, rows[i].name);
+      json_builder_add_double_value (builder, rows[i].value);
+    }
+  add_moves (builder, result);
+  json_builder_end_object (builder);
+  root = json_builder_get_root (builder);
+  text = json_to_string (root, TRUE);
+  puts (text);
+}
+
+static int
+draw (const Options *options, const ScalingSimulation *result)
+{
+  g_autofree char *name = g_path_get_basename (options->trace);
+  g_autofree char *shown = g_utf8_make_valid (name, -1);
+  g_autofree char *title = g_strconcat ("Scaling: ", shown, NULL);
+  g_autofree char *svg = scaling_simulation_to_svg (result, title);
+  g_autoptr (GError) error = NULL;
+
+  if (!g_file_set_contents (options->out, svg, -1, &error))
+    return fail (EX_CANTCREAT, "%s", error->message);
+  return EX_OK;
+}
+
+/* --- all together ------------------------------------------------------- */
+
+static int
+make_simulate_options (const Options *options, const ScalingPolicy *policy,
+                       ScalingSimulateOptions *ret)
+{
+  g_autoptr (GDateTime) start = NULL;
+
+  *ret = scaling_simulate_default (policy);
+  ret->tree_id = options->tree;
+  ret->n_start = (guint)options->n_start;
+  ret->cpu_full_ratio = options->cpu_full / 100;
+  if (options->n_warm >= 0)
+    ret->n_warm = (guint)options->n_warm;
+  if (options->warm_lead_s >= 0)
+    ret->warm_lead_s = options->warm_lead_s;
+  if (options->cold_lead_s >= 0)
+    ret->cold_lead_s = options->cold_lead_s;
+  if (options->start == NULL)
+    return EX_OK;
+  start = g_date_time_new_from_iso8601 (options->start, NULL);
+  if (start == NULL)
+    return fail (EX_USAGE, "--start: \"%s\" is not YYYY-MM-DDTHH:MM:SSZ",
+                 options->start);
+  ret->start_wall_s = g_date_time_to_unix (start);
+  return EX_OK;
+}
+
+static int
+run (const Options *options)
+{
+  g_autoptr (ScalingTrace) trace = NULL;
+  g_autoptr (ScalingPolicies) policies = NULL;
+  g_autoptr (ScalingSimulation) result = NULL;
+  ScalingSimulateOptions model;
+  const ScalingPolicy *policy;
+  int code = check_options (options);
+
+  if (code == EX_OK)
+    code = load_trace (options, &trace);
+  if (code == EX_OK)
+    code = load_policies (options, &policies);
+  if (code != EX_OK)
+    return code;
+  policy = scaling_policies_find (policies, "egress", options->tree);
+  if (policy == NULL)
+    return fail (EX_DATAERR, "no policy is for service egress and tree %s",
+                 options->tree);
+  code = make_simulate_options (options, policy, &model);
+  if (code != EX_OK)
+    return code;
+  result = scaling_simulate (policy, trace, &model);
+  if (options->out != NULL)
+    code = draw (options, result);
+  if (code == EX_OK)
+    (options->as_json ? print_json : print_text) (result);
+  return code;
+}
+
+int
+node_ctl_simulate_run (char **argv)
+{
+  g_auto (Options) options = {
+    .n_warm = -1, .warm_lead_s = -1, .cold_lead_s = -1, .cpu_full = 60
+  };
+  g_autoptr (GOptionContext) context = make_context (&options);
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) words = NULL;
+
+  /* GOption takes the first word for the program's name */
+  g_strv_builder_add (builder, "media-tree ctl simulate");
+  g_strv_builder_addv (builder, (const char **)argv);
+  words = g_strv_builder_end (builder);
+  g_set_prgname ("media-tree ctl simulate");
+  if (!g_option_context_parse_strv (context, &words, &error))
+    return fail (EX_USAGE, "%s; see --help", error->message);
+  if (options.is_help)
+    {
+      g_autofree char *help = g_option_context_get_help (context, TRUE, NULL);
+
+      fputs (help, stdout);
+      return EX_OK;
+    }
+  if (words[1] != NULL)
+    return fail (EX_USAGE, "\"%s\" is not understood; see --help", words[1]);
+  if (options.tree == NULL)
+    options.tree = g_strdup ("main");
+  return run (&options);
+}
