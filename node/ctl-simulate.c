@@ -4,11 +4,15 @@
 
 #include <errno.h>
 #include <json-glib/json-glib.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "scaling/simulate.h"
+
+#define LEAD_MAX_S 3600
+#define UNSET G_MININT /* an option that is not there; of leads: NAN */
 
 typedef struct
 {
@@ -87,6 +91,12 @@ make_context (Options *options)
   return context;
 }
 
+static gboolean
+is_lead (double value_s)
+{
+  return isnan (value_s) || (value_s >= 0 && value_s <= LEAD_MAX_S);
+}
+
 static int
 check_options (const Options *options)
 {
@@ -94,11 +104,11 @@ check_options (const Options *options)
     return fail (EX_USAGE, "--trace FILE is missing; see --help");
   if (options->n_start < 0 || options->n_start > CLUSTER_MAX_NODES)
     return fail (EX_USAGE, "--subtrees is not from 0 to %d", CLUSTER_MAX_NODES);
-  if (options->n_warm < -1 || options->n_warm > CLUSTER_MAX_NODES)
+  if (options->n_warm != UNSET
+      && (options->n_warm < 0 || options->n_warm > CLUSTER_MAX_NODES))
     return fail (EX_USAGE, "--warm is not from 0 to %d", CLUSTER_MAX_NODES);
-  if (!(options->warm_lead_s >= -1 && options->warm_lead_s <= 3600)
-      || !(options->cold_lead_s >= -1 && options->cold_lead_s <= 3600))
-    return fail (EX_USAGE, "a lead is not from 0 to 3600 seconds");
+  if (!is_lead (options->warm_lead_s) || !is_lead (options->cold_lead_s))
+    return fail (EX_USAGE, "a lead is not from 0 to %d seconds", LEAD_MAX_S);
   if (!(options->cpu_full > 0 && options->cpu_full <= 100))
     return fail (EX_USAGE, "--cpu-full is not from 0 to 100 percent");
   return EX_OK;
@@ -273,11 +283,11 @@ make_simulate_options (const Options *options, const ScalingPolicy *policy,
   ret->tree_id = options->tree;
   ret->n_start = (guint)options->n_start;
   ret->cpu_full_ratio = options->cpu_full / 100;
-  if (options->n_warm >= 0)
+  if (options->n_warm != UNSET)
     ret->n_warm = (guint)options->n_warm;
-  if (options->warm_lead_s >= 0)
+  if (!isnan (options->warm_lead_s))
     ret->warm_lead_s = options->warm_lead_s;
-  if (options->cold_lead_s >= 0)
+  if (!isnan (options->cold_lead_s))
     ret->cold_lead_s = options->cold_lead_s;
   if (options->start == NULL)
     return EX_OK;
@@ -324,7 +334,7 @@ int
 node_ctl_simulate_run (char **argv)
 {
   g_auto (Options) options = {
-    .n_warm = -1, .warm_lead_s = -1, .cold_lead_s = -1, .cpu_full = 60
+    .n_warm = UNSET, .warm_lead_s = NAN, .cold_lead_s = NAN, .cpu_full = 60
   };
   g_autoptr (GOptionContext) context = make_context (&options);
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();

@@ -135,7 +135,9 @@ make_context (Options *options)
       context, "What a running node knows of its cluster:\n"
                "  nodes     who is there, with load and parents\n"
                "  streams   what is published, where, and on how many nodes\n"
-               "  tree      who hangs below whom, and which links lose");
+               "  tree      who hangs below whom, and which links lose\n"
+               "Asks nobody, has its own --help:\n"
+               "  simulate  what scaling would do with a curve of viewers");
   g_option_context_set_description (
       context, "Exit codes: 0 printed, 64 usage, 69 the node is not reached,\n"
                "76 its reply is not understood, 77 it refuses (token).");
