@@ -14,6 +14,8 @@ LIBRARIES = [
      "use the store interface of cluster/"),
     (r'#\s*include\s*<curl/', "libcurl", {"scaling"},
      "libsoup does HTTP; libcurl signs AWS's requests only"),
+    (r'#\s*include\s*<yaml\.h>', "libyaml", {"scaling"},
+     "our own files are GKeyFile or JSON"),
     (r'\bgst_(element|parse|pipeline|bin)_\w+\s*\(|\bGstElement\b',
      "GStreamer's element API", {"whip", "egress"},
      "build pipelines in whip/ or egress/ only"),

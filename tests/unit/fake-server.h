@@ -43,6 +43,9 @@ struct _FakeServer
   GPtrArray *bodies;   /* (element-type utf8) beside them */
   GArray *faults;      /* (element-type Fault) not yet spent */
   guint n_hanging;
+  GTlsCertificate *certificate; /* (nullable) borrowed: https */
+  gboolean asks_clients; /* who connects must show a certificate: this one */
+  guint n_shown;
   FakeReply (*answer) (FakeServer *self, SoupServerMessage *msg,
                        const char *path, GHashTable *query, const char *body);
   gpointer data;
@@ -111,6 +114,23 @@ fake_on_request (SoupServer *server, SoupServerMessage *msg, const char *path,
   g_free (reply.text);
 }
 
+static inline gboolean
+fake_on_certificate (SoupServerMessage *msg, GTlsCertificate *shown,
+                     GTlsCertificateFlags errors, gpointer data)
+{
+  FakeServer *self = data;
+
+  self->n_shown++;
+  return g_tls_certificate_is_same (shown, self->certificate);
+}
+
+static inline void
+fake_on_started (SoupServer *server, SoupServerMessage *msg, gpointer data)
+{
+  g_signal_connect (msg, "accept-certificate", G_CALLBACK (fake_on_certificate),
+                    data);
+}
+
 /* @path: (nullable): of a unix socket to listen on instead */
 static inline void
 fake_server_init (FakeServer *self, const char *path)
@@ -137,12 +157,27 @@ fake_server_init (FakeServer *self, const char *path)
       g_assert_no_error (error);
       return;
     }
-  soup_server_listen_local (self->server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY,
-                            &error);
+  if (self->certificate != NULL)
+    {
+      soup_server_set_tls_certificate (self->server, self->certificate);
+      if (self->asks_clients)
+        {
+          g_signal_connect (self->server, "request-started",
+                            G_CALLBACK (fake_on_started), self);
+          soup_server_set_tls_auth_mode (self->server,
+                                         G_TLS_AUTHENTICATION_REQUIRED);
+        }
+    }
+  soup_server_listen_local (
+      self->server, 0,
+      SOUP_SERVER_LISTEN_IPV4_ONLY
+          | (self->certificate != NULL ? SOUP_SERVER_LISTEN_HTTPS : 0),
+      &error);
   g_assert_no_error (error);
   uris = soup_server_get_uris (self->server);
-  self->url =
-      g_strdup_printf ("http://127.0.0.1:%d", g_uri_get_port (uris->data));
+  self->url = g_strdup_printf ("%s://127.0.0.1:%d",
+                               self->certificate != NULL ? "https" : "http",
+                               g_uri_get_port (uris->data));
   g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
 }
 

@@ -30,6 +30,9 @@ told_on_done (const GError *error, gpointer data)
   told->n_done++;
   g_clear_error (&told->error);
   told->error = error != NULL ? g_error_copy (error) : NULL;
+  if (error != NULL)
+    g_test_message ("%s: %s", scaling_provision_error_get_name (error),
+                    error->message);
 }
 
 static inline gpointer
