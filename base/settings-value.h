@@ -13,6 +13,7 @@ typedef struct {
   gint64 number;  /* BOOL, INT, DURATION, SIZE, RATE; RANGE's low end */
   gint64 high;    /* RANGE */
   char **list;    /* owned; LIST; never NULL once parsed */
+  gboolean is_set; /* by somebody: it is not the default */
 } BaseSettingValue;
 
 /* base_setting_value_parse: replaces what @value holds.

@@ -151,7 +151,10 @@ set (BaseSettings *self, const char *key, const char *text, const char *origin,
         }
     }
   if (base_setting_value_parse (&self->values[i], &self->specs[i], text, error))
-    return TRUE;
+    {
+      self->values[i].is_set = TRUE;
+      return TRUE;
+    }
   if (self->specs[i].type == BASE_SETTING_SECRET)
     g_prefix_error (error, "%s: %s: the value ", origin, key);
   else
@@ -161,6 +164,16 @@ set (BaseSettings *self, const char *key, const char *text, const char *origin,
       g_prefix_error (error, "%s: %s: \"%s\" ", origin, key, valid);
     }
   return FALSE;
+}
+
+gboolean
+base_settings_set_default (BaseSettings *self, const char *key,
+                           const char *text, const char *origin, GError **error)
+{
+  int i = find (self, key);
+
+  g_return_val_if_fail (i >= 0, FALSE);
+  return self->values[i].is_set || set (self, key, text, origin, error);
 }
 
 /* line_of: GKeyFile keeps no line numbers. The last one counts, as there.

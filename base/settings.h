@@ -3,9 +3,9 @@
  * BaseSettings: one declared table of settings yields parsing, --help,
  * --print-config, the sample file and the man page.
  * Order: defaults < file (GKeyFile, group [media-tree]) < conf.d next to the
- * file < aliases in the environment < MEDIA_TREE_* < command line. A key "whip-token" is
- * --whip-token, MEDIA_TREE_WHIP_TOKEN and whip-token= in the file. A SECRET
- * also has --whip-token-file / MEDIA_TREE_WHIP_TOKEN_FILE. An unknown key,
+ * file < aliases in the environment < MEDIA_TREE_* < command line. A key
+ * "whip-token" is --whip-token, MEDIA_TREE_WHIP_TOKEN and whip-token= in the
+ * file. A SECRET also has --whip-token-file / MEDIA_TREE_WHIP_TOKEN_FILE. An unknown key,
  * a value out of bounds or a bad unit is an error that says which line.
  * The file is the value of the key "config" (PATH) when the table has it: the
  * default may be missing, a file that was asked for may not. "" unsets a text
@@ -73,6 +73,13 @@ void base_settings_add_env_alias (BaseSettings *self, const char *key,
  * Returns: %FALSE with @error (message names the source and line) */
 gboolean base_settings_load (BaseSettings *self, char **argv, char **env,
                              GError **error);
+
+/* base_settings_set_default: what @key is when nobody has set it, after load:
+ * for defaults that depend on other settings.
+ * @origin: where it comes from, for @error */
+gboolean base_settings_set_default (BaseSettings *self, const char *key,
+                                    const char *text, const char *origin,
+                                    GError **error);
 
 /* Getters: a key that the table lacks, or of another type, is a caller's bug.
  * get_string: STRING, SECRET, PATH, ENUM; (nullable): NULL when unset.

@@ -359,6 +359,8 @@ on_peers (GPtrArray *peers, const GError *error, gpointer data)
   self->is_reading_peers = FALSE;
   if (self->is_leaving)
     return;
+  if (self->callbacks.on_peers_read != NULL)
+    self->callbacks.on_peers_read (peers, error, self->data);
   if (error == NULL)
     {
       take_peers (self, peers);

@@ -44,6 +44,9 @@ typedef struct
   /* another living node has our id, for 4 s (one that died is gone by then):
    * the program should end (exit 69) */
   void (*on_id_taken) (gpointer data);
+  /* (nullable) the store has been asked for the peers; @peers is %NULL when it
+   * did not answer. For who keeps account of them; before get_peers has them */
+  ClusterPeersFunc on_peers_read;
   /* (nullable) what the store said, after the member has heard it: for who
    * keeps other things there (get_store) */
   void (*on_hint) (ClusterHint hint, gpointer data);

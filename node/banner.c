@@ -35,6 +35,12 @@ node_banner_print (const NodeParts *parts, const char *url)
   const char *token = base_settings_get_string (parts->settings, "whip-token");
 
   printf ("media-tree %s\n  Pages:           %s/\n", MEDIA_TREE_VERSION, url);
+  if (parts->metrics_role)
+    {
+      printf ("  Metrics:         %s/metrics\n", url);
+      fflush (stdout);
+      return;
+    }
   if (parts->whip)
     printf ("  OBS, WHIP:       %s/whip/live   Bearer Token: %s\n"
             "  From a browser:  %s/publish\n",

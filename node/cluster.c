@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "node/load.h"
 #include "node/log.h"
+#include "node/metrics-role.h"
 #include "node/scaling.h"
 #include "node/settings-cluster.h"
 
@@ -257,6 +258,14 @@ make_tree (NodeCluster *self, GError **error)
   guint port = (guint)base_settings_get_int (parts->settings, "relay-port");
   RtcAddr address, any_port;
 
+  if (parts->n_workers == 0)
+    {
+      /* no links; only others' way to our HTTP */
+      self->address = node_settings_dup_cluster_address (
+          parts->options, parts->settings, parts->addresses, &self->told_port,
+          NULL);
+      return TRUE;
+    }
   self->address = node_settings_dup_cluster_address (
       parts->options, parts->settings, parts->addresses, &self->told_port,
       error);
@@ -323,7 +332,8 @@ cluster_roles (NodeRoles roles)
 {
   return (roles & NODE_ROLE_INJECTION ? CLUSTER_ROLE_INJECTION : 0)
          | (roles & NODE_ROLE_RELAY ? CLUSTER_ROLE_RELAY : 0)
-         | (roles & NODE_ROLE_EGRESS ? CLUSTER_ROLE_EGRESS : 0);
+         | (roles & NODE_ROLE_EGRESS ? CLUSTER_ROLE_EGRESS : 0)
+         | (roles & NODE_ROLE_METRICS ? CLUSTER_ROLE_METRICS : 0);
 }
 
 /* dup_link_address: (transfer full) (nullable) */
@@ -368,6 +378,15 @@ on_hint (ClusterHint hint, gpointer data)
     self->on_hint (hint, self->hint_data);
 }
 
+static void
+on_peers_read (GPtrArray *peers, const GError *error, gpointer data)
+{
+  NodeCluster *self = data;
+
+  if (self->parts->metrics_role)
+    node_metrics_role_hear (self->parts->metrics_role, peers, error);
+}
+
 void
 node_cluster_start (NodeCluster *self, const char *own_url)
 {
@@ -397,6 +416,7 @@ node_cluster_start (NodeCluster *self, const char *own_url)
                    .fill_stream = node_cluster_fill_stream,
                    .is_parent_silent = is_parent_silent,
                    .on_id_taken = on_id_taken,
+                   .on_peers_read = on_peers_read,
                    .on_hint = on_hint },
     .data = self,
   };

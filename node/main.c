@@ -32,6 +32,7 @@
 #include "node/janus.h"
 #include "node/load.h"
 #include "node/log.h"
+#include "node/metrics-role.h"
 #include "node/monitor.h"
 #include "node/process.h"
 #include "node/scaling.h"
@@ -81,6 +82,7 @@ program_clear (Program *self)
   if (parts->cluster)
     node_cluster_stop (parts->cluster);
   g_clear_pointer (&self->server, node_server_free);
+  g_clear_pointer (&parts->metrics_role, node_metrics_role_free);
   g_clear_pointer (&parts->admission, node_admission_free);
   if (parts->wills)
     rtc_will_store_end_sending (parts->wills);
@@ -320,6 +322,8 @@ build_cluster (Program *self)
   g_autoptr (GError) error = NULL;
 
   parts->load = node_load_new (parts);
+  if (parts->options->roles & NODE_ROLE_METRICS)
+    parts->metrics_role = node_metrics_role_new (parts);
   parts->cluster = node_cluster_new (&config, &error);
   if (!parts->cluster)
     return fail (
@@ -546,13 +550,18 @@ static void
 log_start (Program *self)
 {
   NodeParts *parts = &self->parts;
+  guint n = parts->n_workers;
+  g_autofree char *ports =
+      n > 0 ? g_strdup_printf (" on ports %u to %u",
+                               rtc_worker_get_port (parts->workers[0]),
+                               rtc_worker_get_port (parts->workers[n - 1]))
+            : g_strdup ("");
 
-  GST_INFO ("version %s, node %s, %u workers on ports %u to %u, HTTP at %s, "
+  GST_INFO ("version %s, node %s, %u workers%s, HTTP at %s, "
             "%" G_GUINT64_FORMAT " descriptors",
             MEDIA_TREE_VERSION, parts->options->node_id, parts->n_workers,
-            rtc_worker_get_port (parts->workers[0]),
-            rtc_worker_get_port (parts->workers[parts->n_workers - 1]),
-            node_server_get_url (self->server), node_process_raise_fd_limit ());
+            ports, node_server_get_url (self->server),
+            node_process_raise_fd_limit ());
 }
 
 int

@@ -6,6 +6,7 @@
 #include "cluster/encode.h"
 #include "node/cluster.h"
 #include "node/load.h"
+#include "node/metrics-role.h"
 #include "node/process.h"
 
 typedef struct
@@ -304,6 +305,7 @@ add_roles (JsonBuilder *json, NodeRoles roles)
     { NODE_ROLE_INJECTION, "injection" },
     { NODE_ROLE_RELAY, "relay" },
     { NODE_ROLE_EGRESS, "egress" },
+    { NODE_ROLE_METRICS, "metrics" },
   };
 
   json_builder_set_member_name (json, "roles");
@@ -359,6 +361,8 @@ node_monitor_describe (NodeMonitor *self, gint64 now_us)
   tick (self, now_us);
   json_builder_begin_object (json);
   add_node (self, json, now_us);
+  if (self->parts->metrics_role)
+    node_metrics_role_describe (self->parts->metrics_role, json);
   add_load (self, json);
   json_builder_set_member_name (json, "windows");
   json_builder_begin_object (json);

@@ -17,6 +17,7 @@ typedef struct _NodeAdmission NodeAdmission; /* node/admission.h */
 typedef struct _NodeJanus NodeJanus;         /* node/janus.h */
 typedef struct _NodeLoad NodeLoad;           /* node/load.h */
 typedef struct _NodeMonitor NodeMonitor;     /* node/monitor.h */
+typedef struct _NodeMetricsRole NodeMetricsRole; /* node/metrics-role.h */
 typedef struct _NodeScaling NodeScaling;     /* node/scaling.h */
 
 typedef struct {
@@ -25,6 +26,7 @@ typedef struct {
   BaseAuth *auth;
   BaseMetrics *metrics;
   NodeMonitor *monitor;
+  NodeMetricsRole *metrics_role; /* (nullable): another role */
   RtcCertificate *certificate;
   RtcAddresses *addresses;
   RtcWorker *workers[NODE_MAX_WORKERS];

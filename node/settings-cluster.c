@@ -88,8 +88,7 @@ node_settings_read_cluster (NodeOptions *self, BaseSettings *settings,
   base_settings_get_range (settings, "rtp-port-range", &first, &last);
   self->rtp_port_first = (guint)first;
   self->rtp_port_last = (guint)last;
-  if (!self->has_cluster
-      && !(self->roles & (NODE_ROLE_INJECTION | NODE_ROLE_EGRESS)))
+  if (!self->has_cluster && self->roles == NODE_ROLE_RELAY)
     return refuse (error,
                    "role: a relay alone needs redis-url, where it meets the "
                    "nodes that it relays between; or add injection or egress, "

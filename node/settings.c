@@ -10,6 +10,7 @@
 #include "node/rtp-inputs.h"
 #include "node/settings-cluster.h"
 #include "node/settings-export.h"
+#include "node/settings-metrics.h"
 
 #define MAX_PLAYOUT_DELAY_MS 40950 /* 12 bits of 10 ms */
 #define NODE_ID_MAX_CHARS 64
@@ -33,7 +34,8 @@ static const BaseSettingSpec specs[] = {
 
   { "role", BASE_SETTING_LIST, 0, 0, "all", NULL, "Node",
     "all, or a list of injection (takes WHIP publishers), relay, egress "
-    "(serves WHEP viewers)." },
+    "(serves WHEP viewers); or metrics alone (no media: adds up what the "
+    "others say)." },
   { "node-id", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Node",
     "Name of this node; the host's name and four random digits when unset." },
   { "tree-id", BASE_SETTING_STRING, 0, 0, "main", NULL, "Node",
@@ -168,6 +170,7 @@ node_settings_new (void)
   BaseSettings *settings = base_settings_new (specs, G_N_ELEMENTS (specs));
 
   node_settings_add_export (settings);
+  node_settings_add_metrics (settings);
   return settings;
 }
 
@@ -183,6 +186,7 @@ read_roles (NodeOptions *self, const char *const *names, GError **error)
     { "injection", NODE_ROLE_INJECTION },
     { "relay", NODE_ROLE_RELAY },
     { "egress", NODE_ROLE_EGRESS },
+    { "metrics", NODE_ROLE_METRICS },
   };
 
   for (; *names; names++)
@@ -195,7 +199,7 @@ read_roles (NodeOptions *self, const char *const *names, GError **error)
         {
           g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
                        "role: \"%s\" is not one of all, injection, relay, "
-                       "egress",
+                       "egress, metrics",
                        *names);
           return FALSE;
         }
@@ -452,6 +456,7 @@ node_options_new (BaseSettings *settings, GError **error)
   if (self->n_workers == 0)
     self->n_workers = MIN (g_get_num_processors (), NODE_MAX_WORKERS);
   if (!read_roles (self, base_settings_get_list (settings, "role"), error)
+      || !node_settings_read_metrics (self, settings, error)
       || !check_name ("node-id", self->node_id, error)
       || !check_name ("tree-id", base_settings_get_string (settings, "tree-id"),
                       error)
@@ -479,6 +484,7 @@ node_options_free (NodeOptions *self)
   g_return_if_fail (self);
   g_free (self->node_id);
   g_free (self->public_url);
+  g_free (self->project);
   g_clear_pointer (&self->listen, g_ptr_array_unref);
   g_clear_pointer (&self->rtp_inputs, g_ptr_array_unref);
   g_free (self);

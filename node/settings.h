@@ -15,6 +15,7 @@ typedef enum {
   NODE_ROLE_INJECTION = 1 << 0, /* WHIP */
   NODE_ROLE_RELAY = 1 << 1,
   NODE_ROLE_EGRESS = 1 << 2, /* WHEP, snapshots */
+  NODE_ROLE_METRICS = 1 << 3, /* no media: adds up what the others say */
 } NodeRoles;
 
 typedef struct {
@@ -22,8 +23,9 @@ typedef struct {
   char *node_id;
   GPtrArray *listen;      /* (element-type GSocketAddress), at least one */
   GPtrArray *rtp_inputs;  /* (element-type WhipRtpConfig) */
+  char *project;          /* (nullable): a label, of GATEWAY_CONFIG_JSON */
   char *public_url;       /* (nullable): without a slash at its end */
-  guint n_workers;
+  guint n_workers;        /* 0: no media */
   int playout_delay_min_ms, playout_delay_max_ms; /* -1 = off */
   gboolean has_cluster;   /* --redis-url is set, and so is --cluster-secret */
   guint rtp_port_first, rtp_port_last;

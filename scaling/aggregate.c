@@ -97,6 +97,12 @@ scaling_aggregate_free (ScalingAggregate *self)
   g_free (self);
 }
 
+void
+scaling_aggregate_set_stale_us (ScalingAggregate *self, gint64 stale_us)
+{
+  self->stale_us = stale_us;
+}
+
 /* --- groups ---------------------------------------------------------------
  */
 

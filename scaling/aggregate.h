@@ -30,6 +30,9 @@ typedef struct _ScalingAggregate ScalingAggregate;
 ScalingAggregate *scaling_aggregate_new (const ScalingAggregateConfig *config);
 void scaling_aggregate_free (ScalingAggregate *self);
 
+/* where reports are rarer than they were */
+void scaling_aggregate_set_stale_us (ScalingAggregate *self, gint64 stale_us);
+
 /* scaling_aggregate_put: @node has said @load.
  * Returns: %FALSE: there are too many nodes or trees; counted */
 gboolean scaling_aggregate_put (ScalingAggregate *self, const ClusterNode *node,

@@ -24,7 +24,8 @@ COMMON = {"tree_id", "node_id", "node_type", "le"}
 
 @pytest.fixture(scope="module")
 def nodes(module_world):
-    """One that is all alone, and a tree: publisher and viewer on each."""
+    """One that is all alone, and a tree: publisher and viewer on each; and one
+    that adds up what the first one says."""
     alone = module_world.node("--insecure", "--state-dir",
                               module_world.directory_of("state"))
     cluster = Cluster(module_world, module_world.redis().url, "--insecure")
@@ -35,7 +36,11 @@ def nodes(module_world):
         module_world.viewers(egress, "live").wait_video(30)
     wait_for(lambda: "media_tree_link_first_total"
              in cluster["e1"].metrics().types, "packets of parents")
-    return [alone, cluster["i1"], cluster["e1"]]
+    sums = module_world.node("--role", "metrics", "--metrics-mode", "proxy",
+                             "--metrics-proc-base-url", alone.url)
+    wait_for(lambda: "media_tree_cluster_nodes" in sums.metrics().types,
+             "what the first one says")
+    return [alone, cluster["i1"], cluster["e1"], sums]
 
 
 def families(node):

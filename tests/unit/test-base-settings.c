@@ -170,6 +170,21 @@ test_aliases (Fixture *f, gconstpointer data)
 }
 
 static void
+test_late_defaults (Fixture *f, gconstpointer data)
+{
+  g_assert_true (load (f, "--count=3", "")); /* its default, but said */
+  g_assert_true (
+      base_settings_set_default (f->settings, "count", "5", "here", NULL));
+  g_assert_true (
+      base_settings_set_default (f->settings, "name", "late", "here", NULL));
+  g_assert_cmpint (base_settings_get_int (f->settings, "count"), ==, 3);
+  g_assert_cmpstr (base_settings_get_string (f->settings, "name"), ==, "late");
+  g_assert_false (base_settings_set_default (f->settings, "rate", "much",
+                                             "here", &f->error));
+  g_assert_nonnull (strstr (f->error->message, "here: rate: \"much\""));
+}
+
+static void
 test_command_line (Fixture *f, gconstpointer data)
 {
   g_assert_true (load (f,
@@ -374,6 +389,7 @@ main (int argc, char **argv)
   ADD ("defaults", test_defaults);
   ADD ("order", test_order);
   ADD ("aliases", test_aliases);
+  ADD ("late-defaults", test_late_defaults);
   ADD ("command-line", test_command_line);
   ADD ("empty-unsets", test_empty_unsets);
   ADD ("bad-values", test_bad_values);

@@ -53,12 +53,97 @@ test_roles (void)
   g_assert_nonnull (one);
   g_assert_cmpint (one->roles, ==, NODE_ROLE_RELAY | NODE_ROLE_EGRESS);
   assert_refused ("--role relay", "role:");
-  assert_refused ("--role metrics", "role:");
+  assert_refused ("--role metrics,egress", "role: metrics stands alone");
   assert_refused ("--role All", "role:");
 }
 
 #define SECRET " --cluster-secret 0123456789abcdef"
 #define REDIS "--redis-url redis://127.0.0.1:6379"
+
+/* load_env: @variables are split at '|' */
+static NodeOptions *
+load_env (BaseSettings *settings, const char *args, const char *variables,
+          GError **error)
+{
+  g_auto (GStrv) argv = g_strsplit (args, " ", -1);
+  g_auto (GStrv) env = g_strsplit (variables, "|", -1);
+
+  g_assert_true (base_settings_load (settings, argv, env, NULL));
+  return node_options_new (settings, error);
+}
+
+static void
+test_metrics_role (void)
+{
+  g_autoptr (BaseSettings) settings = node_settings_new ();
+  g_autoptr (BaseSettings) other = node_settings_new ();
+  g_autoptr (NodeOptions) options =
+      load_env (settings, "--role metrics " REDIS SECRET,
+                "METRICS_PORT=8091|GATEWAY_CONFIG_JSON={\"tenant\":\"acme\","
+                "\"project\":\"live\",\"more\":[1]}",
+                NULL);
+  g_autoptr (NodeOptions) asking = load_env (
+      other, "--role metrics --http-listen 127.0.0.1:7999 --tree-id north",
+      "METRICS_MODE=proxy|METRICS_INGRESS_BASE_URL=http://a:1,http://b:2|"
+      "METRICS_PROC_BASE_URL=https://c/x|METRICS_PORT=1|"
+      "GATEWAY_CONFIG_JSON={\"tenant\":\"acme\",\"project\":null}",
+      NULL);
+  GSocketAddress *address;
+
+  g_assert_nonnull (options);
+  g_assert_cmpint (options->roles, ==, NODE_ROLE_METRICS);
+  g_assert_cmpuint (options->n_workers, ==, 0);
+  g_assert_cmpstr (options->project, ==, "live");
+  g_assert_cmpstr (base_settings_get_string (settings, "tree-id"), ==, "acme");
+  address = options->listen->pdata[0];
+  g_assert_cmpint (
+      g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address)), ==,
+      8091);
+  g_assert_nonnull (asking); /* what is given stays */
+  g_assert_null (asking->project);
+  g_assert_cmpstr (base_settings_get_string (other, "tree-id"), ==, "north");
+  address = asking->listen->pdata[0];
+  g_assert_cmpint (
+      g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address)), ==,
+      7999);
+}
+
+static void
+test_bad_metrics_role (void)
+{
+  static const struct
+  {
+    const char *variables, *key;
+  } rows[] = {
+    { "METRICS_MODE=proxy", "metrics-mode: proxy needs nodes" },
+    { "METRICS_MODE=proxy|METRICS_PROC_BASE_URL=ftp://a",
+      "metrics-proc-base-url: \"ftp://a\"" },
+    { "METRICS_MODE=proxy|METRICS_PROC_BASE_URL=http://a|"
+      "METRICS_AUTH_HEADER_NAME=a b",
+      "metrics-auth-header-name:" },
+    { "GATEWAY_CONFIG_JSON={\"tenant\":",
+      "gateway-config (GATEWAY_CONFIG_JSON): is not JSON: " },
+    { "GATEWAY_CONFIG_JSON=[]",
+      "gateway-config (GATEWAY_CONFIG_JSON): is no JSON object" },
+    { "GATEWAY_CONFIG_JSON={\"tenant\":7}",
+      "gateway-config (GATEWAY_CONFIG_JSON): tenant is no name" },
+    { "GATEWAY_CONFIG_JSON={\"project\":\"a b\"}",
+      "gateway-config (GATEWAY_CONFIG_JSON): project is no name" },
+  };
+
+  assert_refused ("--role metrics", "redis-url:");
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (BaseSettings) settings = node_settings_new ();
+      g_autoptr (GError) error = NULL;
+
+      g_test_message ("%s", rows[i].variables);
+      g_assert_null (load_env (settings, "--role metrics " REDIS SECRET,
+                               rows[i].variables, &error));
+      g_assert_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD);
+      g_assert_true (g_str_has_prefix (error->message, rows[i].key));
+    }
+}
 
 /* dup_address: "IP PORT" */
 static char *
@@ -252,6 +337,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/node/settings/defaults", test_defaults);
+  g_test_add_func ("/node/settings/metrics-role", test_metrics_role);
+  g_test_add_func ("/node/settings/bad-metrics-role", test_bad_metrics_role);
   g_test_add_func ("/node/settings/roles", test_roles);
   g_test_add_func ("/node/settings/cluster", test_cluster);
   g_test_add_func ("/node/settings/cluster-secrets", test_cluster_secrets);
