@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* node/ctl-simulate: files in, figures and a picture out. */
+/* node/ctl-simulate: files in; figures, a picture, a record out. */
 #include "node/ctl-simulate.h"
 
 #include <errno.h>
@@ -9,14 +9,17 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "scaling/record.h"
 #include "scaling/simulate.h"
 
 #define LEAD_MAX_S 3600
+#define RECORD_MAX_BYTES (1u << 30)
+#define CODE_DIFFERENT 1
 #define UNSET G_MININT /* an option that is not there; of leads: NAN */
 
 typedef struct
 {
-  char *trace, *policy, *out, *tree, *start; /* owned */
+  char *trace, *policy, *out, *record, *replay, *tree, *start; /* owned */
   int n_start, n_warm;
   double warm_lead_s, cold_lead_s, cpu_full;
   gboolean as_json, is_help;
@@ -28,6 +31,8 @@ options_clear (Options *self)
   g_free (self->trace);
   g_free (self->policy);
   g_free (self->out);
+  g_free (self->record);
+  g_free (self->replay);
   g_free (self->tree);
   g_free (self->start);
 }
@@ -60,6 +65,10 @@ make_context (Options *options)
       "JSON; default: the policies the program comes with", "FILE" },
     { "out", 0, 0, G_OPTION_ARG_FILENAME, &options->out,
       "Draw it: an SVG, whose marks say why", "FILE" },
+    { "record", 0, 0, G_OPTION_ARG_FILENAME, &options->record,
+      "Write what each decision was made from", "FILE" },
+    { "replay", 0, 0, G_OPTION_ARG_FILENAME, &options->replay,
+      "Instead of --trace: decide again what was recorded", "FILE" },
     { "tree", 0, 0, G_OPTION_ARG_STRING, &options->tree,
       "Whose policy and schedules; default main", "NAME" },
     { "start", 0, 0, G_OPTION_ARG_STRING, &options->start,
@@ -86,8 +95,9 @@ make_context (Options *options)
   g_option_context_set_summary (
       context, "What the decisions would have done with a curve of viewers.");
   g_option_context_set_description (
-      context, "Exit codes: 0 printed, 64 usage, 65 the trace or the policy is "
-               "bad, 66 a file\ncannot be read, 73 --out cannot be written.");
+      context, "Exit codes: 0 printed, 1 replayed decisions differ, 64 usage, "
+               "65 a file's content\nis bad, 66 it cannot be read, 73 it "
+               "cannot be written.");
   return context;
 }
 
@@ -100,8 +110,8 @@ is_lead (double value_s)
 static int
 check_options (const Options *options)
 {
-  if (options->trace == NULL)
-    return fail (EX_USAGE, "--trace FILE is missing; see --help");
+  if ((options->trace == NULL) == (options->replay == NULL))
+    return fail (EX_USAGE, "say --trace FILE or --replay FILE; see --help");
   if (options->n_start < 0 || options->n_start > CLUSTER_MAX_NODES)
     return fail (EX_USAGE, "--subtrees is not from 0 to %d", CLUSTER_MAX_NODES);
   if (options->n_warm != UNSET
@@ -120,22 +130,29 @@ check_options (const Options *options)
 static char *
 read_file (const char *path, gsize max, gsize *n_bytes, GError **error)
 {
-  g_autofree char *text = g_malloc (max + 1);
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
   FILE *file = fopen (path, "re");
+  guint8 part[65536];
+  gsize n = 0;
 
-  if (file == NULL)
+  while (file != NULL && bytes->len <= max
+         && (n = fread (part, 1, MIN (sizeof part, max + 1 - bytes->len), file))
+                > 0)
+    g_byte_array_append (bytes, part, (guint)n);
+  if (file == NULL || ferror (file))
     {
       int code = errno;
 
       g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (code), "%s",
                    g_strerror (code));
-      return NULL;
     }
-  *n_bytes = fread (text, 1, max + 1, file);
-  if (ferror (file))
-    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_IO, "it cannot be read");
-  fclose (file);
-  return error != NULL && *error != NULL ? NULL : g_steal_pointer (&text);
+  if (file != NULL)
+    fclose (file);
+  if (*error != NULL)
+    return NULL;
+  *n_bytes = bytes->len;
+  g_byte_array_append (bytes, (const guint8 *)"", 1);
+  return (char *)g_byte_array_free (g_steal_pointer (&bytes), FALSE);
 }
 
 static int
@@ -271,6 +288,97 @@ draw (const Options *options, const ScalingSimulation *result)
   return EX_OK;
 }
 
+/* --- records ------------------------------------------------------------ */
+
+typedef struct
+{
+  ScalingRecord *record; /* owned */
+  GByteArray *bytes;     /* owned */
+} Tape;
+
+static void
+tape_clear (Tape *self)
+{
+  g_clear_pointer (&self->record, scaling_record_free);
+  g_clear_pointer (&self->bytes, g_byte_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Tape, tape_clear)
+
+static void
+on_tick (const ScalingSnapshot *snapshot, const ScalingDecision *decision,
+         gpointer data)
+{
+  Tape *tape = data;
+
+  if (tape->bytes->len <= RECORD_MAX_BYTES)
+    scaling_record_add_tick (tape->record, tape->bytes, snapshot, decision);
+}
+
+static void
+begin_tape (Tape *tape, const ScalingPolicies *policies,
+            const ScalingPolicy *policy, ScalingSimulateOptions *model)
+{
+  tape->record = scaling_record_new ();
+  tape->bytes = g_byte_array_new ();
+  scaling_record_add_begin (tape->record, tape->bytes);
+  scaling_record_add_policy (tape->record, tape->bytes, policies, policy->name);
+  model->on_tick = on_tick;
+  model->data = tape;
+}
+
+static int
+write_tape (const Options *options, const Tape *tape)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (tape->bytes->len > RECORD_MAX_BYTES)
+    return fail (EX_CANTCREAT, "--record: more than %u bytes",
+                 RECORD_MAX_BYTES);
+  if (!g_file_set_contents (options->record, (const char *)tape->bytes->data,
+                            tape->bytes->len, &error))
+    return fail (EX_CANTCREAT, "%s", error->message);
+  return EX_OK;
+}
+
+static int
+print_replay (const ScalingReplay *replay)
+{
+  g_autoptr (GDateTime) time = NULL;
+  g_autofree char *shown = NULL;
+
+  printf ("%u decisions again, %u out, %u in: ", replay->n_ticks, replay->n_out,
+          replay->n_in);
+  if (replay->n_different == 0)
+    {
+      puts ("the same");
+      return EX_OK;
+    }
+  time = g_date_time_new_from_unix_utc (replay->first_wall_s);
+  shown = time != NULL ? g_date_time_format_iso8601 (time) : g_strdup ("?");
+  printf ("%u differ\nfirst at %s: %s, %u wanted; now %s, %u wanted: %s\n",
+          replay->n_different, shown,
+          scaling_action_get_name (replay->then.action), replay->then.n_wanted,
+          scaling_action_get_name (replay->now.action), replay->now.n_wanted,
+          replay->now.reason);
+  return CODE_DIFFERENT;
+}
+
+static int
+run_replay (const Options *options)
+{
+  g_autoptr (GError) error = NULL;
+  gsize n_bytes;
+  g_autofree char *bytes =
+      read_file (options->replay, RECORD_MAX_BYTES, &n_bytes, &error);
+  ScalingReplay replay;
+
+  if (bytes == NULL)
+    return fail (EX_NOINPUT, "%s: %s", options->replay, error->message);
+  if (!scaling_record_replay ((const guint8 *)bytes, n_bytes, &replay, &error))
+    return fail (EX_DATAERR, "%s: %s", options->replay, error->message);
+  return print_replay (&replay);
+}
+
 /* --- all together ------------------------------------------------------- */
 
 static int
@@ -300,17 +408,16 @@ make_simulate_options (const Options *options, const ScalingPolicy *policy,
 }
 
 static int
-run (const Options *options)
+run_trace (const Options *options)
 {
   g_autoptr (ScalingTrace) trace = NULL;
   g_autoptr (ScalingPolicies) policies = NULL;
   g_autoptr (ScalingSimulation) result = NULL;
+  g_auto (Tape) tape = { 0 };
   ScalingSimulateOptions model;
   const ScalingPolicy *policy;
-  int code = check_options (options);
+  int code = load_trace (options, &trace);
 
-  if (code == EX_OK)
-    code = load_trace (options, &trace);
   if (code == EX_OK)
     code = load_policies (options, &policies);
   if (code != EX_OK)
@@ -322,12 +429,26 @@ run (const Options *options)
   code = make_simulate_options (options, policy, &model);
   if (code != EX_OK)
     return code;
+  if (options->record != NULL)
+    begin_tape (&tape, policies, policy, &model);
   result = scaling_simulate (policy, trace, &model);
   if (options->out != NULL)
     code = draw (options, result);
+  if (code == EX_OK && options->record != NULL)
+    code = write_tape (options, &tape);
   if (code == EX_OK)
     (options->as_json ? print_json : print_text) (result);
   return code;
+}
+
+static int
+run (const Options *options)
+{
+  int code = check_options (options);
+
+  if (code != EX_OK)
+    return code;
+  return options->replay != NULL ? run_replay (options) : run_trace (options);
 }
 
 int

@@ -3,9 +3,9 @@
  * node/ctl-simulate: "media-tree ctl simulate": what the decisions would have
  * done with a curve of viewers; scaling/simulate is the model. Reads files,
  * asks no node.
- * Exit codes (sysexits.h): 0 printed; 64 usage; 65 the trace or the policy is
- * bad (which line, which path); 66 a file cannot be read; 73 --out cannot be
- * written.
+ * Exit codes (sysexits.h): 0 printed; 1 what was recorded is decided otherwise
+ * now; 64 usage; 65 a file's content is bad (which line, path or row); 66 it
+ * cannot be read; 73 it cannot be written.
  * Thread: main.
  */
 #pragma once

@@ -253,7 +253,8 @@ def test_bad_traces(tmp_path, text, words):
 
 
 def test_usage(trace, tmp_path):
-    fails(simulate(), USAGE, "--trace FILE is missing")
+    fails(simulate(), USAGE, "say --trace FILE or --replay FILE")
+    fails(simulate("--trace", trace, "--replay", trace), USAGE, "say --trace")
     fails(simulate("--trace", trace, "more"), USAGE, '"more"')
     fails(simulate("--trace", trace, "--shape"), USAGE, "--shape")
     fails(simulate("--trace", trace, "--warm", "-1"), USAGE, "--warm")
@@ -271,3 +272,36 @@ def test_usage(trace, tmp_path):
     path.write_text(json.dumps(document))
     fails(simulate("--trace", trace, "--policy", str(path)), BAD_DATA,
           "no policy is for service egress and tree main")
+
+
+def test_record(trace, tmp_path):
+    path = tmp_path / "day.rec"
+    day = os.path.join(SCALING, "traces/day.csv")
+    large = os.path.join(SCALING, "traces/large.json")
+    result = simulate("--trace", day, "--policy", large, "--json",
+                      "--start", "2026-11-21T00:00:00Z",
+                      "--record", str(path))
+    assert result.returncode == OK and result.stderr == "", result
+    figures = json.loads(result.stdout)
+    result = simulate("--replay", str(path))
+    assert result.returncode == OK, result
+    assert result.stdout == (
+        f"86401 decisions again, {figures['timesOut']:.0f} out, "
+        f"{figures['timesIn']:.0f} in: the same\n")
+
+    # the same day under another rule
+    rows = path.read_bytes()
+    assert rows.count(b'"maxStep":256') == 1
+    path.write_bytes(rows.replace(b'"maxStep":256', b'"maxStap":256'))
+    fails(simulate("--replay", str(path)), BAD_DATA, "day.rec: row 2: ",
+          'policies[0]: "maxStap" is not known here')
+    path.write_bytes(rows.replace(b'"maxStep":256', b'"spare":9    '))
+    result = simulate("--replay", str(path))
+    assert result.returncode == 1, result
+    assert "differ\nfirst at 2026-11-21T" in result.stdout, result
+    path.write_bytes(rows[:100000])
+    fails(simulate("--replay", str(path)), BAD_DATA, "is cut off")
+    fails(simulate("--replay", trace), BAD_DATA, "row 1")
+    fails(simulate("--replay", str(tmp_path / "no")), NO_INPUT, "no: No such")
+    fails(simulate("--trace", trace, "--record", str(tmp_path / "no/x")),
+          NOT_WRITTEN, "no/x")
