@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instances as processes of this machine: the real program, started and taken
+away by a leader that dies meanwhile."""
+import os
+import socket
+
+import pytest
+
+from lib.cluster import Cluster
+from lib.node import free_ports
+from lib.provision import Processes
+from lib.wait import wait_for
+
+RELAY, EGRESS = "mt-main-s0-g1-r", "mt-main-s0-g1-e0"
+N_MAX = 4
+
+
+@pytest.fixture(scope="module")
+def ports():
+    """Of instances 1 to N_MAX, for one test after the other."""
+    return {"http": free_ports(N_MAX) - 1, "relay": free_ports(N_MAX) - 1,
+            "rtc": free_ports(32 * N_MAX) - 32,
+            "pool": free_ports(500 * N_MAX) - 500}
+
+
+@pytest.fixture
+def machine(world, ports):
+    """An injection node in a Redis, and a directory for its helpers."""
+    cluster = Cluster(world, world.redis().url)
+    cluster.grow(injection=1, relay=0, egress=0)
+    processes = world.add(Processes(
+        world.directory_of("provision"), ports,
+        f"--env=MEDIA_TREE_REDIS_URL={cluster.redis_url}",
+        f"--env=MEDIA_TREE_CLUSTER_SECRET={cluster.secret}"))
+    processes.cluster = cluster
+    return processes
+
+
+def nodes(machine):
+    """What the cluster sees: alive nodes, by id"""
+    rows = machine.cluster["i1"].request("/api/nodes").json()
+    return {row["id"]: row for row in rows if row["alive"]}
+
+
+def wait_alive(machine, *names):
+    return wait_for(lambda: set(names) <= set(nodes(machine))
+                    and nodes(machine), f"nodes {names}", 20)
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_subtree_comes_and_goes(machine):
+    leader = machine.lead()
+    assert leader.ensure(RELAY, "relay") == ""
+    assert leader.ensure(EGRESS, "egress") == ""
+    seen = wait_alive(machine, "i1", RELAY, EGRESS)
+    assert seen[RELAY]["roles"] == ["relay"]
+    assert leader.list() == {RELAY: "running", EGRESS: "running"}
+    pids = {name: machine.pid(name) for name in (RELAY, EGRESS)}
+    # asked for once more: the same ones
+    assert leader.ensure(RELAY, "relay") == ""
+    assert machine.pid(RELAY) == pids[RELAY]
+    for name, pid in pids.items():
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+        assert f"--node-id={name}".encode() in words
+        assert not any(machine.cluster.secret.encode() in w for w in words)
+        assert not any(b"redis://" in w for w in words)
+    # the leader is killed: they go on, and the next one knows them
+    leader.kill()
+    assert all(is_running(pid) for pid in pids.values())
+    second = machine.lead()
+    assert second.list() == {RELAY: "running", EGRESS: "running"}
+    assert second.ensure(EGRESS, "egress", token="0:2:m:x") == ""
+    assert machine.pid(EGRESS) == pids[EGRESS]
+    assert second.remove(EGRESS, token="0:2:m:x") == ""
+    assert not is_running(pids[EGRESS])
+    assert not os.path.exists(machine.path(EGRESS))
+    wait_for(lambda: EGRESS not in nodes(machine), "node gone from the tree")
+    assert second.list() == {RELAY: "running"}
+
+
+def test_an_instance_that_is_killed(machine):
+    leader = machine.lead()
+    assert leader.ensure(RELAY, "relay") == ""
+    wait_alive(machine, RELAY)
+    pid = machine.pid(RELAY)
+    os.kill(pid, 9)
+    wait_for(lambda: leader.list() == {RELAY: "ended"}, "end that is seen")
+    wait_for(lambda: "was ended by signal 9" in leader.read_log(),
+             "word about the end")
+    assert leader.ensure(RELAY, "relay") == ""
+    wait_for(lambda: machine.pid(RELAY) != pid, "another process")
+    wait_alive(machine, RELAY)
+    assert leader.list() == {RELAY: "running"}
+
+
+def test_an_older_leader_touches_nothing(machine):
+    old, new = machine.lead(), machine.lead()
+    assert old.ensure(RELAY, "relay", token="0:5:n:x") == ""
+    assert new.ensure(EGRESS, "egress", token="0:6:m:x") == ""
+    assert old.ensure("mt-main-s1-g1-r", "relay",
+                      token="0:5:n:x") == "fenced"
+    assert old.remove(EGRESS, token="0:5:n:x") == "fenced"
+    assert new.list() == {RELAY: "running", EGRESS: "running"}
+
+
+def test_settings_that_are_wrong(machine):
+    """It starts, ends at once with 78, and its log says why."""
+    machine.args.append("--arg=--no-such-setting=1")
+    leader = machine.lead()
+    assert leader.ensure(RELAY, "relay") == ""
+    wait_for(lambda: leader.list() == {RELAY: "ended"}, "end that is seen")
+    wait_for(lambda: "has ended with status 78" in leader.read_log(),
+             "word about the end")
+    with open(machine.path(RELAY, "log")) as log:
+        assert "no-such-setting" in log.read()
+
+
+def test_a_port_of_somebody_else(machine):
+    first = int(machine.args[machine.args.index("--relay-port") + 1]) + 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", first))
+        leader = machine.lead()
+        assert leader.ensure(RELAY, "relay") == ""
+        wait_alive(machine, RELAY)
+        with open(f"/proc/{machine.pid(RELAY)}/cmdline", "rb") as file:
+            assert f"--relay-port={first + 1}".encode() in file.read()
