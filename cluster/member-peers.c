@@ -426,6 +426,27 @@ free_slots (const ClusterPeer *peer, ClusterRoles role)
   return load->max_viewers - MIN (load->n_viewers, load->max_viewers);
 }
 
+/* may_take: another node that would take one more */
+static gboolean
+may_take (ClusterMember *self, const ClusterPeer *peer, ClusterRoles role)
+{
+  return peer->is_alive && (peer->node.roles & role) != 0
+         && !peer->load.is_draining && free_slots (peer, role) > 0
+         && peer->node.url != NULL && peer->node.url[0] != '\0'
+         && strcmp (peer->node.node_id, self->node.node_id) != 0;
+}
+
+guint
+cluster_member_count_free (ClusterMember *self, ClusterRoles role)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < self->peers->len; i++)
+    if (may_take (self, self->peers->pdata[i], role))
+      n += free_slots (self->peers->pdata[i], role);
+  return n;
+}
+
 const ClusterPeer *
 cluster_member_pick_peer (ClusterMember *self, ClusterRoles role)
 {
@@ -434,14 +455,8 @@ cluster_member_pick_peer (ClusterMember *self, ClusterRoles role)
   guint at;
 
   for (guint i = 0; i < self->peers->len; i++)
-    {
-      ClusterPeer *peer = self->peers->pdata[i];
-      if (peer->is_alive && (peer->node.roles & role) != 0
-          && !peer->load.is_draining && free_slots (peer, role) > 0
-          && peer->node.url != NULL && peer->node.url[0] != '\0'
-          && strcmp (peer->node.node_id, self->node.node_id) != 0)
-        g_ptr_array_add (fit, peer);
-    }
+    if (may_take (self, self->peers->pdata[i], role))
+      g_ptr_array_add (fit, self->peers->pdata[i]);
   if (fit->len == 0)
     return NULL;
   at = (guint)g_random_int_range (0, (gint32)fit->len);

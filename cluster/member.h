@@ -112,6 +112,8 @@ void cluster_member_end_stream (ClusterMember *self, const char *name);
  * nor one that drains. (transfer none) (nullable) */
 const ClusterPeer *cluster_member_pick_peer (ClusterMember *self,
                                              ClusterRoles role);
+/* how many more such nodes together would take */
+guint cluster_member_count_free (ClusterMember *self, ClusterRoles role);
 
 /* JSON object text for /debug/state (transfer full) */
 char *cluster_member_describe (ClusterMember *self);

@@ -252,6 +252,9 @@ choose (View *view, const ClusterPlace *keep, ClusterPlace *ret)
   if (parent == NULL)
     return;
   backup = better (view, backup != parent ? backup : NULL, parent);
+  /* one that wants to go is let go, unless it is all there is */
+  if (backup != NULL && backup->load.is_draining && !parent->load.is_draining)
+    backup = NULL;
   ret->parent = g_strdup (parent->node.node_id);
   rank = rank_of (parent);
   if (backup != NULL)

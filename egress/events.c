@@ -17,6 +17,7 @@ typedef enum
   EVENT_ACTIVE = 1 << 0,
   EVENT_INACTIVE = 1 << 1,
   EVENT_VIEWERCOUNT = 1 << 2,
+  EVENT_RECONNECT = 1 << 3,
 } EventMask;
 
 typedef struct
@@ -34,6 +35,7 @@ struct _EgressEvents
 {
   char *base_path;    /* owned */
   GPtrArray *streams; /* owned: of Stream */
+  gint64 moved_us;    /* last told to move; 0 = never */
 };
 
 /* stream_detach: the connection is no longer ours; @complete ends the reply */
@@ -138,6 +140,43 @@ stream_send_count (Stream *self, guint n_viewers, gint64 now_us)
   self->last_count = n_viewers;
   self->last_count_us = now_us;
   stream_send (self, text, now_us);
+}
+
+static gboolean
+hears_moves (const Stream *self)
+{
+  return self->msg && self->mask & EVENT_RECONNECT;
+}
+
+gboolean
+egress_events_can_move (EgressEvents *self, gint64 now_us)
+{
+  if (self->moved_us && now_us - self->moved_us < EGRESS_EVENTS_MOVE_AGAIN_US)
+    return FALSE;
+  for (guint i = 0; i < self->streams->len; i++)
+    if (hears_moves (self->streams->pdata[i]))
+      return TRUE;
+  return FALSE;
+}
+
+void
+egress_events_move (EgressEvents *self, const char *url, gint64 now_us)
+{
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+  g_autofree char *data = NULL, *text = NULL;
+
+  json_builder_begin_object (json);
+  json_builder_set_member_name (json, "url");
+  json_builder_add_string_value (json, url);
+  json_builder_end_object (json);
+  root = json_builder_get_root (json);
+  data = json_to_string (root, FALSE);
+  text = g_strdup_printf ("event: reconnect\ndata: %s\n\n", data);
+  self->moved_us = now_us;
+  for (guint i = 0; i < self->streams->len; i++)
+    if (hears_moves (self->streams->pdata[i]))
+      stream_send (self->streams->pdata[i], text, now_us);
 }
 
 gboolean

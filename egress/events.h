@@ -14,7 +14,8 @@
 
 #define EGRESS_EVENTS_MAX_STREAMS 2
 #define EGRESS_EVENTS_MAX_QUEUED 64
-#define EGRESS_EVENTS_NAMES "active,inactive,viewercount"
+#define EGRESS_EVENTS_NAMES "active,inactive,viewercount,reconnect"
+#define EGRESS_EVENTS_MOVE_AGAIN_US (15 * G_USEC_PER_SEC)
 #define EGRESS_EVENTS_REL "urn:ietf:params:whep:ext:core:server-sent-events"
 
 typedef struct _EgressEvents EgressEvents;
@@ -37,6 +38,12 @@ void egress_events_set_live (EgressEvents *self, gboolean is_live,
 /* call about once a second: sends a changed count (at most each 2 s) and keeps
  * connections open (a comment each 15 s) */
 void egress_events_tick (EgressEvents *self, guint n_viewers, gint64 now_us);
+
+/* egress_events_can_move: somebody listens for `reconnect`, and has not been told
+ * for EGRESS_EVENTS_MOVE_AGAIN_US */
+gboolean egress_events_can_move (EgressEvents *self, gint64 now_us);
+/* this node goes away: @url has a place for the viewer */
+void egress_events_move (EgressEvents *self, const char *url, gint64 now_us);
 
 /* egress_events_parse: @body as an array of known names.
  * @ret_mask: (out): bit i = i-th name of EGRESS_EVENTS_NAMES */

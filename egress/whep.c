@@ -402,6 +402,35 @@ egress_whep_handle (EgressWhep *self, SoupServerMessage *msg, const char *path)
   base_signaling_handle (self->signaling, msg, path);
 }
 
+guint
+egress_whep_move (EgressWhep *self, guint n_max, EgressWhepMoveFunc dup_url,
+                  gpointer data, gint64 now_us)
+{
+  GHashTableIter iter;
+  gpointer session;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, self->sessions);
+  while (n < n_max && g_hash_table_iter_next (&iter, &session, NULL))
+    {
+      EgressEvents *events = egress_session_get_events (session);
+      const char *stream =
+          relay_stream_get_name (egress_session_get_stream (session));
+      g_autofree char *url = NULL;
+
+      if (!events || !egress_events_can_move (events, now_us))
+        continue;
+      url = dup_url (stream, data);
+      if (!url)
+        break;
+      GST_DEBUG ("session=%.8s stream=%s is told to move",
+                 egress_session_get_id (session), stream);
+      egress_events_move (events, url, now_us);
+      n++;
+    }
+  return n;
+}
+
 JsonNode *
 egress_whep_describe (EgressWhep *self)
 {

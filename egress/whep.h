@@ -24,5 +24,14 @@ EgressWhep *egress_whep_new (const EgressWhepConfig *config);
 void egress_whep_free (EgressWhep *self);
 void egress_whep_handle (EgressWhep *self, SoupServerMessage *msg,
                          const char *path);
+/* egress_whep_move: tells up to @n_max viewers who listen for it to go on at
+ * another node: each hears an address of his own.
+ * @dup_url: (transfer full) (nullable): where @stream has a place; NULL: nobody
+ *   more has one
+ * Returns: how many were told */
+typedef char *(*EgressWhepMoveFunc) (const char *stream, gpointer data);
+guint egress_whep_move (EgressWhep *self, guint n_max,
+                        EgressWhepMoveFunc dup_url, gpointer data,
+                        gint64 now_us);
 JsonNode *egress_whep_describe (EgressWhep *self); /* (transfer full) */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EgressWhep, egress_whep_free)

@@ -6,6 +6,7 @@
 #include "base/http.h"
 #include "base/redirect.h"
 #include "node/cluster.h"
+#include "node/drain.h"
 #include "node/janus.h"
 #include "node/load.h"
 #include "node/log.h"
@@ -58,6 +59,13 @@ find_origin (NodeAdmission *self, const char *stream)
   return origin;
 }
 
+static ClusterRoles
+find_role (BaseAuthSurface surface)
+{
+  return surface == BASE_AUTH_PUBLISH ? CLUSTER_ROLE_INJECTION
+                                      : CLUSTER_ROLE_EGRESS;
+}
+
 static const ClusterPeer *
 find_target (NodeAdmission *self, BaseAuthSurface surface, const char *stream)
 {
@@ -67,10 +75,41 @@ find_target (NodeAdmission *self, BaseAuthSurface surface, const char *stream)
   if (surface == BASE_AUTH_PUBLISH)
     target = find_origin (self, stream);
   if (!target)
-    target = cluster_member_pick_peer (member, surface == BASE_AUTH_PUBLISH
-                                                   ? CLUSTER_ROLE_INJECTION
-                                                   : CLUSTER_ROLE_EGRESS);
+    target = cluster_member_pick_peer (member, find_role (surface));
   return target && target->node.url && *target->node.url ? target : NULL;
+}
+
+/* dup_location: @pin: (nullable) escaped */
+static char *
+dup_location (const ClusterPeer *target, BaseAuthSurface surface,
+              const char *stream, const char *token, const char *pin)
+{
+  return g_strdup_printf ("%s/%s/%s?" BASE_REDIRECT_PARAMETER "=%s%s%s",
+                          target->node.url,
+                          surface == BASE_AUTH_PUBLISH ? "whip" : "whep",
+                          stream, token, pin ? "&pin=" : "", pin ? pin : "");
+}
+
+char *
+node_admission_dup_target (NodeAdmission *self, BaseAuthSurface surface,
+                           const char *stream)
+{
+  const ClusterPeer *target =
+      self->redirect ? find_target (self, surface, stream) : NULL;
+  g_autofree char *token = NULL;
+
+  if (!target)
+    return NULL;
+  token = base_redirect_seal (self->redirect, surface, stream, 1,
+                              base_clock_wall_us ());
+  return dup_location (target, surface, stream, token, NULL);
+}
+
+guint
+node_admission_count_free (NodeAdmission *self, BaseAuthSurface surface)
+{
+  return cluster_member_count_free (
+      node_cluster_get_member (self->parts->cluster), find_role (surface));
 }
 
 gboolean
@@ -92,10 +131,7 @@ node_admission_send_on (NodeAdmission *self, BaseAuthSurface surface,
   if (surface == BASE_AUTH_WATCH)
     pin = node_janus_dup_pin (self->parts->janus, stream, msg);
   escaped = pin ? g_uri_escape_string (pin, NULL, FALSE) : NULL;
-  location = g_strdup_printf (
-      "%s/%s/%s?" BASE_REDIRECT_PARAMETER "=%s%s%s", target->node.url,
-      surface == BASE_AUTH_PUBLISH ? "whip" : "whep", stream, token,
-      escaped ? "&pin=" : "", escaped ? escaped : "");
+  location = dup_location (target, surface, stream, token, escaped);
   base_http_empty (msg, SOUP_STATUS_TEMPORARY_REDIRECT);
   base_http_cors (msg);
   soup_message_headers_replace (headers, "Location", location);
@@ -105,6 +141,14 @@ node_admission_send_on (NodeAdmission *self, BaseAuthSurface surface,
             BASE_HTTP_LOG_ID_CHARS, token, stream, target->node.node_id,
             surface == BASE_AUTH_PUBLISH ? "publisher" : "viewer");
   return TRUE;
+}
+
+gboolean
+node_admission_is_closed (gpointer data)
+{
+  NodeAdmission *self = data;
+
+  return node_drain_is_active (self->parts->drain);
 }
 
 gboolean
@@ -129,7 +173,8 @@ has_room (RelayStream *stream, gpointer data)
 {
   NodeAdmission *self = data;
 
-  return node_load_has_room (self->parts->load, stream);
+  return !node_drain_is_active (self->parts->drain)
+         && node_load_has_room (self->parts->load, stream);
 }
 
 static void

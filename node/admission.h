@@ -25,6 +25,13 @@ void node_admission_free (NodeAdmission *self);
 gboolean node_admission_send_on (NodeAdmission *self, BaseAuthSurface surface,
                                  const char *stream, SoupServerMessage *msg);
 
+/* node_admission_dup_target: (transfer full) (nullable): the address, with a
+ * sealed word, where another node takes a client of @stream now */
+char *node_admission_dup_target (NodeAdmission *self, BaseAuthSurface surface,
+                                 const char *stream);
+/* for how many more clients other nodes have room, as far as is known */
+guint node_admission_count_free (NodeAdmission *self, BaseAuthSurface surface);
+
 /* node_admission_handle: a whole surface whose role this node lacks.
  * Returns: %FALSE: this node is alone, nobody else has the role either */
 gboolean node_admission_handle (NodeAdmission *self, BaseAuthSurface surface,
@@ -33,6 +40,7 @@ gboolean node_admission_handle (NodeAdmission *self, BaseAuthSurface surface,
 /* what egress/ and whip/ ask */
 void node_admission_fill_hooks (NodeAdmission *self, EgressGateHooks *ret);
 /* for WhipConfig; @data: NodeAdmission */
+gboolean node_admission_is_closed (gpointer data);
 gboolean node_admission_send_publisher_on (const char *stream,
                                            SoupServerMessage *msg,
                                            gpointer data);

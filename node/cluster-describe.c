@@ -62,6 +62,15 @@ add_carried (const char *stream, const RelayInletStats *stats, gpointer data)
   json_builder_end_object (json);
 }
 
+guint
+node_cluster_get_n_children (NodeCluster *self)
+{
+  g_autoptr (GArray) children =
+      self->links ? relay_link_server_list (self->links) : NULL;
+
+  return children ? children->len : 0;
+}
+
 static void
 add_children (JsonBuilder *json, RelayLinkServer *links)
 {

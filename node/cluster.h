@@ -55,6 +55,8 @@ gboolean node_cluster_has_tried (NodeCluster *self);
 const char *node_cluster_get_boot_id (NodeCluster *self);
 /* after start() */
 ClusterMember *node_cluster_get_member (NodeCluster *self);
+/* nodes that take a stream from us, each stream counted; 0 without a Redis */
+guint node_cluster_get_n_children (NodeCluster *self);
 /* (nullable): without a Redis */
 RelayCarrier *node_cluster_get_carrier (NodeCluster *self);
 RelayLinkServer *node_cluster_get_links (NodeCluster *self);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "node/cgroup.h"
 #include "node/cluster.h"
+#include "node/drain.h"
 #include "node/link-stats.h"
 #include "node/monitor.h"
 #include "node/process.h"
@@ -383,7 +384,7 @@ node_load_fill (NodeLoad *self, ClusterLoad *load)
       0, 1);
   fill_totals (self, load);
   fill_sketches (self, load);
-  load->is_draining = !parts->is_ready;
+  load->is_draining = !parts->is_ready || node_drain_is_active (parts->drain);
   self->last = *load;
 }
 

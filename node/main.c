@@ -29,6 +29,7 @@
 #include "node/banner.h"
 #include "node/cluster.h"
 #include "node/ctl.h"
+#include "node/drain.h"
 #include "node/janus.h"
 #include "node/load.h"
 #include "node/log.h"
@@ -84,6 +85,7 @@ program_clear (Program *self)
   g_clear_pointer (&self->server, node_server_free);
   g_clear_pointer (&parts->metrics_role, node_metrics_role_free);
   g_clear_pointer (&parts->admission, node_admission_free);
+  g_clear_pointer (&parts->drain, node_drain_free);
   if (parts->wills)
     rtc_will_store_end_sending (parts->wills);
   for (guint i = 0; i < parts->n_workers; i++)
@@ -312,6 +314,14 @@ on_id_taken (gpointer data)
   g_main_loop_quit (self->loop);
 }
 
+static void
+on_drained (gpointer data)
+{
+  Program *self = data;
+
+  g_main_loop_quit (self->loop);
+}
+
 static int
 build_cluster (Program *self)
 {
@@ -335,6 +345,7 @@ build_cluster (Program *self)
   if (!parts->scaling)
     return fail (EX_CONFIG, error);
   parts->admission = node_admission_new (parts);
+  parts->drain = node_drain_new (parts, on_drained, self);
   return -1;
 }
 
@@ -354,6 +365,7 @@ build_whip (NodeParts *parts)
     .repair = base_settings_get_bool (settings, "repair"),
     .max_publishers = (guint)base_settings_get_int (settings, "max-publishers"),
     .wills = parts->wills,
+    .is_closed = node_admission_is_closed,
     .send_on = node_admission_send_publisher_on,
     .data = parts->admission,
   };

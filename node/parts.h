@@ -14,6 +14,7 @@
 
 typedef struct _NodeCluster NodeCluster;     /* node/cluster.h */
 typedef struct _NodeAdmission NodeAdmission; /* node/admission.h */
+typedef struct _NodeDrain NodeDrain;         /* node/drain.h */
 typedef struct _NodeJanus NodeJanus;         /* node/janus.h */
 typedef struct _NodeLoad NodeLoad;           /* node/load.h */
 typedef struct _NodeMonitor NodeMonitor;     /* node/monitor.h */
@@ -37,6 +38,7 @@ typedef struct {
   NodeCluster *cluster; /* always: alone too */
   NodeScaling *scaling; /* likewise */
   NodeAdmission *admission;
+  NodeDrain *drain;
   WhipEndpoint *whip; /* (nullable): role without injection */
   GPtrArray *rtp_inputs; /* (element-type WhipRtpInput) */
   EgressGate *gate; /* (nullable): roles without egress and injection */

@@ -8,6 +8,7 @@
 #include "base/http.h"
 #include "node/admission.h"
 #include "node/discovery.h"
+#include "node/drain.h"
 #include "node/guard.h"
 #include "node/janus.h"
 #include "node/listener.h"
@@ -108,6 +109,12 @@ route_discovery (NodeServer *self, SoupServerMessage *msg, const char *path)
   node_discovery_handle (self->discovery, msg, path);
 }
 
+static void
+route_drain (NodeServer *self, SoupServerMessage *msg, const char *path)
+{
+  node_drain_handle (self->parts->drain, msg, path);
+}
+
 typedef struct
 {
   const char *prefix; /* itself, or followed by a slash */
@@ -119,6 +126,7 @@ static const Route routes[] = {
   { "/api/streams", route_streams }, { "/api/nodes", route_tree },
   { "/api/tree", route_tree },       { "/janus", route_janus },
   { "/admin", route_janus },         { "/sd", route_discovery },
+  { "/api/drain", route_drain },
 };
 
 static const Route *
@@ -296,6 +304,7 @@ on_second (gpointer data)
     node_sessions_sample (self->sessions, now_us);
   node_workers_sample (self->workers, now_us);
   node_monitor_sample (self->parts->monitor, now_us);
+  node_drain_tick (self->parts->drain, now_us);
   return G_SOURCE_CONTINUE;
 }
 

@@ -8,6 +8,7 @@
 #include "base/http.h"
 #include "egress/recording.h"
 #include "node/cluster.h"
+#include "node/drain.h"
 #include "node/janus.h"
 #include "node/monitor.h"
 #include "node/process.h"
@@ -191,14 +192,15 @@ handle_system (const NodeParts *parts, SoupServerMessage *msg)
 static void
 handle_ready (const NodeParts *parts, SoupServerMessage *msg)
 {
-  if (parts->is_ready && node_cluster_has_tried (parts->cluster))
+  if (parts->is_ready && !node_drain_is_active (parts->drain)
+      && node_cluster_has_tried (parts->cluster))
     {
       base_http_text (msg, SOUP_STATUS_OK, "text/plain", "ready\n");
       return;
     }
   base_http_problem (msg, SOUP_STATUS_SERVICE_UNAVAILABLE, "not-ready",
-                     "The node is starting, has not asked the store yet, or is "
-                     "about to stop.");
+                     "The node is starting, has not asked the store yet, "
+                     "drains, or is about to stop.");
   base_http_retry_after (msg, 1);
 }
 

@@ -192,6 +192,8 @@ has_room (WhipEndpoint *self, const char *stream)
   gpointer value;
   guint n_of_stream = 0;
 
+  if (self->config.is_closed && self->config.is_closed (self->config.data))
+    return FALSE;
   if (g_hash_table_size (self->entries) < self->config.max_publishers)
     return TRUE;
   g_hash_table_iter_init (&iter, self->entries);

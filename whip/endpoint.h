@@ -24,6 +24,8 @@ typedef struct {
   gboolean strict_etags;
   gboolean repair;             /* NACK what is lost (off only in trials) */
   guint max_publishers;        /* sessions, half-open ones included */
+  /* (nullable) %TRUE: nobody more is taken, as if there were no room */
+  gboolean (*is_closed) (gpointer data);
   /* (nullable) there is no room: %TRUE: @msg sends the publisher to another
    * node */
   gboolean (*send_on) (const char *stream, SoupServerMessage *msg,

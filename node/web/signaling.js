@@ -75,10 +75,23 @@ export function parseIceServers(header) {
   return servers;
 }
 
+const EVENTS_REL = 'urn:ietf:params:whep:ext:core:server-sent-events';
+
+// Where the session's event streams are made, when it has events named @name.
+function findEvents(response, name) {
+  const link = new RegExp(`<([^>]*)>[^<]*rel="?${EVENTS_REL}"?[^<]*`);
+  const [text, url] = (response.headers.get('Link') || '').match(link) || [];
+  const names = text?.match(/events="([^"]*)"/)?.[1].split(',') || [];
+  return names.includes(name) ? new URL(url, response.url).href : null;
+}
+
 /** One session resource of the server. */
 export class Session {
   #token;
   #etag;
+  #moves = null;  // where its events are made
+  #isClosed = false;
+  #events = null; // EventSource
 
   constructor(url, etag, token, answer, iceServers) {
     this.url = url;
@@ -101,9 +114,35 @@ export class Session {
     if (!location)
       throw new Problem(201, 'no-location', 'The server named no session.',
         null);
-    return new Session(new URL(location, response.url).href,
+    const session = new Session(new URL(location, response.url).href,
       response.headers.get('ETag'), token, await response.text(),
       parseIceServers(response.headers.get('Link')));
+    session.#moves = findEvents(response, 'reconnect');
+    return session;
+  }
+
+  /** Calls @func with the address of another node when this one goes away. */
+  async onMove(func) {
+    const moves = this.#moves;
+    if (!moves || this.#isClosed)
+      return;
+    this.#moves = null; // once
+    try {
+      const response = await send(moves, {method: 'POST',
+        headers: {'Content-Type': 'application/json'}, body: '["reconnect"]'},
+      this.#token);
+      const location = response.headers.get('Location');
+      if (response.status !== 201 || !location || this.#isClosed)
+        return;
+      this.#events = new EventSource(new URL(location, response.url).href);
+      this.#events.addEventListener('reconnect', event => {
+        const {url} = JSON.parse(event.data);
+        if (/^https?:/.test(url))
+          func(url);
+      });
+    } catch {
+      // without events the connection ends one day, and a new one is made
+    }
   }
 
   // The server's counter-offer has only codecs that this browser did not
@@ -139,6 +178,8 @@ export class Session {
 
   /** Ends it; works while the page is being left, too. */
   close() {
+    this.#isClosed = true;
+    this.#events?.close();
     return send(this.url, {method: 'DELETE', keepalive: true}, this.#token)
       .catch(() => {});
   }

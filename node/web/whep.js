@@ -14,6 +14,33 @@
 import {Backoff, Problem, Session, Watchdog, addStereo} from './signaling.js';
 
 const STALLED_MS = 3000;
+const MOVE_MS = 8000;
+const MOVE_POLL_MS = 5;
+
+// RTP timestamp of the newest frame (or sound) that came out of @pc.
+function newestTimestamp(pc) {
+  for (const kind of ['video', 'audio'])
+    for (const receiver of pc.getReceivers()) {
+      const [source] = receiver.track.kind === kind
+        ? receiver.getSynchronizationSources() : [];
+      if (source)
+        return source.rtpTimestamp;
+    }
+  return null;
+}
+
+// Resolves when @next shows what @old shows, or a later frame: timestamps are
+// the same on all nodes. False: it did not come so far.
+async function catchUp(old, next, signal) {
+  const end = performance.now() + MOVE_MS;
+  while (performance.now() < end && !signal.aborted) {
+    const there = newestTimestamp(next), here = newestTimestamp(old);
+    if (there !== null && (here === null || ((there - here) | 0) >= 0))
+      return true;
+    await new Promise(done => setTimeout(done, MOVE_POLL_MS));
+  }
+  return false;
+}
 
 export class WhepPlayer extends EventTarget {
   state = 'idle';
@@ -29,6 +56,8 @@ export class WhepPlayer extends EventTarget {
   #ticker = 0;    // once a second
   #backoff = new Backoff();
   #abort = null;
+  #media = null;
+  #next = null;   // the connection that is to take over: {pc, abort}
   #sample = null; // of the last second, for rates
   #older = null;
   #lastMedia = 0; // when bytes last arrived
@@ -89,6 +118,9 @@ export class WhepPlayer extends EventTarget {
     this.#session?.close();
     this.#pc?.close();
     this.#abort = this.#watchdog = this.#session = this.#pc = null;
+    this.#next?.abort.abort();
+    this.#next?.pc.close();
+    this.#next = null;
     this.#sample = this.#older = null;
   }
 
@@ -99,7 +131,7 @@ export class WhepPlayer extends EventTarget {
       'Connecting…');
     const pc = this.#pc = new RTCPeerConnection({bundlePolicy: 'max-bundle'});
     const abort = this.#abort = new AbortController();
-    const media = new MediaStream();
+    const media = this.#media = new MediaStream();
     pc.addEventListener('track', event => {
       media.addTrack(event.track);
       if (this.#video.srcObject !== media)
@@ -107,29 +139,76 @@ export class WhepPlayer extends EventTarget {
       this.#video.play().catch(() => {}); // the user will press play
     });
     try {
-      pc.addTransceiver('video', {direction: 'recvonly'});
-      pc.addTransceiver('audio', {direction: 'recvonly'});
-      const offer = await pc.createOffer();
-      const sdp = addStereo(offer.sdp);
-      const session = await Session.open(this.#url, sdp, this.token,
-        abort.signal);
-      if (this.#pc !== pc) {
+      const session = await this.#open(this.#url, pc, abort.signal);
+      if (this.#pc === pc) {
+        this.#session = session;
+        this.#watch(pc, session);
+      } else
         session.close();
-        return;
-      }
-      this.#session = session;
+    } catch (error) {
+      if (this.#pc === pc)
+        this.#fail(error);
+    }
+  }
+
+  // The descriptions of one connection. Returns its Session.
+  async #open(url, pc, signal) {
+    pc.addTransceiver('video', {direction: 'recvonly'});
+    pc.addTransceiver('audio', {direction: 'recvonly'});
+    const offer = await pc.createOffer();
+    const sdp = addStereo(offer.sdp);
+    const session = await Session.open(url, sdp, this.token, signal);
+    try {
       // The servers come with the answer, so gathering starts only now.
       if (session.iceServers.length)
         pc.setConfiguration({bundlePolicy: 'max-bundle',
           iceServers: session.iceServers});
       await pc.setLocalDescription({type: 'offer', sdp});
       await pc.setRemoteDescription({type: 'answer', sdp: session.answer});
-      if (this.#pc === pc)
-        this.#watch(pc, session);
     } catch (error) {
-      if (this.#pc === pc)
-        this.#fail(error);
+      session.close();
+      throw error;
     }
+    return session;
+  }
+
+  // This node goes away, @url has a place: a second connection is made beside
+  // the first and takes over once it is as far. When that fails, the first one
+  // goes on, and the node asks again.
+  async #move(url) {
+    if (this.#next || !this.#pc)
+      return;
+    const old = this.#pc, oldSession = this.#session;
+    const pc = new RTCPeerConnection({bundlePolicy: 'max-bundle'});
+    const abort = new AbortController();
+    this.#next = {pc, abort};
+    let session = null;
+    try {
+      session = await this.#open(url, pc, abort.signal);
+      if (!await catchUp(old, pc, abort.signal) || this.#pc !== old)
+        throw new Error('not taken over');
+    } catch {
+      session?.close();
+      pc.close();
+      if (this.#next?.pc === pc)
+        this.#next = null;
+      return;
+    }
+    this.#next = null;
+    for (const track of this.#media.getTracks())
+      this.#media.removeTrack(track);
+    for (const receiver of pc.getReceivers())
+      this.#media.addTrack(receiver.track);
+    this.#video.play().catch(() => {});
+    this.#watchdog?.stop();
+    this.#pc = pc;
+    this.#session = session;
+    this.#sample = this.#older = null;
+    this.#url = url.replace(/[?&]redirect=[^&]*/, '');
+    this.#watch(pc, session);
+    oldSession?.close();
+    old.close();
+    this.dispatchEvent(new Event('moved'));
   }
 
   #watch(pc, session) {
@@ -139,6 +218,7 @@ export class WhepPlayer extends EventTarget {
       connected: () => {
         this.#backoff.reset();
         this.#set('playing', 'Playing.');
+        session.onMove(url => this.#move(url));
       },
       disturbed: () => this.#set('reconnecting',
         'The connection is disturbed…'),

@@ -166,6 +166,15 @@ test_egress (Fixture *f, gconstpointer data)
   relays[1]->is_alive = TRUE;
   place (f, egress);
   assert_place (egress, "r1", NULL, relays[1]->place.rank + 1);
+  relays[1]->load.is_draining = TRUE; /* nobody else, and it may not keep two */
+  relays[2]->load.is_draining = FALSE;
+  egress->place.backup = g_strdup ("r2");
+  place (f, egress);
+  assert_place (egress, "r2", NULL, relays[2]->place.rank + 1);
+  relays[2]->load.is_draining = TRUE;
+  relays[1]->load.is_draining = FALSE;
+  place (f, egress);
+  assert_place (egress, "r1", NULL, relays[1]->place.rank + 1);
   relays[1]->is_alive = FALSE; /* nobody: it stays what it was */
   place (f, egress);
   assert_place (egress, "r1", NULL, relays[1]->place.rank + 1);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "egress/events.h"
 #include "tests/unit/loopback.h"
 
 #define FINGERPRINT                                                            \
@@ -523,6 +524,54 @@ test_events (Fixture *f, gconstpointer data)
                     404);
 }
 
+static char *
+dup_elsewhere (const char *stream, gpointer data)
+{
+  const char *const *url = data;
+
+  return g_strdup (*url);
+}
+
+/* E35: who listens is told where to go on, once, and only where there is room
+ */
+static void
+test_move (Fixture *f, gconstpointer data)
+{
+  static const char *const json_type[] = { "Content-Type", "application/json",
+                                           NULL };
+  const char *nowhere = NULL, *there = "https://b/whep/a?redirect=\"x";
+  g_autofree char *sse = NULL, *events = NULL;
+  Reader reader;
+
+  publish (f, RTC_CODEC_VP8);
+  g_assert_cmpuint (post (f, OFFER ("VP8", "recvonly")), ==, 201);
+  g_assert_cmpuint (egress_whep_move (f->whep, 9, dup_elsewhere, &there, 1), ==,
+                    0); /* nobody listens */
+  sse = g_strconcat (f->location, "/sse", NULL);
+  g_assert_cmpuint (
+      loopback_ask (&f->http, "POST", sse, json_type, "[\"reconnect\"]", -1),
+      ==, 201);
+  events = g_strdup (loopback_header (&f->http, "Location"));
+  reader_open (f, &reader, events);
+  reader_wait (&reader, ": open");
+  g_assert_cmpuint (egress_whep_move (f->whep, 0, dup_elsewhere, &there, 1), ==,
+                    0);
+  g_assert_cmpuint (egress_whep_move (f->whep, 9, dup_elsewhere, &nowhere, 1),
+                    ==, 0);
+  g_assert_cmpuint (egress_whep_move (f->whep, 9, dup_elsewhere, &there, 1), ==,
+                    1);
+  reader_wait (&reader, "event: reconnect\ndata: "
+                        "{\"url\":\"https://b/whep/a?redirect=\\\"x\"}\n\n");
+  g_assert_cmpuint (egress_whep_move (f->whep, 9, dup_elsewhere, &there, 2), ==,
+                    0); /* he has been told */
+  g_assert_cmpuint (egress_whep_move (f->whep, 9, dup_elsewhere, &there,
+                                      1 + EGRESS_EVENTS_MOVE_AGAIN_US),
+                    ==, 1);
+  g_assert_cmpuint (
+      loopback_ask (&f->http, "DELETE", f->location, NULL, NULL, 0), ==, 200);
+  reader_close (&reader);
+}
+
 /* A server that stops drops connections without finishing their messages; the
  * endpoint ends the event streams after that. */
 static void
@@ -549,20 +598,25 @@ test_server_stops (Fixture *f, gconstpointer data)
 int
 main (int argc, char **argv)
 {
+  static const struct
+  {
+    const char *path;
+    guint max_viewers;
+    void (*func) (Fixture *, gconstpointer);
+  } tests[] = {
+    { "/egress/whep/join", 10, test_join },
+    { "/egress/whep/counter-offer", 10, test_counter_offer },
+    { "/egress/whep/limit", 1, test_limit },
+    { "/egress/whep/hooks", 1, test_hooks },
+    { "/egress/whep/stream-removed", 10, test_stream_removed },
+    { "/egress/whep/events", 10, test_events },
+    { "/egress/whep/move", 10, test_move },
+    { "/egress/whep/server-stops", 10, test_server_stops },
+  };
+
   g_test_init (&argc, &argv, NULL);
-  g_test_add ("/egress/whep/join", Fixture, GUINT_TO_POINTER (10), set_up,
-              test_join, tear_down);
-  g_test_add ("/egress/whep/counter-offer", Fixture, GUINT_TO_POINTER (10),
-              set_up, test_counter_offer, tear_down);
-  g_test_add ("/egress/whep/limit", Fixture, GUINT_TO_POINTER (1), set_up,
-              test_limit, tear_down);
-  g_test_add ("/egress/whep/hooks", Fixture, GUINT_TO_POINTER (1), set_up,
-              test_hooks, tear_down);
-  g_test_add ("/egress/whep/stream-removed", Fixture, GUINT_TO_POINTER (10),
-              set_up, test_stream_removed, tear_down);
-  g_test_add ("/egress/whep/events", Fixture, GUINT_TO_POINTER (10), set_up,
-              test_events, tear_down);
-  g_test_add ("/egress/whep/server-stops", Fixture, GUINT_TO_POINTER (10),
-              set_up, test_server_stops, tear_down);
+  for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
+    g_test_add (tests[i].path, Fixture, GUINT_TO_POINTER (tests[i].max_viewers),
+                set_up, tests[i].func, tear_down);
   return g_test_run ();
 }
