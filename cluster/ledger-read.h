@@ -25,8 +25,8 @@ typedef struct
   guint64 version; /* 0 = there is none */
   guint min, max;  /* subtrees */
   guint step_out, step_in;
-  gint64 cool_out_ms; /* before a threshold asks for more */
-  gint64 cool_in_ms;  /* before anything is given back */
+  gint64 cool_out_ms; /* between two thresholds that ask for more */
+  gint64 cool_in_ms;  /* after growth, before anything is given back */
   char *by, *text;    /* owned, nullable */
 } ClusterPolicy;
 

@@ -6,7 +6,8 @@
 -- audit; channel lease:scaler. A token is cfg:ctr:node:nonce: the sentinels'
 -- config epoch, a counter that only grows, who.
 local MAX_AUDIT, MAX_AUDIT_BYTES, MAX_AUDIT_LOOK = 100000, 2048, 2000
-local MIN_CHANGE_MS = 1000 -- of what is desired, whatever for
+-- between two changes of what is desired, whatever for; between two steps down
+local MIN_CHANGE_MS, MIN_IN_MS = 1000, 25000
 
 local function now_ms()
   local time = call('TIME')
@@ -84,9 +85,10 @@ function M.mt_resign(a)
   return 1
 end
 
--- What a change of desired:{tree} may not be, or nil. The policy's owner may
--- raise min and lower max: to come back between them nothing is waited for.
-local function check_change(rule, was, n, cause, since_ms, since_out_ms)
+-- What a change of desired:{tree} may not be, or nil. since: ms since the last
+-- change, growth, and growth for a threshold. The policy's owner may raise min
+-- and lower max: to come back between them nothing cools down.
+local function check_change(rule, was, n, cause, since)
   local min, max, out, back = rule[1], rule[2], rule[3], rule[4]
   if n < min or n > max then
     return 'BOUND ' .. n .. ' is not in ' .. min .. ' to ' .. max
@@ -94,33 +96,36 @@ local function check_change(rule, was, n, cause, since_ms, since_out_ms)
   if not was or n == was or (n > was and n <= min) then
     return nil
   end
-  local step, most, wait, since = n - was, out, MIN_CHANGE_MS, since_out_ms
+  local step, most, left = n - was, out, MIN_CHANGE_MS - since[1]
   if n < was then
-    step, most, since = was - n, back, since_ms
+    step, most = was - n, back
     if cause ~= 'manual' and was <= max then
-      wait = math.max(wait, rule[6])
+      left = math.max(left, MIN_IN_MS - since[1], rule[6] - since[2])
     end
   elseif cause == 'threshold' then
-    wait = math.max(wait, rule[5])
+    left = math.max(left, rule[5] - since[3])
   end
   if step > most then
     return 'BOUND a step of ' .. step .. ', at most ' .. most
   end
-  if since < wait then
-    return 'COOLDOWN for ' .. whole(wait - since) .. ' ms'
+  if left > 0 then
+    return 'COOLDOWN for ' .. whole(left) .. ' ms'
   end
 end
 
 -- token version n cause (demand threshold manual) reason text -> version
 function M.mt_desire(a)
   local p, tree, token, n, cause = a[1], a[2], a[3], tonumber(a[5]), a[6]
-  local key, now, rule = p .. 'desired:' .. tree, now_ms(), {}
+  local key, now, rule, since = p .. 'desired:' .. tree, now_ms(), {}, {}
   local why = fence(p, token)
-  local had = call('HMGET', key, 'ver', 'n', 'at', 'out_at')
+  local had = call('HMGET', key, 'ver', 'n', 'at', 'out_at', 'floor_at')
   local policy = call('HMGET', p .. 'policy:' .. tree, 'min', 'max', 'step_out',
                       'step_in', 'cool_out', 'cool_in')
   for i = 1, #policy do
     rule[i] = tonumber(policy[i] or '')
+  end
+  for i = 1, 3 do
+    since[i] = now - (tonumber(had[i + 2] or '') or 0)
   end
   if not why and (had[1] or '0') ~= a[4] then
     why = 'CONFLICT the version is ' .. (had[1] or '0')
@@ -128,8 +133,7 @@ function M.mt_desire(a)
     why = 'BOUND the tree has no policy'
   end
   local was = tonumber(had[2] or '')
-  why = why or check_change(rule, was, n, cause, now - (tonumber(had[3] or '') or 0),
-                            now - (tonumber(had[4] or '') or 0))
+  why = why or check_change(rule, was, n, cause, since)
   if why then
     return redis.error_reply(why)
   end
@@ -139,8 +143,11 @@ function M.mt_desire(a)
   local version = (tonumber(had[1] or '') or 0) + 1
   call('HSET', key, 'ver', version, 'n', n, 'at', whole(now), 'by',
        node_of(token), 'reason', a[7], 'cause', cause)
-  if was and n > was then
+  if not was or n > was then
     call('HSET', key, 'out_at', whole(now))
+  end
+  if was and n > was and cause == 'threshold' then
+    call('HSET', key, 'floor_at', whole(now))
   end
   audit(p, tree, 'desire', node_of(token), token, a[8])
   return version
@@ -166,7 +173,9 @@ function M.mt_policy(a)
   call('HSET', key, 'ver', tonumber(version) + 1, 'min', a[4], 'max', a[5],
        'step_out', a[6], 'step_in', a[7], 'cool_out', a[8], 'cool_in', a[9],
        'by', a[10], 'text', a[11])
-  audit(p, tree, 'policy', a[10], '', string.sub(a[11], 1, MAX_AUDIT_BYTES))
+  audit(p, tree, 'policy', a[10], '',
+        string.format('{"version":%d,"min":%d,"max":%d,"step_out":%d,'
+                      .. '"step_in":%d}', version + 1, a[4], a[5], a[6], a[7]))
   return tonumber(version) + 1
 end
 

@@ -18,6 +18,12 @@ static const char *const error_names[CLUSTER_ERROR_N] = {
   [CLUSTER_ERROR_BOUND] = "bound",     [CLUSTER_ERROR_COOLDOWN] = "cooldown",
 };
 
+const char *
+cluster_error_get_name (ClusterError code)
+{
+  return error_names[code];
+}
+
 /* --- answers ------------------------------------------------------------ */
 
 static void

@@ -37,6 +37,8 @@ typedef enum
 } ClusterError;
 #define CLUSTER_ERROR (cluster_error_quark ())
 GQuark cluster_error_quark (void);
+/* "url", "away", …: for metrics */
+const char *cluster_error_get_name (ClusterError code);
 
 typedef enum
 {

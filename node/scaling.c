@@ -4,14 +4,16 @@
 
 #include "node/cluster.h"
 #include "node/log.h"
+#include "node/settings-scaling.h"
 
 #define LEAVE_MS 500
 #define NONCE_CHARS 16
 
 struct _NodeScaling
 {
-  const NodeParts *parts; /* borrowed */
-  ClusterLedger *ledger;  /* owned, nullable */
+  const NodeParts *parts;        /* borrowed */
+  ClusterLedger *ledger;         /* owned, nullable */
+  ScalingController *controller; /* owned */
   char nonce[NONCE_CHARS + 1];
 };
 
@@ -21,6 +23,14 @@ leads (const NodeOptions *options)
   return (options->roles
           & (NODE_ROLE_INJECTION | NODE_ROLE_RELAY | NODE_ROLE_EGRESS))
          != 0;
+}
+
+static void
+on_leader_changed (gboolean is_leader, gpointer data)
+{
+  NodeScaling *self = data;
+
+  scaling_controller_leader_changed (self->controller, is_leader);
 }
 
 static gboolean
@@ -35,6 +45,8 @@ open_ledger (NodeScaling *self, GError **error)
     .nonce = self->nonce,
     .is_candidate = leads (parts->options),
     .metrics = parts->metrics,
+    .on_leader_changed = on_leader_changed,
+    .data = self,
   };
 
   self->ledger = cluster_ledger_new (&config, error);
@@ -42,6 +54,18 @@ open_ledger (NodeScaling *self, GError **error)
     return TRUE;
   g_prefix_error (error, "redis-url: ");
   return FALSE;
+}
+
+static gboolean
+make_controller (NodeScaling *self, GError **error)
+{
+  ScalingControllerConfig config = { .ledger = self->ledger,
+                                     .metrics = self->parts->metrics };
+
+  if (!node_settings_read_scaling (self->parts->settings, &config, error))
+    return FALSE;
+  self->controller = scaling_controller_new (&config);
+  return TRUE;
 }
 
 NodeScaling *
@@ -52,7 +76,8 @@ node_scaling_new (const NodeParts *parts, GError **error)
   self->parts = parts;
   g_snprintf (self->nonce, sizeof self->nonce, "%08x%08x", g_random_int (),
               g_random_int ());
-  if (!parts->options->has_cluster || open_ledger (self, error))
+  if ((!parts->options->has_cluster || open_ledger (self, error))
+      && make_controller (self, error))
     return self;
   node_scaling_free (self);
   return NULL;
@@ -95,14 +120,15 @@ node_scaling_leave (NodeScaling *self)
   while (!is_over)
     g_main_context_iteration (NULL, TRUE);
   g_source_remove (late_id);
-  g_clear_pointer (&self->ledger, cluster_ledger_free);
 }
 
 void
 node_scaling_free (NodeScaling *self)
 {
   g_return_if_fail (self);
+  /* first what may still answer */
   g_clear_pointer (&self->ledger, cluster_ledger_free);
+  g_clear_pointer (&self->controller, scaling_controller_free);
   g_free (self);
 }
 
@@ -130,12 +156,14 @@ node_scaling_describe (NodeScaling *self)
   json_builder_begin_object (json);
   json_builder_set_member_name (json, "lease");
   json_builder_add_value (json, describe_lease (self));
-  json_builder_set_member_name (json, "why");
-  json_builder_add_string_value (
-      json, self->parts->options->has_cluster
-                ? ""
-                : "there is no redis-url: this machine is alone, and nothing "
-                  "scales");
+  json_builder_set_member_name (json, "controller");
+  json_builder_add_value (json, scaling_controller_describe (self->controller));
   json_builder_end_object (json);
   return json_builder_get_root (json);
+}
+
+ScalingController *
+node_scaling_get_controller (NodeScaling *self)
+{
+  return self->controller;
 }

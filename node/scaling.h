@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * NodeScaling: this node's part in scaling: with a Redis it is a candidate for
- * leading (roles injection, relay, egress); without one it says why nothing
- * scales.
+ * leading (roles injection, relay, egress), and does what the leader does when
+ * it leads; without one it says why nothing scales.
  *   new ─► leave (before the cluster's) ─► free
  * Owner:  main.c. Thread: main.
  */
@@ -12,17 +12,20 @@
 
 #include "cluster/ledger.h"
 #include "node/parts.h"
+#include "scaling/controller.h"
 
 /* @parts: borrowed, with metrics and cluster
- * Returns: (nullable): CLUSTER_ERROR_URL */
+ * Returns: (nullable): CLUSTER_ERROR_URL, NODE_SETTINGS_ERROR */
 NodeScaling *node_scaling_new (const NodeParts *parts, GError **error);
 /* what the store says */
 void node_scaling_hear (NodeScaling *self, ClusterHint hint);
 /* resigns; runs the main loop until the store knows, half a second at most */
 void node_scaling_leave (NodeScaling *self);
 void node_scaling_free (NodeScaling *self);
-/* (nullable): without a Redis, or after leave() */
+/* (nullable): without a Redis */
 ClusterLedger *node_scaling_get_ledger (NodeScaling *self);
+/* (transfer none): always */
+ScalingController *node_scaling_get_controller (NodeScaling *self);
 /* JSON object for /debug/state (transfer full) */
 JsonNode *node_scaling_describe (NodeScaling *self);
 

@@ -11,6 +11,7 @@
 #include "node/settings-cluster.h"
 #include "node/settings-export.h"
 #include "node/settings-metrics.h"
+#include "node/settings-scaling.h"
 
 #define MAX_PLAYOUT_DELAY_MS 40950 /* 12 bits of 10 ms */
 #define NODE_ID_MAX_CHARS 64
@@ -171,6 +172,7 @@ node_settings_new (void)
 
   node_settings_add_export (settings);
   node_settings_add_metrics (settings);
+  node_settings_add_scaling (settings);
   return settings;
 }
 

@@ -280,6 +280,8 @@ decide_out (const ScalingPolicy *policy, const ScalingHistory *history,
   ret->n_wanted = MIN (self->n_wanted, n_desired + policy->max_step);
   if (self->has_floor && history->n_floor > n_desired)
     ret->urgency = MAX (ret->urgency, history->floor_urgency);
+  ret->is_floor =
+      self->has_floor && history->n_floor >= MAX (self->n_demand, self->n_min);
   say (ret, "out %u to %u: ", n_desired, ret->n_wanted);
   say_growth (policy, history, self, ret);
 }

@@ -113,6 +113,7 @@ typedef struct
   double joins_per_s;  /* attempts less leaves, the trend */
   guint n_slots_total; /* of nodes that serve */
   gboolean needs_approval;
+  gboolean is_floor; /* a threshold alone asks for it */
   char reason[SCALING_REASON_MAX_CHARS + 1]; /* in words */
 } ScalingDecision;
 

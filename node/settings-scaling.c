@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node/settings-scaling: see settings-scaling.h. */
+#include "node/settings-scaling.h"
+
+/* clang-format off: one row a setting */
+static const BaseSettingSpec specs[] = {
+  { "autoscaling", BASE_SETTING_BOOL, 0, 0, "no", NULL, "Scaling",
+    "Let the node that leads change how many egress nodes there are; when off, "
+    "it only shows what it would do." },
+  { "autoscaling-dry-run", BASE_SETTING_BOOL, 0, 0, "no", NULL, "Scaling",
+    "Write decisions into the audit, and change nothing." },
+  { "dry-run", BASE_SETTING_BOOL, 0, 0, "no", NULL, "Scaling", "The same." },
+  { "autoscaling-policy", BASE_SETTING_PATH, 0, 0, NULL, NULL, "Scaling",
+    "Policies (JSON) for a tree that has none in Redis yet; unset: those that "
+    "ship." },
+  { "min-replicas", BASE_SETTING_INT, 0, SCALING_MAX_REPLICAS, "0", NULL,
+    "Scaling", "Egress nodes of a tree at least; 0 = as its policy says." },
+  { "max-replicas", BASE_SETTING_INT, 0, SCALING_MAX_REPLICAS, "0", NULL,
+    "Scaling", "Egress nodes of a tree at most; 0 = as its policy says." },
+  { "max-total-replicas", BASE_SETTING_INT, 0, SCALING_MAX_REPLICAS, "0", NULL,
+    "Scaling",
+    "Nodes of all trees together at most, below the policy's hardLimit; 0 = "
+    "that." },
+};
+/* clang-format on */
+
+static const struct
+{
+  const char *key, *env;
+} aliases[] = {
+  { "autoscaling", "AUTOSCALING_ENABLED" },
+  { "autoscaling-dry-run", "AUTOSCALING_DRY_RUN" },
+  { "dry-run", "DRY_RUN" },
+  { "min-replicas", "MIN_REPLICAS" },
+  { "max-replicas", "MAX_REPLICAS" },
+  { "max-total-replicas", "MAX_TOTAL_REPLICAS" },
+};
+
+void
+node_settings_add_scaling (BaseSettings *settings)
+{
+  base_settings_add (settings, specs, G_N_ELEMENTS (specs));
+  for (guint i = 0; i < G_N_ELEMENTS (aliases); i++)
+    base_settings_add_env_alias (settings, aliases[i].key, aliases[i].env,
+                                 NULL);
+}
+
+static gboolean
+read_policies (const char *path, ScalingControllerConfig *ret, GError **error)
+{
+  g_autofree char *text = NULL;
+  g_autoptr (GError) why = NULL;
+  gsize n_bytes;
+
+  if (path == NULL)
+    return TRUE;
+  if (g_file_get_contents (path, &text, &n_bytes, &why))
+    ret->policies = scaling_policies_parse (text, n_bytes, &why);
+  if (ret->policies != NULL)
+    return TRUE;
+  g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+               "autoscaling-policy: %s: %s", path, why->message);
+  return FALSE;
+}
+
+gboolean
+node_settings_read_scaling (BaseSettings *settings,
+                            ScalingControllerConfig *ret, GError **error)
+{
+  gint64 min = base_settings_get_int (settings, "min-replicas");
+  gint64 max = base_settings_get_int (settings, "max-replicas");
+
+  if (max > 0 && min > max)
+    {
+      g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+                   "min-replicas: %d is above max-replicas, %d", (int)min,
+                   (int)max);
+      return FALSE;
+    }
+  ret->is_enabled = base_settings_get_bool (settings, "autoscaling");
+  ret->is_dry_run = base_settings_get_bool (settings, "autoscaling-dry-run")
+                    || base_settings_get_bool (settings, "dry-run");
+  ret->min_replicas = (guint)min;
+  ret->max_replicas = (guint)max;
+  ret->max_total =
+      (guint)base_settings_get_int (settings, "max-total-replicas");
+  return read_policies (
+      base_settings_get_string (settings, "autoscaling-policy"), ret, error);
+}

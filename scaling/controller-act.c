@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ScalingController: what follows from a decision: a change of what is desired,
+ * or a note in the audit why there is none.
+ */
+#include "scaling/controller-private.h"
+
+#include "base/clock.h"
+#include "scaling/log.h"
+
+#include <string.h>
+
+/* --- notes -------------------------------------------------------------- */
+
+/* note: the same again only after a minute */
+static void
+note (ScalingTree *tree, ScalingNoteKind kind, const char *outcome)
+{
+  static const char *const names[] = { "hold", "dry-run", "approval",
+                                       "refused" };
+  ScalingNote *last = &tree->notes[kind];
+  gint64 now_us = base_clock_now_us ();
+  g_autofree char *text = NULL;
+
+  if (last->at_us != 0 && last->n_wanted == tree->decision.n_wanted
+      && now_us - last->at_us < SCALING_NOTE_AGAIN_US)
+    return;
+  last->at_us = now_us;
+  last->n_wanted = tree->decision.n_wanted;
+  text = scaling_tree_describe_change (tree, outcome);
+  cluster_ledger_audit (tree->controller->config.ledger, tree->tree_id,
+                        names[kind], NULL, text, NULL, NULL);
+  if (kind != SCALING_NOTE_HOLD)
+    GST_INFO ("tree %s: %s: %s", tree->tree_id, outcome, tree->decision.reason);
+}
+
+/* --- the policy's first copy in the store --------------------------------- */
+
+static void
+on_put (guint64 version, gboolean is_durable, const GError *error,
+        gpointer data)
+{
+  ScalingTree *tree = data;
+
+  tree->is_putting = FALSE;
+  if (error != NULL)
+    scaling_controller_fail (tree->controller, error);
+}
+
+/* put_policy: what the store enforces must be there first */
+static void
+put_policy (ScalingTree *tree)
+{
+  ClusterPolicy policy = { .by = (char *)"default" };
+  g_autofree char *text = json_to_string (tree->policies->json, FALSE);
+
+  if (tree->is_putting
+      || !scaling_controller_get_bounds (tree->policies, tree->tree_id,
+                                         &policy))
+    return;
+  policy.text = text;
+  tree->is_putting = TRUE;
+  cluster_ledger_put_policy (tree->controller->config.ledger, tree->tree_id,
+                             &policy, on_put, tree);
+}
+
+/* --- what is desired ---------------------------------------------------- */
+
+static void
+count (ScalingTree *tree, ScalingAction action, ScalingResult result)
+{
+  tree->controller->n_results[action][result]++;
+}
+
+static void
+on_desired (guint64 version, gboolean is_durable, const GError *error,
+            gpointer data)
+{
+  ScalingTree *tree = data;
+  ScalingController *self = tree->controller;
+
+  tree->is_asking = FALSE;
+  if (error != NULL)
+    {
+      scaling_controller_fail (self, error);
+      count (tree, tree->asked, SCALING_RESULT_REFUSED);
+      if (tree->reacting_us == tree->asked_us)
+        tree->reacting_us = 0;
+      if (tree->snapshot != NULL && scaling_controller_is_leader (self))
+        note (tree, SCALING_NOTE_REFUSED, error->message);
+      return;
+    }
+  count (tree, tree->asked, SCALING_RESULT_DONE);
+  if (!is_durable)
+    self->n_failures[SCALING_FAILURE_NOT_DURABLE]++;
+  GST_INFO ("tree %s: %s", tree->tree_id, tree->decision.reason);
+}
+
+static void
+desire (ScalingTree *tree)
+{
+  const ScalingDecision *decision = &tree->decision;
+  g_autofree char *text = scaling_tree_describe_change (tree, "asked");
+  ClusterCause cause =
+      decision->is_floor ? CLUSTER_CAUSE_THRESHOLD : CLUSTER_CAUSE_DEMAND;
+
+  tree->is_asking = TRUE;
+  tree->asked = decision->action;
+  tree->asked_us = base_clock_now_us ();
+  if (decision->action == SCALING_OUT && tree->reacting_us == 0)
+    {
+      tree->reacting_us = tree->asked_us;
+      tree->n_reacting = decision->n_wanted;
+    }
+  cluster_ledger_desire (tree->controller->config.ledger, tree->tree_id,
+                         tree->scaling.version, decision->n_wanted, cause,
+                         decision->reason, text, on_desired, tree);
+}
+
+void
+scaling_controller_act (ScalingTree *tree)
+{
+  const ScalingControllerConfig *config = &tree->controller->config;
+  ScalingAction action = tree->decision.action;
+
+  if (!config->is_enabled || !tree->policy.is_enabled)
+    return;
+  if (config->is_dry_run)
+    {
+      if (action != SCALING_HOLD)
+        {
+          count (tree, action, SCALING_RESULT_DRY_RUN);
+          note (tree, SCALING_NOTE_DRY_RUN, "dry run");
+        }
+      return;
+    }
+  if (tree->scaling.policy.version == 0)
+    put_policy (tree);
+  else if (action == SCALING_HOLD)
+    note (tree, SCALING_NOTE_HOLD, "hold");
+  else if (tree->decision.needs_approval)
+    {
+      count (tree, action, SCALING_RESULT_APPROVAL);
+      note (tree, SCALING_NOTE_APPROVAL, "waits for approval");
+    }
+  else if (!tree->is_asking)
+    desire (tree);
+}

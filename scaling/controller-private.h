@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scaling/controller-private: what the controller's files share. controller.c
+ * has the loop, controller-act.c what follows from a decision,
+ * controller-show.c metrics and JSON.
+ * Thread: main.
+ */
+#pragma once
+
+#include "scaling/controller.h"
+#include "scaling/decide.h"
+#include "scaling/survey.h"
+
+#define SCALING_SERVICE "egress"
+#define SCALING_N_ACTIONS (SCALING_IN + 1)
+
+typedef enum
+{
+  SCALING_RESULT_DONE,
+  SCALING_RESULT_REFUSED,
+  SCALING_RESULT_DRY_RUN,
+  SCALING_RESULT_APPROVAL, /* a person is to say yes */
+  SCALING_RESULT_N,
+} ScalingResult;
+
+/* Why something did not work: an error of the store, or: */
+enum
+{
+  SCALING_FAILURE_POLICY = CLUSTER_ERROR_N, /* not understood, or none */
+  SCALING_FAILURE_LATE,                     /* a round was not over */
+  SCALING_FAILURE_NOT_DURABLE,              /* no replica has it */
+  SCALING_FAILURE_N,
+};
+
+/* The last entry of a kind in a tree's audit. */
+typedef struct
+{
+  gint64 at_us; /* 0 = never */
+  guint n_wanted;
+} ScalingNote;
+
+typedef enum
+{
+  SCALING_NOTE_HOLD,
+  SCALING_NOTE_DRY_RUN,
+  SCALING_NOTE_APPROVAL,
+  SCALING_NOTE_REFUSED,
+  SCALING_NOTE_N,
+} ScalingNoteKind;
+
+typedef struct
+{
+  ScalingController *controller;
+  char *tree_id; /* owned */
+  gboolean is_listed;
+  /* this round's answers */
+  ClusterScaling scaling; /* owned */
+  GPtrArray *beats;       /* owned, nullable */
+  guint n_due;
+  gboolean is_failed;
+  /* policy */
+  guint64 policy_version;
+  ScalingPolicies *policies; /* owned, nullable: of that version */
+  ScalingPolicy policy;      /* with this node's settings */
+  gboolean has_policy, is_putting;
+  char *fault; /* owned, nullable: of a policy that was refused */
+  /* decisions */
+  ScalingSurvey *survey;           /* owned */
+  ScalingHistory *history;         /* owned */
+  const ScalingSnapshot *snapshot; /* of survey; NULL before the first */
+  ScalingDecision decision;
+  guint64 n_decisions[SCALING_N_ACTIONS];
+  gboolean is_asking; /* mt_desire is on its way */
+  ScalingAction asked;
+  gint64 asked_us;
+  gint64 reacting_us; /* since when more is desired than serves; 0 = not */
+  guint n_reacting;   /* subtrees that shall serve then */
+  ScalingNote notes[SCALING_NOTE_N];
+} ScalingTree;
+
+struct _ScalingController
+{
+  ScalingControllerConfig config;
+  char *provisioner; /* owned, nullable: its kind */
+  GPtrArray *trees;  /* owned (element-type ScalingTree) by id */
+  guint tick_id;
+  gboolean is_reading;
+  guint64 term; /* that we saw last: another store has another */
+  guint64 n_results[SCALING_N_ACTIONS][SCALING_RESULT_N];
+  guint64 n_failures[SCALING_FAILURE_N];
+  /* (nullable) borrowed from the registry; warm, cold */
+  BaseHistogram *reaction_seconds, *provision_seconds[2];
+};
+
+/* controller.c */
+void scaling_controller_fail (ScalingController *self, const GError *error);
+gboolean scaling_controller_is_leader (ScalingController *self);
+/* controller-act.c: what follows from tree->decision */
+void scaling_controller_act (ScalingTree *tree);
+/* controller-show.c */
+void scaling_controller_add_metrics (ScalingController *self);
+/* (transfer none): why nothing is asked for or started; "" = it is */
+const char *scaling_controller_get_why (ScalingController *self);
+/* (transfer full): one decision, for the audit and people */
+char *scaling_tree_describe_change (const ScalingTree *tree,
+                                    const char *outcome);

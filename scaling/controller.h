@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ScalingController: what the leader does each second, for every tree in
+ * trees:active: reads heartbeats, policy and what is desired, decides
+ * (scaling/decide.h), shows it in metrics, and, when autoscaling is on, asks
+ * the store for another number of subtrees (fenced, with its reason in the
+ * audit). When it is off the decisions are made all the same: scores and
+ * recommendations are there, and nothing is asked for or written.
+ *   It computes from what is there, each time anew; the history of a tree is
+ * all it remembers, and a new leader begins without one.
+ * A policy that cannot be understood is said, and the one before stays.
+ * Bounds: CLUSTER_MAX_TREES; one question to the store of each kind and tree
+ * at a time: a round that is not over lets the next one be left out.
+ * Owner:  node. Thread: main.
+ */
+#pragma once
+
+#include "cluster/ledger.h"
+#include "scaling/policy.h"
+
+/* of the same kind and tree in the audit, unless it says something else */
+#define SCALING_NOTE_AGAIN_US (60 * G_USEC_PER_SEC)
+
+typedef struct _ScalingController ScalingController;
+
+typedef struct
+{
+  ClusterLedger *ledger; /* (nullable) borrowed: NULL without a Redis */
+  BaseMetrics *metrics;  /* (nullable) borrowed */
+  gboolean is_enabled, is_dry_run;
+  /* 0 = as the policy says */
+  guint min_replicas, max_replicas; /* egress nodes */
+  guint max_total;                  /* nodes of all trees: lowers hardLimit */
+  /* (transfer full) (nullable): what is put where the store has no policy;
+   * NULL: the one that ships */
+  ScalingPolicies *policies;
+} ScalingControllerConfig;
+
+ScalingController *
+scaling_controller_new (const ScalingControllerConfig *config);
+void scaling_controller_free (ScalingController *self);
+/* who starts what is wanted, for people: "docker"; NULL: nobody */
+void scaling_controller_set_provisioner (ScalingController *self,
+                                         const char *kind);
+void scaling_controller_set_enabled (ScalingController *self,
+                                     gboolean is_enabled);
+gboolean scaling_controller_is_enabled (ScalingController *self);
+/* the ledger's on_leader_changed */
+void scaling_controller_leader_changed (ScalingController *self,
+                                        gboolean is_leader);
+/* something disturbs: nothing is given back for a minute */
+void scaling_controller_disturb (ScalingController *self);
+
+/* scaling_controller_get_bounds: what the store itself shall enforce of
+ * @policies for @tree_id: version, by and text are left alone. The minimum is 0
+ * subtrees: nodes that nobody starts may be enough.
+ * Returns: FALSE when no policy is for the tree's egress nodes */
+gboolean scaling_controller_get_bounds (const ScalingPolicies *policies,
+                                        const char *tree_id,
+                                        ClusterPolicy *ret);
+
+/* JSON object for /debug/state and the API (transfer full) */
+JsonNode *scaling_controller_describe (ScalingController *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ScalingController, scaling_controller_free)
