@@ -14,7 +14,9 @@
  * go. A second signal ends the program at once.
  *
  * Exit codes (sysexits.h): 0 asked to end; 69 a port or the node's id is
- * taken; 70 a bug; 71 the system refuses; 78 settings are wrong.
+ * taken; 70 a bug; 71 the system refuses; 78 settings are wrong. The role
+ * metrics that runs once: 0 all was exported; 75 somebody did not answer; 77
+ * something was refused.
  */
 #include <glib-unix.h>
 #include <malloc.h>
@@ -31,6 +33,7 @@
 #include "node/ctl.h"
 #include "node/doors.h"
 #include "node/drain.h"
+#include "node/exporters.h"
 #include "node/janus.h"
 #include "node/load.h"
 #include "node/log.h"
@@ -51,8 +54,9 @@
 typedef struct
 {
   NodeParts parts;
-  NodeServer *server; /* owned */
-  GMainLoop *loop;    /* owned */
+  NodeServer *server;       /* owned */
+  NodeExporters *exporters; /* owned, nullable: another role */
+  GMainLoop *loop;          /* owned */
   guint signal_ids[4];
   guint n_signals;
   int exit_code;
@@ -84,6 +88,7 @@ program_clear (Program *self)
   if (parts->cluster)
     node_cluster_stop (parts->cluster);
   g_clear_pointer (&self->server, node_server_free);
+  g_clear_pointer (&self->exporters, node_exporters_free);
   g_clear_pointer (&parts->metrics_role, node_metrics_role_free);
   g_clear_pointer (&parts->admission, node_admission_free);
   g_clear_pointer (&parts->drain, node_drain_free);
@@ -403,6 +408,40 @@ build_surfaces (Program *self)
   return -1;
 }
 
+/* --- Exporters ---------------------------------------------------------- */
+
+static GPtrArray *
+get_points (gpointer data)
+{
+  Program *self = data;
+  NodeMetricsRole *role = self->parts.metrics_role;
+
+  return node_metrics_role_has_data (role) ? node_metrics_role_get_points (role)
+                                           : NULL;
+}
+
+static void
+on_exported (ScalingExportExit code, gpointer data)
+{
+  Program *self = data;
+
+  GST_INFO ("exported once, exit code %d", code);
+  self->exit_code = (int)code;
+  g_main_loop_quit (self->loop);
+}
+
+static int
+build_exporters (Program *self)
+{
+  NodeParts *parts = &self->parts;
+  g_auto (GStrv) env = g_get_environ ();
+  g_autoptr (GError) error = NULL;
+
+  self->exporters = node_exporters_new (parts->settings, parts->metrics, env,
+                                        get_points, on_exported, self, &error);
+  return self->exporters ? -1 : fail (EX_CONFIG, error);
+}
+
 /* build: Returns: an exit code, or -1 when all is there */
 static int
 build (Program *self)
@@ -413,6 +452,8 @@ build (Program *self)
     code = build_workers (self);
   if (code < 0 && (self->parts.options->roles & NODE_ROLE_INJECTION))
     code = build_wills (&self->parts);
+  if (code < 0 && (self->parts.options->roles & NODE_ROLE_METRICS))
+    code = build_exporters (self);
   return code < 0 ? build_surfaces (self) : code;
 }
 
@@ -509,6 +550,8 @@ main (int argc, char **argv)
   log_start (&self);
   self.parts.is_ready = TRUE;
   node_banner_print (&self.parts, node_server_get_url (self.server));
+  if (self.exporters)
+    node_exporters_start (self.exporters);
   g_main_loop_run (self.loop);
   return self.exit_code;
 }

@@ -34,6 +34,8 @@ struct _NodeMetricsRole
   char *error;         /* owned, nullable: why not */
   guint tick_id;
   BaseCounter *n_store_errors; /* borrowed */
+  GPtrArray *scraped;          /* owned, nullable: points of the last scrape */
+  gint64 scraped_us, scrape_ttl_us;
 };
 
 /* --- hearing -------------------------------------------------------------- */
@@ -162,11 +164,27 @@ write_point (NodeMetricsRole *self, BaseMetricsWriter *writer,
                       key->help, labels, point->value);
 }
 
+/* get_scraped: (transfer none): not older than METRICS_PROM_SCRAPE_TTL_SEC;
+ * that nothing is known yet is no answer to keep */
+static GPtrArray *
+get_scraped (NodeMetricsRole *self)
+{
+  gint64 now_us = base_clock_now_us ();
+
+  if (self->scraped && self->scraped->len > 0
+      && now_us - self->scraped_us < self->scrape_ttl_us)
+    return self->scraped;
+  g_clear_pointer (&self->scraped, g_ptr_array_unref);
+  self->scraped = node_metrics_role_get_points (self);
+  self->scraped_us = now_us;
+  return self->scraped;
+}
+
 static void
 collect (BaseMetricsWriter *writer, gpointer data)
 {
   NodeMetricsRole *self = data;
-  g_autoptr (GPtrArray) points = node_metrics_role_get_points (self);
+  GPtrArray *points = get_scraped (self);
   ScalingAggregateStats stats;
 
   for (guint i = 0; i < points->len; i++)
@@ -356,6 +374,8 @@ node_metrics_role_new (const NodeParts *parts)
   const ScalingKey *keys = scaling_key_list (&n_keys);
 
   self->parts = parts;
+  self->scrape_ttl_us = base_settings_get_duration_us (
+      parts->settings, "metrics-prom-scrape-ttl");
   self->aggregate = scaling_aggregate_new (&config);
   self->names = g_new0 (char *, n_keys + 1);
   for (guint i = 0; i < n_keys; i++)
@@ -378,6 +398,7 @@ node_metrics_role_free (NodeMetricsRole *self)
   g_source_remove (self->tick_id);
   g_clear_pointer (&self->proxy, scaling_proxy_free);
   scaling_aggregate_free (self->aggregate);
+  g_clear_pointer (&self->scraped, g_ptr_array_unref);
   g_strfreev (self->names);
   g_free (self->error);
   g_free (self);

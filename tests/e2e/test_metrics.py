@@ -37,7 +37,11 @@ def nodes(module_world):
     wait_for(lambda: "media_tree_link_first_total"
              in cluster["e1"].metrics().types, "packets of parents")
     sums = module_world.node("--role", "metrics", "--metrics-mode", "proxy",
-                             "--metrics-proc-base-url", alone.url)
+                             "--metrics-proc-base-url", alone.url,
+                             "--metrics-scheduler-enabled",
+                             "--metrics-export-prometheus-push",
+                             "--metrics-prom-pushgateway-url",
+                             "http://127.0.0.1:1")
     wait_for(lambda: "media_tree_cluster_nodes" in sums.metrics().types,
              "what the first one says")
     return [alone, cluster["i1"], cluster["e1"], sums]

@@ -35,10 +35,13 @@ class Pushgateway:
                 for family in text_string_to_metric_families(text)
                 for sample in family.samples if "job" in sample.labels]
 
+    def find(self, name, **labels):
+        """Values of that name with these labels, and maybe others"""
+        return [value for found, has, value in self.samples()
+                if found == name and labels.items() <= has.items()]
+
     def value(self, name, **labels):
-        """Of the one sample that has these labels, and maybe others"""
-        value, = (value for found, has, value in self.samples()
-                  if found == name and labels.items() <= has.items())
+        value, = self.find(name, **labels)
         return value
 
     def kill(self):
