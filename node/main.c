@@ -439,7 +439,12 @@ build_exporters (Program *self)
 
   self->exporters = node_exporters_new (parts->settings, parts->metrics, env,
                                         get_points, on_exported, self, &error);
-  return self->exporters ? -1 : fail (EX_CONFIG, error);
+  if (!self->exporters)
+    return fail (EX_CONFIG, error);
+  /* who is asked to end before it is through has not exported all */
+  if (base_settings_get_bool (parts->settings, "metrics-run-once"))
+    self->exit_code = SCALING_EXPORT_EXIT_AWAY;
+  return -1;
 }
 
 /* build: Returns: an exit code, or -1 when all is there */

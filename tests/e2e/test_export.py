@@ -167,6 +167,7 @@ def test_no_counter_is_lost(world, tree, cloudwatch):
              >= n_exports + 3, "more exports", 15)
     assert total() == n_joins
     assert cloudwatch.refusals == []
+    assert any(is_gzip for _, _, is_gzip in cloudwatch.calls)
     for code, n in (("InternalFailure", 3), ("Throttling", 3),
                     ("timeout", 2)):
         assert cloudwatch.n_calls[code] == n, cloudwatch.n_calls
@@ -220,6 +221,21 @@ def test_run_once_counts_on_from_the_last_run(world, tree, cloudwatch,
     assert sum(v for d in data for v, _ in d.values) == 2
     with open(tmp_path / "export-cloudwatch.json") as file:
         assert json.load(file)["egress.joins_total|tree=main"] == reached
+
+
+def test_run_once_that_is_ended_has_not_exported(tree, cloudwatch):
+    cloudwatch.answers = ["timeout"]
+    process = subprocess.Popen(
+        [BINARY, "--role=metrics", "--http-listen",
+         f"127.0.0.1:{free_ports()}"],
+        env=environment(tree, METRICS_RUN_ONCE="1",
+                        **cloudwatch_env(cloudwatch)),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: cloudwatch.n_calls["timeout"], "a call", 10)
+    finally:
+        process.terminate()
+        assert process.wait(10) == 75
 
 
 @pytest.mark.parametrize("what, code, says", [
