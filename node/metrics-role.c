@@ -75,7 +75,8 @@ node_metrics_role_hear (NodeMetricsRole *self, GPtrArray *peers,
     {
       const ClusterPeer *peer = peers->pdata[i];
 
-      put (self, &peer->node, &peer->load);
+      if (peer->is_alive) /* else its load is empty */
+        put (self, &peer->node, &peer->load);
     }
 }
 
