@@ -12,7 +12,7 @@ import pytest
 from lib.bad_store import BadStore
 from lib.cluster import Cluster
 from lib.metrics_role import BadPeer, MetricsNode
-from lib.node import run_binary
+from lib.node import ROOT, run_binary
 from lib.wait import wait_for
 
 TOKEN = "m" * 20
@@ -109,6 +109,21 @@ def test_sums_of_a_tree(world, cluster):
     sums.request("/janus/info").assert_problem(404, code="role-missing")
     assert sums.request("/healthz").status == 200
     sums.stop()
+
+
+def test_every_key_is_described(world):
+    """docs/METRICS-ROLE.md has every key, and none that there is not."""
+    node = world.node("--insecure")
+    sums = world.add(MetricsNode(
+        world.directory_of("metrics"),
+        env={"METRICS_MODE": "proxy", "METRICS_PROC_BASE_URL": node.url}))
+    wait_for(lambda: sums.nodes(), "the node")
+    with open(os.path.join(ROOT, "docs", "METRICS-ROLE.md")) as file:
+        rows = re.findall(r"^\| `((?:cluster|egress|ingress|relay)\.\w+)` \| "
+                          r"(\w+) \| ([^|]+) \|", file.read(), re.M)
+    found = {(p["key"], p["kind"], p["unit"] or "–")
+             for p in sums.system()["points"]}
+    assert set(rows) == found and len(rows) == len(set(rows))
 
 
 def test_nodes_come_and_go(world, cluster):
