@@ -14,7 +14,8 @@ typedef enum
   BASE_METRICS_HISTOGRAM,
 } BaseMetricsKind;
 
-/* @common: borrowed */
+/* Used again for each scrape of its format.
+ * @common: borrowed */
 BaseMetricsWriter *base_metrics_writer_new (BaseMetricsFormat format,
                                             const char *common);
 void base_metrics_writer_free (BaseMetricsWriter *self);
@@ -39,5 +40,6 @@ void base_metrics_writer_put_histogram (BaseMetricsWriter *self,
                                         const char *labels,
                                         const BaseMetricsBuckets *buckets);
 
-/* (transfer full): all groups in the order of their beginning */
+/* (transfer full): all groups in the order of their beginning; then it is empty
+ * again */
 char *base_metrics_writer_finish (BaseMetricsWriter *self);

@@ -2,7 +2,8 @@
 /*
  * base/metrics-writer: the exposition's text. A group has what all its samples
  * begin with, so that a sample costs two copies and a number: a scrape of a
- * thousand streams has tens of thousands of them.
+ * thousand streams has tens of thousands of them. Groups stay for the next
+ * scrape: fresh memory, page by page, would cost as much as the writing.
  */
 #include "base/metrics-private.h"
 
@@ -27,7 +28,9 @@ struct _BaseMetricsGroup
   char *prefix;  /* owned: name and common labels, open */
   char *created; /* owned (nullable): likewise, of the time it began */
   gsize prefix_len, created_len;
-  GString *text; /* owned */
+  GString *text;    /* owned */
+  gsize head_len;   /* of it: what says what it is */
+  gboolean is_used; /* in this scrape */
 };
 
 struct _BaseMetricsWriter
@@ -37,7 +40,7 @@ struct _BaseMetricsWriter
   char began[32];     /* when what is written next began, as text */
   gsize began_len;
   GHashTable *groups; /* (element-type utf8 BaseMetricsGroup) owned */
-  GPtrArray *order;   /* (element-type BaseMetricsGroup) borrowed */
+  GPtrArray *order;   /* (element-type BaseMetricsGroup) borrowed: used ones */
 };
 
 static void
@@ -268,6 +271,7 @@ group_new (BaseMetricsWriter *self, const char *name, BaseMetricsKind kind,
                           kind_names[kind]);
   if (self->format == BASE_METRICS_OPENMETRICS)
     append_unit (group->text, group->family);
+  group->head_len = group->text->len;
   return group;
 }
 
@@ -281,6 +285,10 @@ base_metrics_writer_open (BaseMetricsWriter *self, const char *name,
     {
       group = group_new (self, name, kind, help);
       g_hash_table_insert (self->groups, g_strdup (name), group);
+    }
+  if (!group->is_used)
+    {
+      group->is_used = TRUE;
       g_ptr_array_add (self->order, group);
     }
   return group->kind == kind ? group : NULL;
@@ -371,6 +379,19 @@ base_metrics_writer_put_histogram (BaseMetricsWriter *self,
 /* --- All of it ------------------------------------------------------------
  */
 
+/* is_over: nobody wrote to it this time; else it is emptied for the next */
+static gboolean
+is_over (gpointer name, gpointer value, gpointer data)
+{
+  BaseMetricsGroup *group = value;
+
+  if (!group->is_used)
+    return TRUE;
+  group->is_used = FALSE;
+  g_string_truncate (group->text, group->head_len);
+  return FALSE;
+}
+
 char *
 base_metrics_writer_finish (BaseMetricsWriter *self)
 {
@@ -388,5 +409,7 @@ base_metrics_writer_finish (BaseMetricsWriter *self)
     }
   if (self->format == BASE_METRICS_OPENMETRICS)
     g_string_append (all, "# EOF\n");
+  g_hash_table_foreach_remove (self->groups, is_over, NULL);
+  g_ptr_array_set_size (self->order, 0);
   return g_string_free (all, FALSE);
 }

@@ -57,7 +57,8 @@ struct _BaseMetrics
   GArray *collectors;  /* (element-type Collector) owned */
   GHashTable *windows; /* (element-type utf8 BaseWindow) values borrowed */
   char *common;        /* owned, "" when none */
-  gint64 created_us;   /* wall time */
+  BaseMetricsWriter *writers[2]; /* owned, by format, NULL until asked for */
+  gint64 created_us;             /* wall time */
 };
 
 static void
@@ -96,6 +97,13 @@ base_metrics_new (void)
   return self;
 }
 
+static void
+drop_writers (BaseMetrics *self)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (self->writers); i++)
+    g_clear_pointer (&self->writers[i], base_metrics_writer_free);
+}
+
 void
 base_metrics_free (BaseMetrics *self)
 {
@@ -104,6 +112,7 @@ base_metrics_free (BaseMetrics *self)
   g_ptr_array_unref (self->families);
   g_array_unref (self->collectors);
   g_hash_table_unref (self->windows);
+  drop_writers (self);
   g_free (self->common);
   g_free (self);
 }
@@ -112,6 +121,7 @@ void
 base_metrics_set_common_labels (BaseMetrics *self, const char *labels)
 {
   g_return_if_fail (self);
+  drop_writers (self);
   g_free (self->common);
   self->common = g_strdup (labels ? labels : "");
 }
@@ -366,10 +376,11 @@ char *
 base_metrics_render_as (BaseMetrics *self, BaseMetricsFormat format)
 {
   BaseMetricsWriter *writer;
-  char *text;
 
   g_return_val_if_fail (self, NULL);
-  writer = base_metrics_writer_new (format, self->common);
+  if (!self->writers[format])
+    self->writers[format] = base_metrics_writer_new (format, self->common);
+  writer = self->writers[format];
   for (guint i = 0; i < self->families->len; i++)
     render_family (writer, g_ptr_array_index (self->families, i));
   for (guint i = 0; i < self->collectors->len; i++)
@@ -379,9 +390,7 @@ base_metrics_render_as (BaseMetrics *self, BaseMetricsFormat format)
       base_metrics_set_created (writer, self->created_us);
       c->func (writer, c->data);
     }
-  text = base_metrics_writer_finish (writer);
-  base_metrics_writer_free (writer);
-  return text;
+  return base_metrics_writer_finish (writer);
 }
 
 char *

@@ -222,6 +222,7 @@ collect (BaseMetricsWriter *writer, gpointer data)
 {
   EgressGate *self = data;
   g_autoptr (GPtrArray) streams = relay_hub_list (self->hub);
+  BaseMetricsGroup *viewers = NULL;
 
   for (guint i = 0; i < streams->len; i++)
     {
@@ -229,9 +230,10 @@ collect (BaseMetricsWriter *writer, gpointer data)
       g_autofree char *label =
           base_metrics_label ("stream", relay_stream_get_name (stream));
 
-      base_metrics_write (writer, "media_tree_viewers", "gauge",
-                          "Viewers connected now.", label,
-                          egress_gate_count (self, stream));
+      if (!viewers)
+        viewers = base_metrics_open (writer, "media_tree_viewers", "gauge",
+                                     "Viewers connected now.");
+      base_metrics_put (viewers, label, egress_gate_count (self, stream));
     }
 }
 

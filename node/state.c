@@ -158,13 +158,14 @@ handle_metrics (const NodeParts *parts, SoupServerMessage *msg)
   const char *accept = soup_message_headers_get_list (
       soup_server_message_get_request_headers (msg), "Accept");
   BaseMetricsFormat format = base_metrics_pick_format (accept);
-  g_autofree char *text = NULL;
+  char *text;
 
   if (!base_auth_require (parts->auth, BASE_AUTH_METRICS, NULL, msg))
     return;
   text = base_metrics_render_as (parts->metrics, format);
-  base_http_text (msg, SOUP_STATUS_OK, base_metrics_get_content_type (format),
-                  text);
+  soup_server_message_set_status (msg, SOUP_STATUS_OK, NULL);
+  soup_server_message_set_response (msg, base_metrics_get_content_type (format),
+                                    SOUP_MEMORY_TAKE, text, strlen (text));
   soup_message_headers_append (soup_server_message_get_response_headers (msg),
                                "Vary", "Accept");
 }

@@ -426,83 +426,111 @@ node_streams_handle (NodeStreams *self, SoupServerMessage *msg,
 
 /* --- Metrics ---------------------------------------------------------- */
 
+/* One sample of each for every stream: opened once a scrape. */
+typedef struct
+{
+  BaseMetricsGroup *live, *viewers, *gop, *keyframes, *requests, *reordered,
+      *publications, *packets, *bytes, *lost, *repaired;
+} Groups;
+
 static void
-write_tracks (BaseMetricsWriter *writer, const char *label,
+open_groups (BaseMetricsWriter *writer, Groups *ret)
+{
+#define OPEN(name, type, help)                                                 \
+  base_metrics_open (writer, "media_tree_stream_" name, type, help)
+  ret->live = OPEN ("live", "gauge", "1 while the stream has a publisher.");
+  ret->viewers = OPEN ("viewers", "gauge", "Viewers of the stream.");
+  ret->gop =
+      OPEN ("gop_seconds", "gauge", "Length of the last group of pictures.");
+  ret->keyframes =
+      OPEN ("keyframes_total", "counter", "Keyframes of the stream.");
+  ret->requests = OPEN ("keyframe_requests_total", "counter",
+                        "Keyframe requests sent to the publisher.");
+  ret->reordered = OPEN ("reordered_frames_total", "counter",
+                         "Frames out of order, which browsers show badly.");
+  ret->publications =
+      OPEN ("publications_total", "counter", "Publishers the stream has had.");
+  ret->packets =
+      OPEN ("packets_total", "counter", "RTP packets of the stream.");
+  ret->bytes = OPEN ("bytes_total", "counter", "Payload bytes of the stream.");
+  ret->lost = OPEN ("lost_packets_total", "counter",
+                    "Packets that were never repaired.");
+  ret->repaired = OPEN ("repaired_packets_total", "counter",
+                        "Packets that came after a NACK.");
+#undef OPEN
+}
+
+static void
+write_tracks (const Groups *groups, const char *label,
               const RelayStreamStats *stats)
 {
   for (guint kind = 0; kind < RTC_MEDIA_N_KINDS; kind++)
     {
       g_autofree char *labels =
-          g_strdup_printf ("%s,kind=\"%s\"", label, kind_names[kind]);
+          g_strconcat (label, ",kind=\"", kind_names[kind], "\"", NULL);
 
-      base_metrics_write (writer, "media_tree_stream_packets_total", "counter",
-                          "RTP packets of the stream.", labels,
-                          (double)stats->n_packets[kind]);
-      base_metrics_write (writer, "media_tree_stream_bytes_total", "counter",
-                          "Payload bytes of the stream.", labels,
-                          (double)stats->n_bytes[kind]);
-      base_metrics_write (writer, "media_tree_stream_lost_packets_total",
-                          "counter", "Packets that were never repaired.",
-                          labels, (double)stats->n_lost[kind]);
-      base_metrics_write (writer, "media_tree_stream_repaired_packets_total",
-                          "counter", "Packets that came after a NACK.", labels,
-                          (double)stats->n_repaired[kind]);
+      base_metrics_put (groups->packets, labels,
+                        (double)stats->n_packets[kind]);
+      base_metrics_put (groups->bytes, labels, (double)stats->n_bytes[kind]);
+      base_metrics_put (groups->lost, labels, (double)stats->n_lost[kind]);
+      base_metrics_put (groups->repaired, labels,
+                        (double)stats->n_repaired[kind]);
     }
 }
 
 static void
-write_stream (NodeStreams *self, BaseMetricsWriter *writer, RelayStream *stream)
+write_stream (NodeStreams *self, const Groups *groups, RelayStream *stream)
 {
   g_autofree char *label =
       base_metrics_label ("stream", relay_stream_get_name (stream));
   RelayStreamStats stats;
 
   relay_stream_get_stats (stream, &stats);
-  base_metrics_write (writer, "media_tree_stream_live", "gauge",
-                      "1 while the stream has a publisher.", label,
-                      relay_stream_is_live (stream));
-  base_metrics_write (writer, "media_tree_stream_viewers", "gauge",
-                      "Viewers of the stream.", label,
-                      count_viewers (self, stream));
-  base_metrics_write (writer, "media_tree_stream_gop_seconds", "gauge",
-                      "Length of the last group of pictures.", label,
-                      (double)stats.gop_us / (double)BASE_US_PER_S);
-  base_metrics_write (writer, "media_tree_stream_keyframes_total", "counter",
-                      "Keyframes of the stream.", label,
-                      (double)stats.n_keyframes);
-  base_metrics_write (writer, "media_tree_stream_keyframe_requests_total",
-                      "counter", "Keyframe requests sent to the publisher.",
-                      label, (double)stats.n_keyframe_requests);
-  base_metrics_write (writer, "media_tree_stream_reordered_frames_total",
-                      "counter",
-                      "Frames out of order, which browsers show badly.", label,
-                      (double)stats.n_b_frames);
-  base_metrics_write (writer, "media_tree_stream_publications_total", "counter",
-                      "Publishers the stream has had.", label,
-                      (double)stats.n_publications);
-  write_tracks (writer, label, &stats);
+  base_metrics_put (groups->live, label, relay_stream_is_live (stream));
+  base_metrics_put (groups->viewers, label, count_viewers (self, stream));
+  base_metrics_put (groups->gop, label,
+                    (double)stats.gop_us / (double)BASE_US_PER_S);
+  base_metrics_put (groups->keyframes, label, (double)stats.n_keyframes);
+  base_metrics_put (groups->requests, label, (double)stats.n_keyframe_requests);
+  base_metrics_put (groups->reordered, label, (double)stats.n_b_frames);
+  base_metrics_put (groups->publications, label, (double)stats.n_publications);
+  write_tracks (groups, label, &stats);
+}
+
+static guint
+count_live (GPtrArray *streams)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < streams->len; i++)
+    n += relay_stream_is_live (streams->pdata[i]) ? 1 : 0;
+  return n;
 }
 
 static void
 collect (BaseMetricsWriter *writer, gpointer data)
 {
+  static const char help[] =
+      "Streams: live, or waiting for a publisher's return.";
   NodeStreams *self = data;
   g_autoptr (GPtrArray) streams = relay_hub_list (self->parts->hub);
-  guint n_live = 0;
+  guint n_live = count_live (streams);
+  Groups groups;
 
+  base_metrics_write (writer, "media_tree_streams", "gauge", help,
+                      "state=\"live\"", n_live);
+  base_metrics_write (writer, "media_tree_streams", "gauge", help,
+                      "state=\"idle\"", streams->len - n_live);
+  if (streams->len > 0)
+    open_groups (writer, &groups);
   for (guint i = 0; i < streams->len; i++)
     {
       RelayStream *stream = g_ptr_array_index (streams, i);
 
-      n_live += relay_stream_is_live (stream) ? 1 : 0;
-      write_stream (self, writer, stream);
+      base_metrics_set_created (writer,
+                                relay_stream_get_created_wall_us (stream));
+      write_stream (self, &groups, stream);
     }
-  base_metrics_write (writer, "media_tree_streams", "gauge",
-                      "Streams: live, or waiting for a publisher's return.",
-                      "state=\"live\"", n_live);
-  base_metrics_write (writer, "media_tree_streams", "gauge",
-                      "Streams: live, or waiting for a publisher's return.",
-                      "state=\"idle\"", streams->len - n_live);
 }
 
 NodeStreams *

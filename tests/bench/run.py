@@ -12,6 +12,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import joins  # noqa: E402
 import measure  # noqa: E402
+import metrics  # noqa: E402
 import relay_links  # noqa: E402
 import scale  # noqa: E402
 import servers  # noqa: E402
@@ -29,6 +30,8 @@ USAGE = """\
                                   90 % of its core
 ./dev bench joins                 media-tree alone: what a join costs; 1,000
                                   joins in 10 s while 200 watch
+./dev bench metrics               media-tree alone: what /metrics costs at 1,000
+                                  streams and 2,000 viewers
 ./dev bench relay [--quick]       a relay's cost a packet and child beside
                                   GStreamer's multiudpsink, 16 children
 Numbers of a busy machine are worth little: compare ratios of one run."""
@@ -170,7 +173,7 @@ def explain_floor(rows, floors):
 
 
 def run_alone(args):
-    """media-tree alone: scale, full, joins"""
+    """media-tree alone: scale, full, joins, metrics"""
     path = build(args.build)
 
     def measure_it(name, *rest, **options):
@@ -183,6 +186,8 @@ def run_alone(args):
 
     if args.what == "joins":
         return joins.run_joins(args, measure_cost, measure_it)
+    if args.what == "metrics":
+        return metrics.run_metrics(args, path)
     if args.what == "full":
         return scale.run_full(args, measure_it)
     return scale.run_scale(args, measure_it)
@@ -192,7 +197,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench", usage=USAGE)
     parser.add_argument("what", nargs="?",
                         choices=["floor", "fanout", "scale", "full",
-                                 "joins", "relay"])
+                                 "joins", "metrics", "relay"])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--viewers", type=int, action="append")
     parser.add_argument("--rounds", type=int, default=3)
