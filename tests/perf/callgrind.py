@@ -18,13 +18,14 @@ ENVIRONMENT = {
 FOREIGN = ("G_", "GST_", "LD_", "MALLOC_", "MEDIA_TREE_", "OPENSSL_")
 
 
-def run(program, function, out):
+def run(program, function, out, *arguments):
     """Counts inside @function only; returns the finished process."""
     env = {key: value for key, value in os.environ.items()
            if not key.startswith(FOREIGN)}
     return subprocess.run(
         ["valgrind", "--tool=callgrind", f"--toggle-collect={function}",
-         f"--callgrind-out-file={out}", "--separate-threads=no", program],
+         f"--callgrind-out-file={out}", "--separate-threads=no", program,
+         *arguments],
         env={**env, **ENVIRONMENT}, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, timeout=300, check=False)
 
