@@ -14,6 +14,8 @@
 
 #define MAX_EXACT 9007199254740992.0 /* 2^53 */
 #define MAX_DIGITS 20                /* of a guint64 */
+#define MAX_NUMBER_BYTES G_ASCII_DTOSTR_BUF_SIZE
+#define MAX_MARKS 4 /* of a line: brackets, comma, space, line feed */
 /* what most groups need for a start; one for each stream grows */
 #define GROUP_BYTES 512
 
@@ -79,87 +81,114 @@ base_metrics_writer_free (BaseMetricsWriter *self)
 /* --- Numbers --------------------------------------------------------------
  */
 
-static void
-append_uint (GString *text, guint64 value, guint min_digits)
+/* each writes at @at, and returns where it ended */
+static char *
+write_uint (char *at, guint64 value, guint min_digits)
 {
   char digits[MAX_DIGITS];
-  guint at = MAX_DIGITS;
+  guint from = MAX_DIGITS;
 
-  for (; value > 0 || MAX_DIGITS - at < min_digits; value /= 10)
-    digits[--at] = (char)('0' + value % 10);
-  g_string_append_len (text, digits + at, MAX_DIGITS - at);
+  for (; value > 0 || MAX_DIGITS - from < min_digits; value /= 10)
+    digits[--from] = (char)('0' + value % 10);
+  memcpy (at, digits + from, MAX_DIGITS - from);
+  return at + MAX_DIGITS - from;
 }
 
-/* append_millionths: what a time in microseconds has behind its point */
-static void
-append_millionths (GString *text, guint millionths)
+/* write_millionths: what a time in microseconds has behind its point */
+static char *
+write_millionths (char *at, guint millionths)
 {
   guint n_digits = 6;
 
   for (; millionths % 10 == 0; millionths /= 10)
     n_digits--;
-  g_string_append_c (text, '.');
-  append_uint (text, millionths, n_digits);
+  *at++ = '.';
+  return write_uint (at, millionths, n_digits);
 }
 
-static void
-append_any (GString *text, double value)
+static char *
+write_any (char *at, double value)
 {
-  char buffer[G_ASCII_DTOSTR_BUF_SIZE];
-
   if (isnan (value))
-    g_string_append (text, "NaN");
-  else if (isinf (value))
-    g_string_append (text, value > 0 ? "+Inf" : "-Inf");
-  else
-    {
-      /* The shortest of the two that reads back as the same number. */
-      g_ascii_formatd (buffer, sizeof buffer, "%.15g", value);
-      if (g_ascii_strtod (buffer, NULL) != value)
-        g_ascii_formatd (buffer, sizeof buffer, "%.17g", value);
-      g_string_append (text, buffer);
-    }
+    return g_stpcpy (at, "NaN");
+  if (isinf (value))
+    return g_stpcpy (at, value > 0 ? "+Inf" : "-Inf");
+  /* The shortest of the two that reads back as the same number. */
+  g_ascii_formatd (at, MAX_NUMBER_BYTES, "%.15g", value);
+  if (g_ascii_strtod (at, NULL) != value)
+    g_ascii_formatd (at, MAX_NUMBER_BYTES, "%.17g", value);
+  return at + strlen (at);
 }
 
 /* Integers and whole microseconds are nearly all there is, and printf takes
- * longer than all the rest of a sample. */
-static void
-append_number (GString *text, double value)
+ * longer than all the rest of a sample. At most MAX_NUMBER_BYTES. */
+static char *
+write_number (char *at, double value)
 {
   double size = fabs (value), whole = floor (size);
   double us = whole < MAX_EXACT / 1e6 ? round (size * 1e6) : -1;
 
   if (!(size < MAX_EXACT) || (whole != size && us / 1e6 != size)
       || (size > 0 && size < 1e-4))
-    {
-      append_any (text, value);
-      return;
-    }
+    return write_any (at, value);
   if (value < 0)
-    g_string_append_c (text, '-');
-  append_uint (text, (guint64)whole, 1);
-  if (whole != size)
-    append_millionths (text, (guint)((guint64)us % 1000000));
+    *at++ = '-';
+  at = write_uint (at, (guint64)whole, 1);
+  return whole != size ? write_millionths (at, (guint)((guint64)us % 1000000))
+                       : at;
+}
+
+static void
+append_number (GString *text, double value)
+{
+  char number[MAX_NUMBER_BYTES];
+
+  g_string_append_len (text, number, write_number (number, value) - number);
 }
 
 /* --- Samples --------------------------------------------------------------
  */
 
-/* @prefix: name, and common labels where there are any, open */
-static inline void
-append_line (GString *text, const char *prefix, gsize prefix_len,
-             gboolean is_open, const char *labels)
+/* reserve: room for @n_bytes more; GString looks after its end with each
+ * piece, which is most of a sample's cost */
+static inline char *
+reserve (GString *text, gsize n_bytes)
 {
-  g_string_append_len (text, prefix, (gssize)prefix_len);
-  if (labels && *labels)
+  gsize len = text->len;
+
+  if (len + n_bytes >= text->allocated_len)
     {
-      g_string_append_c (text, is_open ? ',' : '{');
-      g_string_append (text, labels);
+      g_string_set_size (text, len + n_bytes);
+      g_string_truncate (text, len);
+    }
+  return text->str + len;
+}
+
+static inline void
+finish (GString *text, char *end)
+{
+  *end = '\0';
+  text->len = (gsize)(end - text->str);
+}
+
+/* @prefix: name, and common labels where there are any, open */
+static inline char *
+write_line (char *at, const char *prefix, gsize prefix_len, gboolean is_open,
+            const char *labels, gsize labels_len)
+{
+  memcpy (at, prefix, prefix_len);
+  at += prefix_len;
+  if (labels_len > 0)
+    {
+      *at++ = is_open ? ',' : '{';
+      memcpy (at, labels, labels_len);
+      at += labels_len;
       is_open = TRUE;
     }
   if (is_open)
-    g_string_append_c (text, '}');
-  g_string_append_c (text, ' ');
+    *at++ = '}';
+  *at++ = ' ';
+  return at;
 }
 
 static inline gboolean
@@ -169,31 +198,51 @@ has_common (const BaseMetricsWriter *writer)
 }
 
 static void
-append_created (BaseMetricsGroup *group, const char *labels)
+append_created (BaseMetricsGroup *group, const char *labels, gsize labels_len)
 {
   BaseMetricsWriter *writer = group->writer;
+  char *at = reserve (group->text, group->created_len + labels_len
+                                       + writer->began_len + MAX_MARKS);
 
-  append_line (group->text, group->created, group->created_len,
-               has_common (writer), labels);
-  g_string_append_len (group->text, writer->began, (gssize)writer->began_len);
+  at = write_line (at, group->created, group->created_len, has_common (writer),
+                   labels, labels_len);
+  memcpy (at, writer->began, writer->began_len);
+  finish (group->text, at + writer->began_len);
+}
+
+static void
+append_sample (BaseMetricsGroup *group, const char *prefix, gsize prefix_len,
+               const char *labels, gsize labels_len, double value)
+{
+  char *at = reserve (group->text,
+                      prefix_len + labels_len + MAX_NUMBER_BYTES + MAX_MARKS);
+
+  at = write_line (at, prefix, prefix_len, has_common (group->writer), labels,
+                   labels_len);
+  at = write_number (at, value);
+  *at++ = '\n';
+  finish (group->text, at);
 }
 
 void
 base_metrics_put (BaseMetricsGroup *group, const char *labels, double value)
 {
-  append_line (group->text, group->prefix, group->prefix_len,
-               has_common (group->writer), labels);
-  append_number (group->text, value);
-  g_string_append_c (group->text, '\n');
+  gsize labels_len = labels ? strlen (labels) : 0;
+
+  append_sample (group, group->prefix, group->prefix_len, labels, labels_len,
+                 value);
   if (group->created)
-    append_created (group, labels);
+    append_created (group, labels, labels_len);
 }
 
 void
 base_metrics_set_created (BaseMetricsWriter *writer, gint64 wall_us)
 {
-  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (GString) text = NULL;
 
+  if (writer->format != BASE_METRICS_OPENMETRICS)
+    return;
+  text = g_string_sized_new (sizeof writer->began);
   append_number (text, (double)(wall_us / BASE_US_PER_MS) / 1000);
   g_string_append_c (text, '\n');
   writer->began_len = text->len;
@@ -330,10 +379,7 @@ dup_le (const BaseMetricsBuckets *buckets, guint i, BaseMetricsFormat format)
   GString *le = g_string_new ("le=\"");
   double bound = i < buckets->n_bounds ? buckets->bounds[i] : (double)INFINITY;
 
-  if (isfinite (bound))
-    append_number (le, bound);
-  else
-    append_any (le, bound);
+  append_number (le, bound);
   /* there a bound is always written as a float */
   if (format == BASE_METRICS_OPENMETRICS && isfinite (bound)
       && !strpbrk (le->str + strlen ("le=\""), ".e"))
@@ -348,10 +394,8 @@ put_part (BaseMetricsGroup *group, const char *suffix, const char *labels,
 {
   g_autofree char *prefix = dup_prefix (group->writer, group->family, suffix);
 
-  append_line (group->text, prefix, strlen (prefix), has_common (group->writer),
-               labels);
-  append_number (group->text, value);
-  g_string_append_c (group->text, '\n');
+  append_sample (group, prefix, strlen (prefix), labels, strlen (labels),
+                 value);
 }
 
 void
@@ -373,7 +417,7 @@ base_metrics_writer_put_histogram (BaseMetricsWriter *self,
   put_part (group, "_sum", labels, buckets->sum);
   put_part (group, "_count", labels, (double)count);
   if (group->created)
-    append_created (group, labels);
+    append_created (group, labels, strlen (labels));
 }
 
 /* --- All of it ------------------------------------------------------------

@@ -64,7 +64,7 @@ begin (gpointer data)
   for (guint16 seq = 0; seq < 10; seq++)
     relay_publication_push (publication, RTC_MEDIA_VIDEO, seq, seq * 3000u,
                             TRUE, NULL, 0, payload, sizeof payload, FALSE,
-                            g_get_monotonic_time ());
+                            (seq + 1) * 2 * G_USEC_PER_SEC + seq);
 }
 
 static void

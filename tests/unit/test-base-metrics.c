@@ -117,6 +117,92 @@ test_collector_groups (void)
   g_assert_cmpstr (text, ==, again);
 }
 
+static gint64 numbers_written;
+
+static double
+next_number (GRand *rand)
+{
+  double value = g_rand_double (rand);
+
+  switch (numbers_written++ % 6)
+    {
+    case 0:
+      return floor (value * 9e15);
+    case 1:
+      return floor (value * 1e12) / 1e6; /* a time in whole microseconds */
+    case 2:
+      return -floor (value * 1e9) / 1e3;
+    case 3:
+      return value;
+    case 4:
+      return value * 1e-7;
+    default:
+      return value * 1e300;
+    }
+}
+
+static void
+collect_numbers (BaseMetricsWriter *writer, gpointer data)
+{
+  BaseMetricsGroup *group = base_metrics_open (writer, "n", "gauge", "N.");
+
+  for (guint i = 0; i < 6000; i++)
+    base_metrics_put (group, NULL, next_number (data));
+}
+
+/* What is read back is the number that was written, however it was; the second
+ * time the writer's memory is used again. */
+static void
+test_numbers (void)
+{
+  g_autoptr (BaseMetrics) metrics = base_metrics_new ();
+  GRand *rand = g_rand_new_with_seed (5), *again = g_rand_new_with_seed (5);
+
+  base_metrics_add_collector (metrics, collect_numbers, rand);
+  for (guint round = 0; round < 2; round++)
+    {
+      g_autofree char *text = base_metrics_render (metrics);
+      g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+
+      g_assert_cmpuint (g_strv_length (lines), ==, 2 + 6000 + 1);
+      numbers_written = 0;
+      for (guint i = 2; i < 6002; i++)
+        {
+          g_assert_true (g_str_has_prefix (lines[i], "n "));
+          g_assert_true (g_ascii_strtod (lines[i] + 2, NULL)
+                         == next_number (again));
+        }
+    }
+  g_rand_free (rand);
+  g_rand_free (again);
+}
+
+/* those who count by themselves */
+static void
+test_histogram_add (void)
+{
+  static const double bounds[] = { 1, 2, 4 };
+  g_autoptr (BaseMetrics) metrics = base_metrics_new ();
+  BaseHistogram *histogram =
+      base_metrics_add_histogram (metrics, "h_packets", NULL, "H.", bounds, 3);
+  g_autofree char *text = NULL;
+
+  base_histogram_add (NULL, 0, 1, 1);
+  base_histogram_add (histogram, 0, 5, 5);
+  base_histogram_add (histogram, 2, 2, 7);
+  base_histogram_add (histogram, 3, 1, 64);
+  text = base_metrics_render (metrics);
+  g_assert_cmpstr (text, ==,
+                   "# HELP h_packets H.\n"
+                   "# TYPE h_packets histogram\n"
+                   "h_packets_bucket{le=\"1\"} 5\n"
+                   "h_packets_bucket{le=\"2\"} 5\n"
+                   "h_packets_bucket{le=\"4\"} 7\n"
+                   "h_packets_bucket{le=\"+Inf\"} 8\n"
+                   "h_packets_sum 76\n"
+                   "h_packets_count 8\n");
+}
+
 static void
 test_watch (void)
 {
@@ -348,6 +434,8 @@ main (int argc, char **argv)
   g_test_add_func ("/base/metrics/common-labels", test_common_labels);
   g_test_add_func ("/base/metrics/histogram", test_histogram);
   g_test_add_func ("/base/metrics/collector-groups", test_collector_groups);
+  g_test_add_func ("/base/metrics/numbers", test_numbers);
+  g_test_add_func ("/base/metrics/histogram-add", test_histogram_add);
   g_test_add_func ("/base/metrics/watch", test_watch);
   g_test_add_func ("/base/metrics/openmetrics", test_openmetrics);
   g_test_add_func ("/base/metrics/sum", test_sum);
