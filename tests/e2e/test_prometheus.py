@@ -26,19 +26,7 @@ RULES = os.path.join(DOCKER, "prometheus", "rules")
 
 # Metrics of rules and dashboards that no node has yet, and why; an entry that
 # is not needed fails.
-SCALING = "the leader does not look at the load yet"
-MISSING = {
-    **dict.fromkeys([
-        "media_tree_scaling_enabled", "media_tree_scaling_subtrees",
-        "media_tree_scaling_failures_total",
-        "media_tree_scaling_decisions_total", "media_tree_scaling_score",
-        "media_tree_scaling_confidence_ratio", "media_tree_scaling_need",
-        "media_tree_scaling_slots", "media_tree_scaling_joins_per_second",
-        "media_tree_scaling_egress_nodes",
-        "media_tree_scaling_reaction_seconds_bucket",
-        "media_tree_scaling_provision_seconds_bucket",
-        "media_tree_scaling_actions_total"], SCALING),
-}
+MISSING = {}
 # Histograms of what does not happen here: they are there, without values.
 QUIET = {
     "media_tree_scaling_reaction_seconds_bucket": "nothing starts nodes here",
