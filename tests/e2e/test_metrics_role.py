@@ -71,7 +71,8 @@ def test_sums_of_a_tree(world, cluster):
     wait_for(lambda: sums.cluster("egress_viewers", role="egress") == 3,
              "three viewers")
     assert sums.cluster("egress_joins_total", tree="main", project="shop") == 3
-    assert sums.cluster("ingress_publishers", role="injection") == 1
+    wait_for(lambda: sums.cluster("ingress_publishers",
+                                  role="injection") == 1, "a publisher")
     assert sums.cluster("nodes", role="egress") == 2
     assert sums.cluster("egress_slots") > 3
     labels = {"tree": "main", "project": "shop"}
@@ -82,19 +83,19 @@ def test_sums_of_a_tree(world, cluster):
                       "packets")
     wait_for(lambda: sums.cluster("egress_packets_sent_total") > before,
              "more packets")
-    assert sums.cluster("ingress_packets_received_total") > 0
-    assert sums.cluster("relay_packets_received_total", role="egress") > 0
+    for name, role in (("ingress_packets_received_total", "injection"),
+                       ("relay_packets_received_total", "egress")):
+        wait_for(lambda n=name, r=role: sums.cluster(n, role=r) > 0, name)
 
     # percentiles of all joins, in seconds
-    joins = wait_for(lambda: sums.point("egress.join_seconds", **labels),
-                     "joins")
     wait_for(lambda: sums.point("egress.join_seconds", **labels)["n"] == 3,
              "times of three joins")
     joins = sums.point("egress.join_seconds", role="egress", **labels)
     assert 0 < joins["min"] <= joins["p50"] <= joins["p99"] <= joins["max"] < 5
     assert sums.cluster("egress_join_seconds", role="egress",
                         percentile="99") == pytest.approx(joins["p99"])
-    assert sums.cluster("http_seconds", role="egress", percentile="50") > 0
+    wait_for(lambda: sums.cluster("http_seconds", role="egress",
+                                  percentile="50") > 0, "times of answers")
     assert not any(p["is_stale"] for p in sums.system()["points"])
 
     # it is a node like any, and takes no part
