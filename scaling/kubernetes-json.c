@@ -337,12 +337,23 @@ add_resources (JsonObject *container, const ScalingKubernetesConfig *config)
   set_text (limits, "memory", config->memory_limit);
 }
 
+/* The root is read-only; GStreamer remembers its plugins there. */
+static void
+add_tmp (JsonObject *spec)
+{
+  JsonObject *volume = add_element (add_array (spec, "volumes"));
+
+  set_text (volume, "name", "tmp");
+  set_text (add_object (volume, "emptyDir"), "sizeLimit", "64Mi");
+}
+
 static void
 add_container (JsonObject *spec, const ScalingKubernetesConfig *config,
                ScalingProvisionCall *call)
 {
   JsonObject *container = add_element (add_array (spec, "containers"));
   JsonObject *security = add_object (container, "securityContext");
+  JsonObject *mount;
   JsonArray *ports;
 
   set_text (container, "name", "media-tree");
@@ -360,6 +371,9 @@ add_container (JsonObject *spec, const ScalingKubernetesConfig *config,
   add_resources (container, config);
   add_probe (container, "readinessProbe", "/readyz", 2, 2);
   add_probe (container, "livenessProbe", "/healthz", 5, 6);
+  mount = add_element (add_array (container, "volumeMounts"));
+  set_text (mount, "name", "tmp");
+  set_text (mount, "mountPath", "/tmp");
   json_object_set_boolean_member (security, "allowPrivilegeEscalation", FALSE);
   json_object_set_boolean_member (security, "readOnlyRootFilesystem", TRUE);
   json_object_set_boolean_member (security, "runAsNonRoot", TRUE);
@@ -403,6 +417,7 @@ scaling_kube_write_pod (const ScalingKubernetesConfig *config,
         }
       set_text (selector, "kubernetes.io/hostname", call->host);
     }
+  add_tmp (spec);
   add_container (spec, config, call);
   return scaling_json_write (pod);
 }

@@ -153,6 +153,7 @@ test_create (Fixture *f, gconstpointer data)
       "\"terminationGracePeriodSeconds\":630,"
       "\"automountServiceAccountToken\":false,"
       "\"nodeSelector\":{\"kubernetes.io/hostname\":\"node-b\"},"
+      "\"volumes\":[{\"name\":\"tmp\",\"emptyDir\":{\"sizeLimit\":\"64Mi\"}}],"
       "\"containers\":[{\"securityContext\":{"
       "\"allowPrivilegeEscalation\":false,\"readOnlyRootFilesystem\":true,"
       "\"runAsNonRoot\":true,\"capabilities\":{\"drop\":[\"ALL\"]},"
@@ -175,7 +176,8 @@ test_create (Fixture *f, gconstpointer data)
       "\"readinessProbe\":{\"httpGet\":{\"path\":\"/readyz\",\"port\":7070},"
       "\"periodSeconds\":2,\"failureThreshold\":2},"
       "\"livenessProbe\":{\"httpGet\":{\"path\":\"/healthz\",\"port\":7070},"
-      "\"periodSeconds\":5,\"failureThreshold\":6}}]}}");
+      "\"periodSeconds\":5,\"failureThreshold\":6},"
+      "\"volumeMounts\":[{\"name\":\"tmp\",\"mountPath\":\"/tmp\"}]}]}}");
 }
 
 static void
