@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "cluster/ledger-read.h"
 #include "cluster/redis-reply.h"
 #include "cluster/store-read.h"
 
@@ -69,6 +70,50 @@ check_mountpoints (const ClusterReply *reply)
     }
 }
 
+static void
+check_scaling (const ClusterReply *reply)
+{
+  ClusterScaling scaling = { 0 };
+  g_auto (GStrv) trees = cluster_read_trees (reply, NULL);
+
+  for (guint i = 0; trees != NULL && trees[i] != NULL; i++)
+    if (!cluster_name_is_valid (trees[i]) || i >= CLUSTER_MAX_TREES)
+      g_error ("a bad tree came through");
+  if (!cluster_read_scaling (reply, &scaling, NULL))
+    return;
+  if (scaling.policy.min > scaling.policy.max
+      || scaling.n_desired > CLUSTER_MAX_SUBTREES
+      || (scaling.leader != NULL && !cluster_name_is_valid (scaling.leader))
+      || (scaling.reason != NULL
+          && strlen (scaling.reason) > CLUSTER_REASON_MAX_BYTES))
+    g_error ("what makes no sense came through");
+  cluster_scaling_clear (&scaling);
+}
+
+static void
+check_leader_rows (const ClusterReply *reply)
+{
+  guint n_bad = 0;
+  g_autoptr (GPtrArray) beats =
+      cluster_read_beats (reply, "main", &n_bad, NULL);
+  g_autoptr (GPtrArray) rows = cluster_read_history (reply, &n_bad, NULL);
+
+  for (guint i = 0; beats != NULL && i < beats->len; i++)
+    {
+      const ClusterBeat *beat = beats->pdata[i];
+      if (!cluster_name_is_valid (beat->node.node_id)
+          || beat->age_ms > CLUSTER_HEARTBEAT_MS)
+        g_error ("a bad heartbeat came through");
+    }
+  for (guint i = 0; rows != NULL && i < rows->len; i++)
+    {
+      const ClusterAudit *row = rows->pdata[i];
+      if (strlen (row->text) > CLUSTER_AUDIT_MAX_BYTES
+          || !g_utf8_validate (row->by, -1, NULL))
+        g_error ("a bad entry came through");
+    }
+}
+
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t len)
 {
@@ -83,6 +128,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t len)
       check_peers (reply);
       check_streams (reply);
       check_mountpoints (reply);
+      check_scaling (reply);
+      check_leader_rows (reply);
       cluster_read_status (reply, NULL, NULL);
       cluster_read_claim (reply, "live", &current, NULL);
       g_clear_pointer (&current, cluster_stream_free);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who leads: nodes that are candidates, and a watch that no two lead at once."""
+import contextlib
 import signal
 import threading
 import time
@@ -9,7 +10,8 @@ from .wait import wait_for
 
 
 def lease_of(node):
-    return node.state()["scaling"]["lease"]
+    with getattr(node, "entered", contextlib.nullcontext)():
+        return node.state()["scaling"]["lease"]
 
 
 class Watch:
@@ -66,16 +68,18 @@ class Watch:
 
 
 class Candidates:
-    """Nodes of a tree, one of which leads."""
+    """Nodes of a tree, one of which leads. @network: each on its own host."""
 
-    def __init__(self, world, url, count=3):
+    def __init__(self, world, url, count=3, network=None):
         self.world = world
+        self.network = network
         self.cluster = Cluster(world, url, "--insecure")
         self.n_started = 0
         for _ in range(count):
             self.start(ready=False)
         for node in self.nodes:
-            node.wait_ready()
+            with getattr(node, "entered", contextlib.nullcontext)():
+                node.wait_ready()
         self.watch = world.add(Watch(self.nodes))
 
     @property
@@ -84,7 +88,14 @@ class Candidates:
 
     def start(self, **more):
         self.n_started += 1
-        return self.cluster.node(f"n{self.n_started}", "egress", **more)
+        name = f"n{self.n_started}"
+        if self.network is None:
+            return self.cluster.node(name, "egress", **more)
+        host = self.network.host()
+        with host.entered():
+            node = self.cluster.node(name, "egress", **more)
+        node.entered, node.host = host.entered, host
+        return node
 
     def forget(self, node):
         """It was killed: nobody is to end it again."""
@@ -117,6 +128,26 @@ class Candidates:
         old.process.wait(20)
         self.watch.add(self.start())
         return took
+
+
+def cut_off(network, store, candidates):
+    """Cuts the master and the leader off together; the others go on. Returns
+    for how many seconds nobody led whom they could have asked."""
+    leader, master = candidates.wait_leader(), store.master
+    network.cut(leader.host, master.host)
+    begin = time.monotonic()
+    others = [n for n in candidates.nodes if n is not leader]
+    wait_for(lambda: any(lease_of(n)["leader"] for n in others),
+             "leader of those who are left", 15, 0.01)
+    took = time.monotonic() - begin
+    # the old one has its old master still, which is one, and its lease
+    assert store.ask(master, "ROLE")[0] == "master"
+    assert f":{leader.name}:" in store.ask(master, "GET", "lease:scaler")
+    assert not lease_of(leader)["leader"]
+    network.heal()
+    wait_for(store.is_whole, "a store that is whole again", 40)
+    assert candidates.wait_leader(20) is not leader
+    return took
 
 
 def terms(redis, tree="main"):
