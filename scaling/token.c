@@ -4,34 +4,20 @@
 
 #include <string.h>
 
-static gboolean
-take_number (const char **at, guint64 *ret)
-{
-  char *end = NULL;
-
-  if (!g_ascii_isdigit (**at))
-    return FALSE;
-  *ret = g_ascii_strtoull (*at, &end, 10);
-  if (*end != ':' || end - *at > 19)
-    return FALSE;
-  *at = end + 1;
-  return TRUE;
-}
+#include "cluster/lease.h"
 
 gboolean
 scaling_token_parse (const char *text, ScalingToken *ret)
 {
   ScalingToken token = { 0 };
-  const char *at = text;
 
   if (text == NULL || strlen (text) > SCALING_TOKEN_MAX_CHARS
-      || !take_number (&at, &token.cfg) || !take_number (&at, &token.ctr))
+      || !cluster_lease_parse_token (text, &token.cfg, &token.ctr, NULL))
     return FALSE;
-  for (const char *c = at; *c != '\0'; c++)
+  /* it goes into labels, files and JSON */
+  for (const char *c = text; *c != '\0'; c++)
     if (!g_ascii_isalnum (*c) && strchr (":._-", *c) == NULL)
       return FALSE;
-  if (*at == '\0' || *at == ':' || strchr (at, ':') == NULL)
-    return FALSE;
   g_strlcpy (token.text, text, sizeof token.text);
   *ret = token;
   return TRUE;
