@@ -10,6 +10,7 @@
 
 #include "fake-docker.h"
 #include "provision-wait.h"
+#include "test-certificate.h"
 
 #define NAME "mt-main-s0-g1-r"
 #define V "/v1.41"
@@ -421,7 +422,6 @@ test_host_network (Fixture *f, gconstpointer data)
   g_assert_cmpstr (ensure (f), ==, "");
   g_assert_cmpstr (get_command (get (f), 5), ==, "--http-listen=*:7071");
   g_assert_cmpstr (get (f)->state, ==, "running");
-  /* all numbers are taken */
   for (guint i = 0; i < 27; i++)
     {
       g_autofree char *name = g_strdup_printf ("c%u", i);
@@ -506,6 +506,46 @@ test_unix_socket (Fixture *f, gconstpointer data)
   g_rmdir (directory);
 }
 
+/* As Docker's own client has it: both show a certificate. */
+static void
+test_tls (Fixture *f, gconstpointer data)
+{
+  static const char *const files[] = { "ca.pem", "cert.pem", "key.pem" };
+  g_autofree char *directory = g_dir_make_tmp ("mt-docker-XXXXXX", NULL);
+  g_autofree char *pem = NULL, *key = NULL, *both = NULL, *url = NULL;
+  g_autoptr (GTlsCertificate) certificate = NULL;
+  ScalingDockerEngine engine = { .name = "one", .cert_directory = directory };
+  const ScalingDockerConfig config = { .n_engines = 1,
+                                       .engines = &engine,
+                                       .image = "example.org/media-tree:1",
+                                       .network = "bridge" };
+  g_autoptr (GError) error = NULL;
+
+  test_certificate_new (&pem, &key);
+  both = g_strconcat (pem, key, NULL);
+  certificate = g_tls_certificate_new_from_pem (both, -1, NULL);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autofree char *path = g_build_filename (directory, files[i], NULL);
+      g_assert_true (g_file_set_contents (path, i == 2 ? key : pem, -1, NULL));
+    }
+  fake_docker_clear (&f->one);
+  f->one.server.certificate = certificate;
+  f->one.server.asks_clients = TRUE;
+  fake_docker_init (&f->one);
+  engine.url = url = g_strconcat ("tcp", f->one.server.url + 5, NULL);
+  remake (f, scaling_provision_docker_new (&config, &error));
+  g_assert_no_error (error);
+  g_assert_cmpstr (ensure (f), ==, "");
+  g_assert_cmpuint (f->one.server.n_shown, >, 0);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autofree char *path = g_build_filename (directory, files[i], NULL);
+      g_unlink (path);
+    }
+  g_rmdir (directory);
+}
+
 static void
 test_bad_config (void)
 {
@@ -553,6 +593,7 @@ main (int argc, char **argv)
   ADD ("/host-network", test_host_network);
   ADD ("/two-engines", test_two_engines);
   ADD ("/unix-socket", test_unix_socket);
+  ADD ("/tls", test_tls);
   g_test_add_func ("/bad-config", test_bad_config);
   return g_test_run ();
 }
