@@ -197,7 +197,8 @@ cluster_load_to_json (const ClusterLoad *load, const char *boot_id)
       text = end_object (builder);
       n_buckets /= 2;
     }
-  while (n_buckets > 0 && strlen (text) > CLUSTER_JSON_MAX_BYTES);
+  while (n_buckets >= CLUSTER_LOAD_MIN_BUCKETS
+         && strlen (text) > CLUSTER_LOAD_BYTES);
   return text;
 }
 

@@ -12,6 +12,11 @@
 #include "cluster/types.h"
 
 #define CLUSTER_JSON_MAX_BYTES 8192
+/* What a heartbeat keeps to by fewer buckets in its sketches: CLUSTER_MAX_NODES
+ * of them, and what nodes say of themselves, fit into one reply of the store
+ * (16 MB). Many links or long names may take it beyond. */
+#define CLUSTER_LOAD_BYTES 3600
+#define CLUSTER_LOAD_MIN_BUCKETS 48
 #define CLUSTER_URL_MAX_CHARS 512
 #define CLUSTER_HOST_MAX_CHARS 255
 

@@ -84,9 +84,11 @@ static gboolean
 on_tick (gpointer data)
 {
   NodeMetricsRole *self = data;
+  /* when no node at all answers it is rather us */
+  gboolean is_well =
+      self->proxy ? scaling_proxy_get_n_well (self->proxy) > 0 : self->is_well;
 
-  scaling_aggregate_tick (self->aggregate, base_clock_now_us (),
-                          self->proxy || self->is_well);
+  scaling_aggregate_tick (self->aggregate, base_clock_now_us (), is_well);
   return G_SOURCE_CONTINUE;
 }
 

@@ -296,6 +296,24 @@ test_largest (void)
     }
 }
 
+/* What a busy node with two parents says is as short as a reply of the store
+ * with CLUSTER_MAX_NODES of them needs. */
+static void
+test_budget (void)
+{
+  g_autofree ClusterLoad *load = g_new0 (ClusterLoad, 1);
+  ClusterLoad got;
+  g_autofree char *text = NULL;
+
+  fill_largest (load);
+  load->n_links = 2;
+  text = cluster_load_to_json (load, BOOT);
+  g_assert_cmpuint (strlen (text), <=, CLUSTER_LOAD_BYTES);
+  g_assert_true (cluster_load_from_json (text, &got));
+  for (guint i = 0; i < CLUSTER_SKETCH_N; i++)
+    g_assert_cmpuint (got.sketches[i].n_buckets, >=, CLUSTER_LOAD_MIN_BUCKETS);
+}
+
 /* Run by hand: what a tree of CLUSTER_MAX_NODES costs its readers. */
 static void
 test_cost (void)
@@ -382,6 +400,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cluster/encode/load", test_load);
   g_test_add_func ("/cluster/encode/newer", test_newer);
   g_test_add_func ("/cluster/encode/largest", test_largest);
+  g_test_add_func ("/cluster/encode/budget", test_budget);
   g_test_add_func ("/cluster/encode/cost", test_cost);
   g_test_add_func ("/cluster/encode/stream", test_stream);
   return g_test_run ();
