@@ -145,9 +145,9 @@ set_attributes (posix_spawnattr_t *attributes)
 }
 
 gboolean
-scaling_process_spawn (const char *const *argv, const char *const *env,
-                       const char *log_path, ScalingProcess *ret,
-                       GError **error)
+scaling_process_spawn (const char *path, const char *const *argv,
+                       const char *const *env, const char *log_path,
+                       ScalingProcess *ret, GError **error)
 {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -163,14 +163,14 @@ scaling_process_spawn (const char *const *argv, const char *const *env,
                                     0600);
   posix_spawn_file_actions_adddup2 (&actions, STDOUT_FILENO, STDERR_FILENO);
   posix_spawn_file_actions_addclosefrom_np (&actions, STDERR_FILENO + 1);
-  status = posix_spawn (&pid, argv[0], &actions, &attributes,
-                        (char *const *)argv, (char *const *)env);
+  status = posix_spawn (&pid, path, &actions, &attributes, (char *const *)argv,
+                        (char *const *)env);
   posix_spawn_file_actions_destroy (&actions);
   posix_spawnattr_destroy (&attributes);
   if (status != 0)
     {
       g_set_error (error, G_IO_ERROR, g_io_error_from_errno (status), "%s: %s",
-                   argv[0], g_strerror (status));
+                   path, g_strerror (status));
       return FALSE;
     }
   /* Who ended at once has no start time any more, but a status to be reaped:

@@ -35,8 +35,8 @@ gboolean scaling_process_find (const char *argument, ScalingProcess *ret);
  * end of ours reaches it; output is written to @log_path (made anew); no
  * descriptors but these. posix_spawn(3) copies no page tables: media threads do
  * not feel it. The caller reaps it.
- * @argv: argv[0] is the path of the program
+ * @path: the program; argv[0] is what it is called
  * Returns: %FALSE with @error: it did not start */
-gboolean scaling_process_spawn (const char *const *argv, const char *const *env,
-                                const char *log_path, ScalingProcess *ret,
-                                GError **error);
+gboolean scaling_process_spawn (const char *path, const char *const *argv,
+                                const char *const *env, const char *log_path,
+                                ScalingProcess *ret, GError **error);

@@ -170,7 +170,7 @@ make_argv (ProvisionProcess *self, ScalingProvisionCall *call, guint k)
       scaling_process_files_dup_path (self->files, call->name, "state");
   gboolean is_ip6 = strchr (self->http_address, ':') != NULL;
 
-  add_argument (argv, "%s", self->binary);
+  add_argument (argv, "media-tree");
   for (guint i = 0; self->args[i] != NULL; i++)
     add_argument (argv, "%s", self->args[i]);
   for (guint i = 0; call->args[i] != NULL; i++)
@@ -254,7 +254,7 @@ start_process (ProvisionProcess *self, ScalingProvisionCall *call, guint k)
 
   if (!scaling_process_files_write (self->files, &record, &error))
     return error_from (SCALING_PROVISION_ERROR_AWAY, error);
-  if (!scaling_process_spawn ((const char *const *)argv->pdata,
+  if (!scaling_process_spawn (self->binary, (const char *const *)argv->pdata,
                               (const char *const *)env, log, &process, &error))
     {
       scaling_process_files_remove (self->files, call->name, NULL);
