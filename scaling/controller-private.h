@@ -53,6 +53,7 @@ typedef struct
   ScalingController *controller;
   char *tree_id; /* owned */
   gboolean is_listed;
+  gint64 next_us; /* not read before */
   /* this round's answers */
   ClusterScaling scaling; /* owned */
   GPtrArray *beats;       /* owned, nullable */

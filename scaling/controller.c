@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define TICK_MS 1000
+/* big trees are read less often: up to 500 nodes each second, 4,096 each 8 */
+#define READ_US_PER_NODE (2 * BASE_US_PER_MS)
 
 void
 scaling_controller_fail (ScalingController *self, const GError *error)
@@ -230,6 +232,10 @@ take_turn (ScalingTree *tree)
   scaling_decide (&tree->policy, tree->snapshot, tree->history,
                   &tree->decision);
   tree->n_decisions[tree->decision.action]++;
+  /* half a tick early, so that it is this tick or that one */
+  tree->next_us = tree->snapshot->now_us
+                  + tree->snapshot->n_nodes * READ_US_PER_NODE
+                  - TICK_MS * BASE_US_PER_MS / 2;
   observe_reaction (tree);
   scaling_controller_act (tree);
 }
@@ -295,6 +301,8 @@ read_tree (ScalingTree *tree)
       tree->controller->n_failures[SCALING_FAILURE_LATE]++;
       return;
     }
+  if (base_clock_now_us () < tree->next_us)
+    return;
   tree->n_due = 2;
   tree->is_failed = FALSE;
   cluster_ledger_read_scaling (ledger, tree->tree_id, on_scaling, tree);

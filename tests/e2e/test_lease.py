@@ -245,6 +245,10 @@ def test_desire_is_bound(loaded):
         == ["desire", "policy", "desire", "policy"] + ["desire"] * 4 \
         + ["policy", "acquire"]
     assert loaded.call("HGET", "desired:main", "n") == "8"
+    # whatever the policy says, one step down in 25 s
+    assert put_policy(loaded, 3, cool_in=0) == 4
+    with pytest.raises(RedisError, match="^COOLDOWN for 2[0-9]{4} ms"):
+        desire(loaded, token, 6, 7)
 
 
 def test_audit(loaded):
