@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/http.h"
 #include "node/admission.h"
+#include "node/autoscaling.h"
 #include "node/discovery.h"
 #include "node/drain.h"
 #include "node/guard.h"
@@ -24,19 +25,20 @@ G_DEFINE_QUARK (node - server - error - quark, node_server_error)
 
 struct _NodeServer
 {
-  const NodeParts *parts;   /* borrowed */
-  SoupServer *soup;         /* owned */
-  GPtrArray *listeners;     /* owned: of NodeListener */
-  BaseCounter *n_failed;    /* borrowed */
-  NodeGuard *guard;         /* owned */
-  NodePages *pages;         /* owned */
-  NodeStreams *streams;     /* owned */
-  NodeSessions *sessions;   /* owned (nullable): no viewers here */
-  NodeWorkers *workers;     /* owned */
-  NodeTree *tree;           /* owned */
-  NodeDiscovery *discovery; /* owned */
-  GSource *timer;           /* owned: once a second */
-  char *url;                /* owned (nullable): after listen() */
+  const NodeParts *parts;       /* borrowed */
+  SoupServer *soup;             /* owned */
+  GPtrArray *listeners;         /* owned: of NodeListener */
+  BaseCounter *n_failed;        /* borrowed */
+  NodeGuard *guard;             /* owned */
+  NodePages *pages;             /* owned */
+  NodeStreams *streams;         /* owned */
+  NodeSessions *sessions;       /* owned (nullable): no viewers here */
+  NodeWorkers *workers;         /* owned */
+  NodeTree *tree;               /* owned */
+  NodeDiscovery *discovery;     /* owned */
+  NodeAutoscaling *autoscaling; /* owned */
+  GSource *timer;               /* owned: once a second */
+  char *url;                    /* owned (nullable): after listen() */
 };
 
 /* --- Routes ----------------------------------------------------------- */
@@ -110,6 +112,12 @@ route_discovery (NodeServer *self, SoupServerMessage *msg, const char *path)
 }
 
 static void
+route_autoscaling (NodeServer *self, SoupServerMessage *msg, const char *path)
+{
+  node_autoscaling_handle (self->autoscaling, msg, path);
+}
+
+static void
 route_drain (NodeServer *self, SoupServerMessage *msg, const char *path)
 {
   node_drain_handle (self->parts->drain, msg, path);
@@ -126,7 +134,7 @@ static const Route routes[] = {
   { "/api/streams", route_streams }, { "/api/nodes", route_tree },
   { "/api/tree", route_tree },       { "/janus", route_janus },
   { "/admin", route_janus },         { "/sd", route_discovery },
-  { "/api/drain", route_drain },
+  { "/api/drain", route_drain },     { "/api/autoscaling", route_autoscaling },
 };
 
 static const Route *
@@ -336,6 +344,7 @@ node_server_new (const NodeParts *parts, GError **error)
       node_workers_new (parts->workers, parts->n_workers, parts->metrics);
   self->tree = node_tree_new (parts);
   self->discovery = node_discovery_new (parts);
+  self->autoscaling = node_autoscaling_new (parts);
   node_state_register_metrics (parts);
   soup_server_add_handler (self->soup, NULL, on_request, self, NULL);
   if (parts->janus)
@@ -360,6 +369,7 @@ node_server_free (NodeServer *self)
   soup_server_remove_handler (self->soup, NULL);
   g_clear_object (&self->soup);
   g_clear_pointer (&self->discovery, node_discovery_free);
+  g_clear_pointer (&self->autoscaling, node_autoscaling_free);
   g_clear_pointer (&self->tree, node_tree_free);
   node_load_set_sessions (self->parts->load, NULL);
   g_clear_pointer (&self->workers, node_workers_free);

@@ -99,6 +99,7 @@ add_tree (JsonBuilder *json, const ScalingTree *tree)
   add_text (json, "policy_fault", tree->fault);
   if (tree->snapshot != NULL)
     {
+      add_int (json, "evaluated_s", tree->snapshot->now_wall_s);
       add_int (json, "desired", tree->snapshot->n_desired);
       add_int (json, "serving", tree->snapshot->n_serving);
       add_int (json, "starting", tree->snapshot->n_starting);
