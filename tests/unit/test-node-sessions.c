@@ -14,9 +14,9 @@ typedef struct
   RelayWorld world;
   BaseMetrics *metrics;
   NodeSessions *sessions;
-  GPtrArray *open; /* of RelayPublication, one reference each */
-  guint64 n_told;  /* packets of video, all publications */
-  guint64 sum;     /* as last read */
+  GHashTable *open; /* RelayPublication (one reference) -> its RtcWorker */
+  guint64 n_told;   /* packets of video, all publications */
+  guint64 sum;      /* as last read */
 } Fixture;
 
 static void
@@ -26,7 +26,7 @@ set_up (Fixture *f, gconstpointer data)
   f->metrics = base_metrics_new ();
   relay_world_init (&f->world, NULL);
   f->sessions = node_sessions_new (f->world.hub, f->metrics, MAX_SHOWN);
-  f->open = g_ptr_array_new ();
+  f->open = g_hash_table_new (NULL, NULL);
 }
 
 static void
@@ -85,7 +85,7 @@ publish (Fixture *f, const char *name)
   info.tracks[RTC_MEDIA_VIDEO].codec = RTC_CODEC_H264;
   publication =
       relay_stream_add_publication (stream, &info, &callbacks, NULL, NULL);
-  g_ptr_array_add (f->open, publication);
+  g_hash_table_insert (f->open, publication, relay_stream_get_home (stream));
   relay_call_on (relay_stream_get_home (stream), begin, publication);
   WAIT_FOR (has_id (stream, before, had));
   return publication;
@@ -96,7 +96,7 @@ unpublish (Fixture *f, const char *name, RelayPublication *publication)
 {
   RelayStream *stream = stream_of (f, name);
 
-  g_assert_true (g_ptr_array_remove (f->open, publication));
+  g_assert_true (g_hash_table_remove (f->open, publication));
   relay_call_on (relay_stream_get_home (stream), end, publication);
   WAIT_FOR (!relay_stream_is_live (stream));
 }
@@ -104,11 +104,15 @@ unpublish (Fixture *f, const char *name, RelayPublication *publication)
 static void
 tear_down (Fixture *f, gconstpointer data)
 {
+  GHashTableIter iter;
+  gpointer publication, home;
+
+  g_hash_table_iter_init (&iter, f->open);
+  while (g_hash_table_iter_next (&iter, &publication, &home))
+    relay_call_on (home, end, publication);
+  g_hash_table_unref (f->open);
   node_sessions_free (f->sessions);
   relay_world_stop (&f->world);
-  for (guint i = 0; i < f->open->len; i++)
-    relay_publication_unref (f->open->pdata[i]);
-  g_ptr_array_unref (f->open);
   relay_world_clear (&f->world);
   while (g_main_context_iteration (NULL, FALSE))
     ;
