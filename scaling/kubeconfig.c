@@ -10,6 +10,7 @@
 G_DEFINE_QUARK (scaling - kubeconfig - error - quark, scaling_kubeconfig_error)
 
 #define MAX_ENTRIES 1024 /* of one list or mapping that is looked through */
+#define MAX_FLOW_DEPTH 64
 
 void
 scaling_kube_access_free (ScalingKubeAccess *self)
@@ -243,6 +244,24 @@ read_document (yaml_document_t *document, const char *directory, GError **error)
   return g_steal_pointer (&self);
 }
 
+/* libyaml takes time by the square of how deep brackets go. All of them are
+ * counted, in quotes too: the texts that we take have none. */
+static gboolean
+is_shallow (const char *text, gsize n_bytes)
+{
+  guint depth = 0;
+
+  for (gsize i = 0; i < n_bytes; i++)
+    if (text[i] == '[' || text[i] == '{')
+      {
+        if (++depth > MAX_FLOW_DEPTH)
+          return FALSE;
+      }
+    else if ((text[i] == ']' || text[i] == '}') && depth > 0)
+      depth--;
+  return TRUE;
+}
+
 ScalingKubeAccess *
 scaling_kube_access_parse (const char *text, gsize n_bytes,
                            const char *directory, GError **error)
@@ -251,11 +270,13 @@ scaling_kube_access_parse (const char *text, gsize n_bytes,
   yaml_parser_t parser;
   yaml_document_t document;
 
-  if (n_bytes > SCALING_KUBECONFIG_MAX_BYTES
+  if (n_bytes > SCALING_KUBECONFIG_MAX_BYTES || !is_shallow (text, n_bytes)
       || !yaml_parser_initialize (&parser))
     {
       fail (error, SCALING_KUBECONFIG_ERROR_SYNTAX,
-            "kubeconfig: larger than %d bytes", SCALING_KUBECONFIG_MAX_BYTES);
+            "kubeconfig: larger than %d bytes, or brackets in brackets more "
+            "than %d deep",
+            SCALING_KUBECONFIG_MAX_BYTES, MAX_FLOW_DEPTH);
       return NULL;
     }
   yaml_parser_set_input_string (&parser, (const unsigned char *)text, n_bytes);

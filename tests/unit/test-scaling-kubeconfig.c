@@ -132,16 +132,33 @@ test_bad (void)
                   SCALING_KUBECONFIG_ERROR_FILE);
 }
 
-/* As many lists in each other as YAML's reader bears, and more. */
+static void
+assert_fails (const char *text, ScalingKubeconfigError code)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (parse (text, &error));
+  g_assert_error (error, SCALING_KUBECONFIG_ERROR, (int)code);
+}
+
+/* As many brackets as are taken, more, and as many dashes as a file holds. */
 static void
 test_deep (void)
 {
-  g_autofree char *open = g_strnfill (100000, '[');
-  g_autoptr (GError) error = NULL;
+  g_autofree char *fits = g_strnfill (64, '[');
+  g_autofree char *close = g_strnfill (64, ']');
+  g_autofree char *list = g_strconcat (fits, close, NULL);
+  g_autofree char *exceeds = g_strnfill (65, '[');
+  g_autofree char *many = g_strnfill (SCALING_KUBECONFIG_MAX_BYTES, '{');
+  GString *dashes = g_string_new (NULL);
 
-  g_assert_null (parse (open, &error));
-  g_assert_error (error, SCALING_KUBECONFIG_ERROR,
-                  SCALING_KUBECONFIG_ERROR_SYNTAX);
+  assert_fails (list, SCALING_KUBECONFIG_ERROR_MISSING);
+  assert_fails (exceeds, SCALING_KUBECONFIG_ERROR_SYNTAX);
+  assert_fails (many, SCALING_KUBECONFIG_ERROR_SYNTAX);
+  while (dashes->len + 2 <= SCALING_KUBECONFIG_MAX_BYTES)
+    g_string_append (dashes, "- ");
+  assert_fails (dashes->str, SCALING_KUBECONFIG_ERROR_MISSING);
+  g_string_free (dashes, TRUE);
 }
 
 int
