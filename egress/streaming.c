@@ -485,3 +485,25 @@ egress_streaming_describe (EgressStreaming *self)
   json_node_take_object (node, object);
   return node;
 }
+
+JsonNode *
+egress_streaming_describe_session (EgressStreaming *self, guint64 session_id,
+                                   guint64 handle_id)
+{
+  GHashTableIter iter;
+  gpointer key;
+
+  g_hash_table_iter_init (&iter, self->handles);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    {
+      EgressStreamingHandle *handle = key;
+
+      if (handle->peer != NULL
+          && egress_janus_handle_get_id (handle->handle) == handle_id
+          && (session_id == 0
+              || egress_janus_handle_get_session_id (handle->handle)
+                     == session_id))
+        return egress_peer_describe (handle->peer);
+    }
+  return NULL;
+}

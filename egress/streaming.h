@@ -30,4 +30,10 @@ void egress_streaming_free (EgressStreaming *self);
 EgressJanusPlugin *egress_streaming_get_plugin (EgressStreaming *self);
 /* (transfer full): for /debug/state */
 JsonNode *egress_streaming_describe (EgressStreaming *self);
+/* egress_streaming_describe_session: @session_id: 0: of whatever session.
+ * Returns: (transfer full) (nullable): what a viewer's handle gets, as
+ *   egress_peer_describe(); NULL: no such handle, or it watches nothing */
+JsonNode *egress_streaming_describe_session (EgressStreaming *self,
+                                             guint64 session_id,
+                                             guint64 handle_id);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EgressStreaming, egress_streaming_free)

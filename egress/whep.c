@@ -2,6 +2,8 @@
 /* EgressWhep: sessions by id, what the hub says, metrics. */
 #include "egress/whep.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "egress/log.h"
 #include "egress/negotiate.h"
@@ -445,4 +447,19 @@ egress_whep_describe (EgressWhep *self)
     json_array_add_element (array, egress_session_describe (session));
   json_node_take_array (node, array);
   return node;
+}
+
+JsonNode *
+egress_whep_describe_session (EgressWhep *self, const char *id)
+{
+  EgressSession *found = base_signaling_lookup (self->signaling, id);
+  GHashTableIter iter;
+  gpointer session;
+
+  g_hash_table_iter_init (&iter, self->sessions);
+  while (strlen (id) == BASE_HTTP_LOG_ID_CHARS && !found
+         && g_hash_table_iter_next (&iter, &session, NULL))
+    if (g_str_has_prefix (egress_session_get_id (session), id))
+      found = session;
+  return found ? egress_session_describe (found) : NULL;
 }

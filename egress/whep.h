@@ -34,4 +34,8 @@ guint egress_whep_move (EgressWhep *self, guint n_max,
                         EgressWhepMoveFunc dup_url, gpointer data,
                         gint64 now_us);
 JsonNode *egress_whep_describe (EgressWhep *self); /* (transfer full) */
+/* egress_whep_describe_session: @id: of the resource, or its first
+ * BASE_HTTP_LOG_ID_CHARS, as logs and descriptions have it.
+ * Returns: (transfer full) (nullable): NULL: no viewer of ours */
+JsonNode *egress_whep_describe_session (EgressWhep *self, const char *id);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EgressWhep, egress_whep_free)

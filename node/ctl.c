@@ -2,53 +2,35 @@
 /* node/ctl: asks a node, prints what it says. */
 #include "node/ctl.h"
 
-#include <libsoup/soup.h>
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "base/clock.h"
+#include "node/ctl-http.h"
 #include "node/ctl-simulate.h"
 #include "node/ctl-text.h"
+#include "node/ctl-top-text.h"
+#include "node/ctl-top.h"
+#include "node/ctl-trace.h"
 
-#define DEFAULT_URL "http://127.0.0.1:7070"
-#define TOKEN_VARIABLE "MEDIA_TREE_ADMIN_TOKEN"
-#define TIMEOUT_S 10
-#define MAX_REPLY_BYTES (64 * 1024 * 1024)
-
-typedef struct
-{
-  char *url, *token, *token_file, *tls_ca; /* owned */
-  gboolean as_json;
-  char **words; /* owned */
-} Options;
+#define MIN_INTERVAL_S 0.1
+#define MAX_INTERVAL_S 3600
 
 static void
-options_clear (Options *self)
+options_clear (NodeCtlOptions *self)
 {
   g_free (self->url);
   g_free (self->token);
   g_free (self->token_file);
   g_free (self->tls_ca);
+  g_free (self->sort);
+  g_clear_object (&self->cancellable);
   g_strfreev (self->words);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
-
-static int fail (int code, const char *format, ...) G_GNUC_PRINTF (2, 3);
-
-static int
-fail (int code, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list arguments;
-
-  va_start (arguments, format);
-  text = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  fprintf (stderr, "media-tree ctl: %s\n", text);
-  return code;
-}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (NodeCtlOptions, options_clear)
 
 /* --- The command line --------------------------------------------------- */
 
@@ -56,7 +38,7 @@ typedef struct
 {
   const char *word, *path;
   /* Returns: (transfer full) (nullable): the text; NULL: not understood */
-  char *(*print) (JsonNode *root, const Options *options);
+  char *(*print) (JsonNode *root, const NodeCtlOptions *options);
 } Command;
 
 static char *
@@ -68,7 +50,7 @@ print_json (JsonNode *node)
 }
 
 static char *
-print_nodes (JsonNode *root, const Options *options)
+print_nodes (JsonNode *root, const NodeCtlOptions *options)
 {
   if (!JSON_NODE_HOLDS_ARRAY (root))
     return NULL;
@@ -78,7 +60,7 @@ print_nodes (JsonNode *root, const Options *options)
 }
 
 static char *
-print_streams (JsonNode *root, const Options *options)
+print_streams (JsonNode *root, const NodeCtlOptions *options)
 {
   JsonNode *streams = NULL;
 
@@ -92,7 +74,7 @@ print_streams (JsonNode *root, const Options *options)
 }
 
 static char *
-print_tree (JsonNode *root, const Options *options)
+print_tree (JsonNode *root, const NodeCtlOptions *options)
 {
   if (!JSON_NODE_HOLDS_OBJECT (root)
       || !json_object_has_member (json_node_get_object (root), "nodes"))
@@ -106,16 +88,19 @@ static const Command commands[] = {
   { "nodes", "/api/nodes", print_nodes },
   { "streams", "/api/tree", print_streams },
   { "tree", "/api/tree", print_tree },
+  { "top", NULL, NULL },
+  { "trace", NULL, NULL },
 };
+#define WORDS "nodes|streams|tree|top|trace SESSION"
 
 static GOptionContext *
-make_context (Options *options)
+make_context (NodeCtlOptions *options)
 {
   const GOptionEntry entries[] = {
     { "url", 'u', 0, G_OPTION_ARG_STRING, &options->url,
-      "The node to ask; default " DEFAULT_URL, "URL" },
+      "The node to ask; default " NODE_CTL_DEFAULT_URL, "URL" },
     { "admin-token", 0, 0, G_OPTION_ARG_STRING, &options->token,
-      "Its --admin-token; also from " TOKEN_VARIABLE, "TOKEN" },
+      "Its --admin-token; also from " NODE_CTL_TOKEN_VARIABLE, "TOKEN" },
     { "admin-token-file", 0, 0, G_OPTION_ARG_FILENAME, &options->token_file,
       "The same, from a file", "FILE" },
     { "tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_ca,
@@ -123,24 +108,42 @@ make_context (Options *options)
       "FILE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &options->as_json,
       "Print what the node answered, for programs", NULL },
+    { "once", 0, 0, G_OPTION_ARG_NONE, &options->is_once,
+      "top: print one table, and end", NULL },
+    { "interval", 0, 0, G_OPTION_ARG_DOUBLE, &options->interval_s,
+      "top: seconds between two looks, 0.1 to 3600; default 1", "SECONDS" },
+    { "sort", 0, 0, G_OPTION_ARG_STRING, &options->sort,
+      "top: by viewers (default), cpu, memory, out, loss, up, node", "WHAT" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->words,
       NULL, NULL },
     { NULL },
   };
-  GOptionContext *context = g_option_context_new ("nodes|streams|tree");
+  GOptionContext *context = g_option_context_new (WORDS);
 
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_set_help_enabled (context, FALSE);
   g_option_context_set_summary (
-      context, "What a running node knows of its cluster:\n"
-               "  nodes     who is there, with load and parents\n"
-               "  streams   what is published, where, and on how many nodes\n"
-               "  tree      who hangs below whom, and which links lose\n"
-               "Asks nobody, has its own --help:\n"
-               "  simulate  what scaling would do with a curve of viewers");
+      context,
+      "What a running node knows of its cluster:\n"
+      "  nodes     who is there, with load and parents\n"
+      "  streams   what is published, where, and on how many nodes\n"
+      "  tree      who hangs below whom, and which links lose\n"
+      "  top       the nodes, live: keys sort, q ends\n"
+      "  trace     the way of one viewer's media, hop by hop: SESSION is"
+      " a\n"
+      "            WHEP session's id, its first 8 characters as logs"
+      " have\n"
+      "            them, or SESSION/HANDLE or HANDLE of the Janus API\n"
+      "Asks nobody, has its own --help:\n"
+      "  simulate  what scaling would do with a curve of viewers");
   g_option_context_set_description (
-      context, "Exit codes: 0 printed, 64 usage, 69 the node is not reached,\n"
-               "76 its reply is not understood, 77 it refuses (token).");
+      context,
+      "Exit codes: 0 printed, 64 usage, 66 nobody has the session, 69 the "
+      "node\n"
+      "is not reached (trace: nor all that may have it), 76 its reply is not\n"
+      "understood, 77 it refuses (token). trace and top ask other nodes at "
+      "their\n"
+      "--public-url, with the same token.");
   return context;
 }
 
@@ -148,25 +151,32 @@ static void
 print_help (GOptionContext *context)
 {
   g_autofree char *help = g_option_context_get_help (context, TRUE, NULL);
-  const char *rest = strstr (help, " nodes|streams|tree");
+  const char *rest = strstr (help, " " WORDS);
 
   printf ("Usage:\n  media-tree ctl%s", rest ? rest : "\n");
 }
 
-static const Command *
-find_command (const Options *options)
+static gboolean
+is_trace (const Command *command)
 {
-  if (!options->words || g_strv_length (options->words) != 1)
-    return NULL;
-  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+  return g_str_equal (command->word, "trace");
+}
+
+/* find_command: (nullable): as many words as it takes */
+static const Command *
+find_command (const NodeCtlOptions *options)
+{
+  guint n_words = options->words ? g_strv_length (options->words) : 0;
+
+  for (guint i = 0; n_words > 0 && i < G_N_ELEMENTS (commands); i++)
     if (g_str_equal (commands[i].word, options->words[0]))
-      return &commands[i];
+      return n_words == (is_trace (&commands[i]) ? 2 : 1) ? &commands[i] : NULL;
   return NULL;
 }
 
 /* read_token: from the option, a file, the environment, in this order */
 static gboolean
-read_token (Options *options, GError **error)
+read_token (NodeCtlOptions *options, GError **error)
 {
   if (options->token)
     return TRUE;
@@ -178,176 +188,68 @@ read_token (Options *options, GError **error)
       g_strstrip (options->token);
       return TRUE;
     }
-  options->token = g_strdup (g_getenv (TOKEN_VARIABLE));
+  options->token = g_strdup (g_getenv (NODE_CTL_TOKEN_VARIABLE));
   return TRUE;
-}
-
-/* --- HTTP --------------------------------------------------------------- */
-
-/* make_session: (transfer full) (nullable) */
-static SoupSession *
-make_session (const Options *options, GError **error)
-{
-  g_autoptr (GTlsDatabase) database = NULL;
-  SoupSession *session;
-
-  if (options->tls_ca)
-    {
-      database = g_tls_file_database_new (options->tls_ca, error);
-      if (!database)
-        {
-          g_prefix_error (error, "--tls-ca: ");
-          return NULL;
-        }
-    }
-  session = soup_session_new_with_options ("timeout", TIMEOUT_S, "user-agent",
-                                           "media-tree-ctl", "proxy-resolver",
-                                           NULL, NULL);
-  if (database)
-    soup_session_set_tls_database (session, database);
-  return session;
-}
-
-/* read_body: (transfer full) (nullable): NUL-terminated */
-static char *
-read_body (GInputStream *stream, GError **error)
-{
-  g_autoptr (GByteArray) bytes = g_byte_array_new ();
-  guint8 part[16384];
-  gssize n;
-
-  while ((n = g_input_stream_read (stream, part, sizeof part, NULL, error)) > 0)
-    {
-      if (bytes->len + (gsize)n > MAX_REPLY_BYTES)
-        {
-          g_set_error (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
-                       "the reply is larger than %d bytes", MAX_REPLY_BYTES);
-          return NULL;
-        }
-      g_byte_array_append (bytes, part, (guint)n);
-    }
-  if (n < 0)
-    return NULL;
-  g_byte_array_append (bytes, (const guint8 *)"", 1);
-  return (char *)g_byte_array_free (g_steal_pointer (&bytes), FALSE);
-}
-
-static int
-fail_unreached (const Options *options, const GError *error)
-{
-  const char *advice = "is the node running? --url says where";
-
-  if (g_error_matches (error, G_TLS_ERROR, G_TLS_ERROR_BAD_CERTIFICATE))
-    advice = "--tls-ca names a file with certificates to trust";
-  return fail (EX_UNAVAILABLE, "%s cannot be reached: %s (%s)", options->url,
-               error->message, advice);
-}
-
-/* dup_detail: (transfer full): the sentence of an error reply */
-static char *
-dup_detail (const char *body)
-{
-  g_autoptr (JsonNode) root = json_from_string (body, NULL);
-  JsonNode *detail = NULL;
-  char *text;
-
-  if (root && JSON_NODE_HOLDS_OBJECT (root))
-    detail = json_object_get_member (json_node_get_object (root), "detail");
-  text = g_strdup (detail && JSON_NODE_HOLDS_VALUE (detail)
-                           && json_node_get_string (detail)
-                       ? json_node_get_string (detail)
-                       : "it gives no reason");
-  for (char *c = text; *c; c++)
-    if (g_ascii_iscntrl (*c))
-      *c = ' ';
-  return text;
-}
-
-static int
-fail_status (const Options *options, guint status, const char *body)
-{
-  g_autofree char *detail = dup_detail (body);
-
-  if (status == SOUP_STATUS_UNAUTHORIZED && !options->token)
-    return fail (EX_NOPERM,
-                 "%s refuses: it needs its --admin-token, here as "
-                 "--admin-token or " TOKEN_VARIABLE,
-                 options->url);
-  if (status == SOUP_STATUS_UNAUTHORIZED || status == SOUP_STATUS_FORBIDDEN)
-    return fail (EX_NOPERM, "%s refuses: %s", options->url, detail);
-  return fail (EX_PROTOCOL, "%s answers %u: %s", options->url, status, detail);
-}
-
-/* ask: GET. @ret_body: (out) (transfer full). Returns: an exit code, or -1 */
-static int
-ask (const Options *options, const char *path, char **ret_body)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (SoupSession) session = make_session (options, &error);
-  g_autofree char *address = g_strconcat (options->url, path, NULL);
-  g_autofree char *body = NULL;
-  g_autoptr (SoupMessage) msg = NULL;
-  g_autoptr (GInputStream) stream = NULL;
-  guint status;
-
-  if (!session)
-    return fail (EX_USAGE, "%s", error->message);
-  msg = soup_message_new (SOUP_METHOD_GET, address);
-  if (!msg || !g_uri_get_host (soup_message_get_uri (msg)))
-    return fail (EX_USAGE, "\"%s\" is no URL: say http://HOST:PORT",
-                 options->url);
-  soup_message_add_flags (msg, SOUP_MESSAGE_NO_REDIRECT);
-  if (options->token)
-    {
-      g_autofree char *value = g_strconcat ("Bearer ", options->token, NULL);
-
-      soup_message_headers_replace (soup_message_get_request_headers (msg),
-                                    "Authorization", value);
-    }
-  stream = soup_session_send (session, msg, NULL, &error);
-  if (stream)
-    body = read_body (stream, &error);
-  if (!body)
-    return fail_unreached (options, error);
-  status = soup_message_get_status (msg);
-  if (status != SOUP_STATUS_OK)
-    return fail_status (options, status, body);
-  *ret_body = g_steal_pointer (&body);
-  return -1;
 }
 
 /* --- All together ------------------------------------------------------- */
 
 static int
-run (const Command *command, Options *options)
+run_plain (const Command *command, const NodeCtlOptions *options)
 {
-  g_autofree char *body = NULL, *text = NULL;
-  g_autoptr (JsonNode) root = NULL;
-  int code;
+  g_autoptr (NodeCtlReply) reply =
+      node_ctl_get (options, options->url, command->path);
+  g_autofree char *text = NULL;
+  int code = node_ctl_check (options, reply);
 
-  while (g_str_has_suffix (options->url, "/"))
-    options->url[strlen (options->url) - 1] = '\0';
-  code = ask (options, command->path, &body);
   if (code >= 0)
     return code;
-  root = json_from_string (body, NULL);
-  if (root)
-    text = command->print (root, options);
+  text = command->print (reply->root, options);
   if (!text)
-    return fail (EX_PROTOCOL,
-                 "what %s answers is not understood; is it a "
-                 "media-tree of this version?",
-                 options->url);
+    return node_ctl_fail_not_understood (options->url);
   fputs (text, stdout);
   if (fflush (stdout) != 0)
-    return fail (EX_IOERR, "cannot print: %s", g_strerror (errno));
+    return node_ctl_fail (EX_IOERR, "cannot print: %s", g_strerror (errno));
   return EX_OK;
+}
+
+/* Returns: an exit code; -1: they are fine */
+static int
+check_top (const NodeCtlOptions *options)
+{
+  g_autofree char *words = node_ctl_sort_dup_words ();
+
+  if (options->sort
+      && node_ctl_sort_from_word (options->sort) == NODE_CTL_N_SORTS)
+    return node_ctl_fail (EX_USAGE, "--sort: \"%s\" is none of %s",
+                          options->sort, words);
+  if (options->interval_s != 0
+      && !(options->interval_s >= MIN_INTERVAL_S
+           && options->interval_s <= MAX_INTERVAL_S))
+    return node_ctl_fail (EX_USAGE, "--interval: %g is not 0.1 to 3600 s",
+                          options->interval_s);
+  return -1;
+}
+
+static int
+run (const Command *command, NodeCtlOptions *options)
+{
+  int code = check_top (options);
+
+  if (code >= 0)
+    return code;
+  while (g_str_has_suffix (options->url, "/"))
+    options->url[strlen (options->url) - 1] = '\0';
+  if (command->path)
+    return run_plain (command, options);
+  return is_trace (command) ? node_ctl_trace_run (options, options->words[1])
+                            : node_ctl_top_run (options);
 }
 
 int
 node_ctl_run (char **argv)
 {
-  g_auto (Options) options = { 0 };
+  g_auto (NodeCtlOptions) options = { 0 };
   g_autoptr (GOptionContext) context = make_context (&options);
   g_autoptr (GError) error = NULL;
   const Command *command;
@@ -368,14 +270,17 @@ node_ctl_run (char **argv)
       return EX_OK;
     }
   if (!g_option_context_parse_strv (context, &words, &error))
-    return fail (EX_USAGE, "%s; see media-tree ctl --help", error->message);
+    return node_ctl_fail (EX_USAGE, "%s; see media-tree ctl --help",
+                          error->message);
   command = find_command (&options);
   if (!command)
-    return fail (EX_USAGE, "say one of nodes, streams, tree; see media-tree "
-                           "ctl --help");
+    return node_ctl_fail (EX_USAGE,
+                          "say one of nodes, streams, tree, top, or trace "
+                          "SESSION; see media-tree ctl --help");
   if (!read_token (&options, &error))
-    return fail (EX_USAGE, "--admin-token-file: %s", error->message);
+    return node_ctl_fail (EX_USAGE, "--admin-token-file: %s", error->message);
+  options.cancellable = g_cancellable_new ();
   if (!options.url)
-    options.url = g_strdup (DEFAULT_URL);
+    options.url = g_strdup (NODE_CTL_DEFAULT_URL);
   return run (command, &options);
 }

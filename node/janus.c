@@ -257,3 +257,33 @@ node_janus_describe (NodeJanus *self)
   json_node_take_object (node, object);
   return node;
 }
+
+/* read_id: digits up to @end, and no others */
+static gboolean
+read_id (const char *text, char end, guint64 *ret, const char **ret_rest)
+{
+  char *rest;
+  guint64 id = g_ascii_strtoull (text, &rest, 10);
+
+  if (!g_ascii_isdigit (*text) || *rest != end)
+    return FALSE;
+  *ret = id;
+  *ret_rest = rest;
+  return TRUE;
+}
+
+JsonNode *
+node_janus_describe_session (NodeJanus *self, const char *id)
+{
+  guint64 session_id = 0, handle_id;
+  const char *rest = id;
+
+  if (!self->streaming)
+    return NULL;
+  if (read_id (id, '/', &session_id, &rest))
+    rest++;
+  return read_id (rest, '\0', &handle_id, &rest)
+             ? egress_streaming_describe_session (self->streaming, session_id,
+                                                  handle_id)
+             : NULL;
+}

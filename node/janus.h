@@ -45,5 +45,8 @@ char *node_janus_dup_pin (NodeJanus *self, const char *stream,
 /* not to be shown in lists */
 gboolean node_janus_is_private (NodeJanus *self, const char *stream);
 
+/* node_janus_describe_session: @id: "SESSION/HANDLE" or "HANDLE".
+ * Returns: (transfer full) (nullable): what this viewer gets */
+JsonNode *node_janus_describe_session (NodeJanus *self, const char *id);
 /* (transfer full): JSON object for /debug/state */
 JsonNode *node_janus_describe (NodeJanus *self);

@@ -9,10 +9,11 @@ typedef struct
   guint64 n_packets, n_first, n_lost;
 } Counts;
 
-/* one stream from one parent, as it was when last added */
+/* one stream from one parent */
 typedef struct
 {
-  Counts seen;
+  Counts seen;                       /* when last added */
+  Counts window[NODE_LINK_WINDOW_S]; /* what came in each second */
   guint turn;
 } Flow;
 
@@ -79,6 +80,14 @@ node_link_stats_begin (NodeLinkStats *self)
       memset (&parent->window[self->turn % NODE_LINK_WINDOW_S], 0,
               sizeof *parent->window);
     }
+  g_hash_table_iter_init (&iter, self->flows);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Flow *flow = value;
+
+      memset (&flow->window[self->turn % NODE_LINK_WINDOW_S], 0,
+              sizeof *flow->window);
+    }
 }
 
 /* find: the entry of @key, made when it is missing */
@@ -102,18 +111,35 @@ get_growth (guint64 now, guint64 before)
 }
 
 static void
+add_counts (Counts *sum, const Counts *more)
+{
+  sum->n_packets += more->n_packets;
+  sum->n_first += more->n_first;
+  sum->n_lost += more->n_lost;
+}
+
+/* dup_flow_key: (transfer full): names have no spaces */
+static char *
+dup_flow_key (const char *stream, const char *parent)
+{
+  return g_strconcat (stream, " ", parent, NULL);
+}
+
+static void
 add_parent (NodeLinkStats *self, const char *stream,
             const RelayInletParentStats *stats)
 {
-  g_autofree char *key = g_strconcat (stream, " ", stats->node, NULL);
+  g_autofree char *key = dup_flow_key (stream, stats->node);
   Flow *flow = find (self->flows, key, sizeof *flow);
   Parent *parent = find (self->parents, stats->node, sizeof *parent);
-  Counts *now = &parent->window[self->turn % NODE_LINK_WINDOW_S];
+  guint slot = self->turn % NODE_LINK_WINDOW_S;
   ClusterLink *link = &parent->link;
+  Counts grown = { get_growth (stats->n_packets, flow->seen.n_packets),
+                   get_growth (stats->n_first, flow->seen.n_first),
+                   get_growth (stats->n_lost, flow->seen.n_lost) };
 
-  now->n_packets += get_growth (stats->n_packets, flow->seen.n_packets);
-  now->n_first += get_growth (stats->n_first, flow->seen.n_first);
-  now->n_lost += get_growth (stats->n_lost, flow->seen.n_lost);
+  add_counts (&parent->window[slot], &grown);
+  flow->window[slot] = grown;
   flow->seen = (Counts){ stats->n_packets, stats->n_first, stats->n_lost };
   flow->turn = self->turn;
   if (parent->turn != self->turn)
@@ -140,25 +166,36 @@ node_link_stats_add (NodeLinkStats *self, const char *stream,
     add_parent (self, stream, &stats->parents[i]);
 }
 
-/* set_ratios: Returns: packets of the window */
+/* get_ratios: Returns: packets of the window */
 static guint64
-set_ratios (const Parent *parent, ClusterLink *link)
+get_ratios (const Counts window[NODE_LINK_WINDOW_S], double *ret_loss_ratio,
+            double *ret_first_ratio)
 {
   Counts sum = { 0 };
 
   for (guint i = 0; i < NODE_LINK_WINDOW_S; i++)
-    {
-      sum.n_packets += parent->window[i].n_packets;
-      sum.n_first += parent->window[i].n_first;
-      sum.n_lost += parent->window[i].n_lost;
-    }
-  if (sum.n_packets + sum.n_lost > 0)
-    link->loss_ratio =
-        (double)sum.n_lost / (double)(sum.n_packets + sum.n_lost);
-  if (sum.n_packets > 0)
-    link->first_ratio =
-        (double)MIN (sum.n_first, sum.n_packets) / (double)sum.n_packets;
+    add_counts (&sum, &window[i]);
+  *ret_loss_ratio =
+      sum.n_lost > 0 ? (double)sum.n_lost / (double)(sum.n_packets + sum.n_lost)
+                     : 0;
+  *ret_first_ratio =
+      sum.n_packets > 0
+          ? (double)MIN (sum.n_first, sum.n_packets) / (double)sum.n_packets
+          : 0;
   return sum.n_packets;
+}
+
+void
+node_link_stats_get_ratios (NodeLinkStats *self, const char *stream,
+                            const char *parent, double *ret_loss_ratio,
+                            double *ret_first_ratio)
+{
+  g_autofree char *key = dup_flow_key (stream, parent);
+  const Flow *flow = g_hash_table_lookup (self->flows, key);
+
+  *ret_loss_ratio = *ret_first_ratio = 0;
+  if (flow)
+    get_ratios (flow->window, ret_loss_ratio, ret_first_ratio);
 }
 
 static int
@@ -186,7 +223,9 @@ node_link_stats_fill (NodeLinkStats *self, ClusterLoad *load)
 
       /* a candidate that was never asked is no link */
       if (parent->turn == self->turn
-          && (set_ratios (parent, &link) > 0 || link.is_active))
+          && (get_ratios (parent->window, &link.loss_ratio, &link.first_ratio)
+                  > 0
+              || link.is_active))
         g_array_append_val (links, link);
     }
   g_array_sort (links, compare_links);

@@ -25,6 +25,12 @@ void node_link_stats_add (NodeLinkStats *self, const char *stream,
 /* links and n_links of @load: parents by name, those subscribed to first */
 void node_link_stats_fill (NodeLinkStats *self, ClusterLoad *load);
 
+/* node_link_stats_get_ratios: of one stream from one parent; 0 when nothing came
+ */
+void node_link_stats_get_ratios (NodeLinkStats *self, const char *stream,
+                                 const char *parent, double *ret_loss_ratio,
+                                 double *ret_first_ratio);
+
 /* carried and n_carried of @load: the live streams of @hub */
 void node_link_stats_fill_carried (RelayHub *hub, ClusterLoad *load);
 

@@ -6,7 +6,6 @@
 #include "node/cgroup.h"
 #include "node/cluster.h"
 #include "node/drain.h"
-#include "node/link-stats.h"
 #include "node/monitor.h"
 #include "node/process.h"
 
@@ -392,4 +391,10 @@ const ClusterLoad *
 node_load_get_last (NodeLoad *self)
 {
   return &self->last;
+}
+
+NodeLinkStats *
+node_load_get_links (NodeLoad *self)
+{
+  return self->links;
 }

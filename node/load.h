@@ -7,6 +7,7 @@
 #pragma once
 
 #include "cluster/types.h"
+#include "node/link-stats.h"
 #include "node/parts.h"
 #include "node/sessions.h"
 
@@ -34,6 +35,9 @@ void node_load_add_viewer (NodeLoad *self, RelayStream *stream);
  * than that, so that one without viewers counts). No ports go to viewers, they
  * share the workers'. Draining: no more than are here. */
 guint node_load_get_slots (NodeLoad *self);
+
+/* (transfer none): what the streams' parents lose */
+NodeLinkStats *node_load_get_links (NodeLoad *self);
 
 /* the heartbeat; @load is zeroed */
 void node_load_fill (NodeLoad *self, ClusterLoad *load);

@@ -149,7 +149,8 @@ print_early (Program *self, char **argv)
       text = base_settings_to_help (self->parts.settings);
       printf ("media-tree: WebRTC broadcasts from one publisher to many "
               "browsers\n\nUsage: media-tree [OPTION…]\n       media-tree ctl "
-              "nodes|streams|tree   (see media-tree ctl --help)\n\n%s",
+              "nodes|streams|tree|top|trace|simulate   (see media-tree ctl "
+              "--help)\n\n%s",
               text);
     }
   else if (has_argument (argv, "--print-sample"))

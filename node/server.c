@@ -18,6 +18,7 @@
 #include "node/monitor.h"
 #include "node/pages.h"
 #include "node/sessions.h"
+#include "node/trace.h"
 #include "node/tree.h"
 #include "node/workers.h"
 
@@ -96,7 +97,16 @@ route_janus (NodeServer *self, SoupServerMessage *msg, const char *path)
 static void
 route_streams (NodeServer *self, SoupServerMessage *msg, const char *path)
 {
-  node_streams_handle (self->streams, msg, path);
+  if (node_trace_is_path (path))
+    node_trace_handle (self->parts, msg, path);
+  else
+    node_streams_handle (self->streams, msg, path);
+}
+
+static void
+route_sessions (NodeServer *self, SoupServerMessage *msg, const char *path)
+{
+  node_trace_handle (self->parts, msg, path);
 }
 
 static void
@@ -130,11 +140,17 @@ typedef struct
 } Route;
 
 static const Route routes[] = {
-  { "/whip", route_whip },           { "/whep", route_whep },
-  { "/api/streams", route_streams }, { "/api/nodes", route_tree },
-  { "/api/tree", route_tree },       { "/janus", route_janus },
-  { "/admin", route_janus },         { "/sd", route_discovery },
-  { "/api/drain", route_drain },     { "/api/autoscaling", route_autoscaling },
+  { "/whip", route_whip },
+  { "/whep", route_whep },
+  { "/api/streams", route_streams },
+  { "/api/nodes", route_tree },
+  { "/api/sessions", route_sessions },
+  { "/api/tree", route_tree },
+  { "/janus", route_janus },
+  { "/admin", route_janus },
+  { "/sd", route_discovery },
+  { "/api/drain", route_drain },
+  { "/api/autoscaling", route_autoscaling },
 };
 
 static const Route *

@@ -93,7 +93,8 @@ static const BaseSettingSpec specs[] = {
   { "whep-token", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Access",
     "Bearer token that viewers must send." },
   { "admin-token", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Access",
-    "Bearer token for /debug/state, /api/nodes, /api/tree (media-tree ctl)." },
+    "Bearer token for /debug/state, /api/nodes, /api/tree, /api/sessions "
+    "(media-tree ctl)." },
   { "metrics-token", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Access",
     "Bearer token for /metrics and /sd/prometheus." },
   { "jwt-key", BASE_SETTING_PATH, 0, 0, NULL, NULL, "Access",

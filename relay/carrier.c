@@ -543,6 +543,18 @@ relay_carrier_is_parent_silent (RelayCarrier *self, const char *node)
   return TRUE;
 }
 
+gboolean
+relay_carrier_get_stats (RelayCarrier *self, const char *stream,
+                         RelayInletStats *ret)
+{
+  const Entry *entry = g_hash_table_lookup (self->entries, stream);
+
+  if (entry == NULL || entry->inlet == NULL)
+    return FALSE;
+  *ret = entry->stats;
+  return TRUE;
+}
+
 void
 relay_carrier_foreach (RelayCarrier *self, RelayCarrierFunc func, gpointer data)
 {

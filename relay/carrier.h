@@ -55,6 +55,10 @@ guint relay_carrier_get_n_carried (RelayCarrier *self);
 /* no stream that is carried has heard @node for a second */
 gboolean relay_carrier_is_parent_silent (RelayCarrier *self, const char *node);
 
+/* @ret: as relay_carrier_foreach() gives them.
+ * Returns: %FALSE: it is not carried */
+gboolean relay_carrier_get_stats (RelayCarrier *self, const char *stream,
+                                  RelayInletStats *ret);
 typedef void (*RelayCarrierFunc) (const char *stream,
                                   const RelayInletStats *stats, gpointer data);
 void relay_carrier_foreach (RelayCarrier *self, RelayCarrierFunc func,

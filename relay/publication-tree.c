@@ -113,6 +113,7 @@ relay_stream_begin_tree (RelayStream *self, RelayPublication *publication)
         tree->tracks[k].first = relay_track_get_next (&self->tracks[k]);
       __atomic_store_n (&self->tree_numbers[k], 0, __ATOMIC_RELAXED);
       __atomic_store_n (&self->tree_ts[k], 0, __ATOMIC_RELAXED);
+      relay_transit_reset (&self->transits[k]);
     }
   if (publication->has_tree)
     publication_apply_tree (publication);
@@ -128,8 +129,12 @@ relay_stream_note_tree (RelayStream *self, const RelayPacket *packet,
   if (result != RELAY_TRACK_NEXT)
     return;
   track->last = packet->ext_seq;
-  if (tree->media != NULL)
-    publish_numbers (self, packet->kind, track);
+  if (tree->media == NULL)
+    return;
+  publish_numbers (self, packet->kind, track);
+  relay_transit_add (&self->transits[packet->kind],
+                     packet->rtp_ts - track->ts_offset,
+                     rtc_codec_clock_hz (track->codec), packet->recv_us);
 }
 
 void
@@ -428,4 +433,18 @@ relay_stream_get_numbers (RelayStream *self,
           __atomic_load_n (&self->tree_numbers[k], __ATOMIC_RELAXED);
       ret_rtp_ts[k] = __atomic_load_n (&self->tree_ts[k], __ATOMIC_RELAXED);
     }
+}
+
+gboolean
+relay_stream_get_transit (RelayStream *self, RtcMediaKind kind,
+                          gint64 clock_offset_us, guint32 *ret_units,
+                          guint *ret_clock_hz)
+{
+  const RelayTrackInfo *info = &self->info.tracks[kind];
+
+  if (!self->has_info || !info->is_present)
+    return FALSE;
+  *ret_clock_hz = rtc_codec_clock_hz (info->codec);
+  return relay_transit_get (&self->transits[kind], *ret_clock_hz,
+                            clock_offset_us, ret_units);
 }

@@ -9,6 +9,7 @@
 #include "relay/hub.h"
 #include "relay/link-keys.h"
 #include "relay/track.h"
+#include "relay/transit.h"
 
 typedef struct
 {
@@ -118,6 +119,7 @@ struct _RelayStream
   gint n_publications_open, n_receivers, is_taken;
   guint64 tree_numbers[RTC_MEDIA_N_KINDS]; /* of the current publication */
   guint32 tree_ts[RTC_MEDIA_N_KINDS];
+  RelayTransit transits[RTC_MEDIA_N_KINDS];
   guint h264_profile, width_px, height_px;
   RelayStreamStats stats; /* written by home, relaxed */
   RelaySent sent[RELAY_STREAM_SENT_SLOTS][RTC_MEDIA_N_KINDS];

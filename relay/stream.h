@@ -221,6 +221,12 @@ void relay_stream_post_tree (RelayStream *self, const RelayTreeInfo *tree);
 void relay_stream_get_numbers (RelayStream *self,
                                guint64 ret_ext_seq[RTC_MEDIA_N_KINDS],
                                guint32 ret_rtp_ts[RTC_MEDIA_N_KINDS]);
+/* main: how late packets of the current publication come here, to be compared
+ * with other nodes' (relay/transit.h).
+ * Returns: %FALSE: there is none of this kind, or none came yet */
+gboolean relay_stream_get_transit (RelayStream *self, RtcMediaKind kind,
+                                   gint64 clock_offset_us, guint32 *ret_units,
+                                   guint *ret_clock_hz);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RelayStream, relay_stream_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RelayPublication, relay_publication_unref)

@@ -96,7 +96,8 @@ def schemas(api):
     "/api/autoscaling/history/egress", "/api/autoscaling/history/none",
     "/api/autoscaling/status?limit=0",
     "/api/openapi.yaml", "/whip/live", "/whep/live", "/whep/live/none",
-    "/api/streams/none/snapshot.jpg"])
+    "/api/streams/none/snapshot.jpg",
+    "/api/streams/live/path", "/api/streams/none/path", "/api/sessions/none"])
 def test_get_as_described(live, schemas, path):
     schemas.check(path.partition("?")[0], "GET", live.request(path))
 

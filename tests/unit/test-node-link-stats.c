@@ -130,6 +130,44 @@ test_bound (void)
   g_assert_null (find (&load, "n00"));
 }
 
+/* One stream from one parent, over the window's seconds; then forgotten. */
+static void
+test_flow (void)
+{
+  g_autoptr (NodeLinkStats) self = node_link_stats_new ();
+  RelayInletStats one = { 0 }, two = { 0 };
+  RelayInletParentStats *parent = add_parent (&one, "a", TRUE);
+  double loss = 1, first = 1;
+
+  add_parent (&two, "a", TRUE)->n_packets = 1000;
+  node_link_stats_get_ratios (self, "one", "a", &loss, &first);
+  g_assert_cmpfloat (loss + first, ==, 0);
+  for (guint i = 1; i <= 3 * NODE_LINK_WINDOW_S; i++)
+    {
+      gboolean is_bad = i == 1;
+
+      parent->n_packets += is_bad ? 50 : 100;
+      parent->n_lost += is_bad ? 50 : 0;
+      parent->n_first += 25;
+      node_link_stats_begin (self);
+      node_link_stats_add (self, "one", &one);
+      node_link_stats_add (self, "two", &two);
+      node_link_stats_get_ratios (self, "one", "a", &loss, &first);
+      if (is_bad)
+        g_assert_cmpfloat_with_epsilon (loss, 0.5, 1e-9);
+      else if (i <= NODE_LINK_WINDOW_S)
+        g_assert_cmpfloat_with_epsilon (loss, 0.5 / i, 1e-9);
+      else
+        g_assert_cmpfloat (loss, ==, 0);
+    }
+  g_assert_cmpfloat_with_epsilon (first, 0.25, 1e-9);
+  node_link_stats_begin (self);
+  node_link_stats_add (self, "two", &two);
+  node_link_stats_begin (self);
+  node_link_stats_get_ratios (self, "one", "a", &loss, &first);
+  g_assert_cmpfloat (loss + first, ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -138,5 +176,6 @@ main (int argc, char **argv)
   g_test_add_func ("/node/link-stats/window", test_window);
   g_test_add_func ("/node/link-stats/forgotten", test_forgotten);
   g_test_add_func ("/node/link-stats/bound", test_bound);
+  g_test_add_func ("/node/link-stats/flow", test_flow);
   return g_test_run ();
 }
