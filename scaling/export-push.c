@@ -235,6 +235,18 @@ new_refusal (guint status, GByteArray *body)
                       "the Pushgateway answered %u: %s", status, said);
 }
 
+/* new_unanswered: @error: SCALING_FETCH_ERROR */
+static GError *
+new_unanswered (const GError *error)
+{
+  gboolean is_refused = error->code == SCALING_FETCH_ERROR_TOO_LARGE;
+
+  return g_error_new_literal (SCALING_EXPORT_ERROR,
+                              is_refused ? SCALING_EXPORT_ERROR_REFUSED
+                                         : SCALING_EXPORT_ERROR_AWAY,
+                              error->message);
+}
+
 static void
 on_answer (guint status, GByteArray *body, const GError *error, gpointer data)
 {
@@ -242,9 +254,11 @@ on_answer (guint status, GByteArray *body, const GError *error, gpointer data)
   g_autoptr (GError) refusal = NULL;
 
   self->fetch = NULL;
-  if (!error && (status < 200 || status > 299))
+  if (error)
+    refusal = new_unanswered (error);
+  else if (status < 200 || status > 299)
     refusal = new_refusal (status, body);
-  self->done (error ? error : refusal, self->data);
+  self->done (refusal, self->data);
 }
 
 static void

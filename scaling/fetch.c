@@ -4,9 +4,10 @@
 #include "scaling/fetch.h"
 
 #include "base/clock.h"
-#include "scaling/export-error.h"
 
 #define READ_BYTES 16384
+
+G_DEFINE_QUARK (scaling - fetch - error - quark, scaling_fetch_error)
 
 struct _ScalingFetch
 {
@@ -52,22 +53,29 @@ finish (ScalingFetch *self, GError *error)
   fetch_free (self);
 }
 
-static void
-finish_away (ScalingFetch *self, const GError *why)
+static ScalingFetchError
+code_of (const ScalingFetch *self, const GError *why)
 {
-  char *host = g_uri_to_string_partial (soup_message_get_uri (self->msg),
-                                        G_URI_HIDE_USERINFO | G_URI_HIDE_QUERY
-                                            | G_URI_HIDE_FRAGMENT);
-  GError *error =
-      self->is_late
-          ? g_error_new (SCALING_EXPORT_ERROR, SCALING_EXPORT_ERROR_AWAY,
-                         "%s: no whole answer in %.1f s", host,
-                         (double)self->timeout_us / BASE_US_PER_S)
-          : g_error_new (SCALING_EXPORT_ERROR, SCALING_EXPORT_ERROR_AWAY,
-                         "%s: %s", host, why->message);
+  if (g_error_matches (why, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return SCALING_FETCH_ERROR_ABORTED;
+  return why->domain == G_TLS_ERROR ? SCALING_FETCH_ERROR_TLS
+                                    : SCALING_FETCH_ERROR_AWAY;
+}
 
-  g_free (host);
-  finish (self, error);
+static void
+fail (ScalingFetch *self, const GError *why)
+{
+  g_autofree char *host = g_uri_to_string_partial (
+      soup_message_get_uri (self->msg),
+      G_URI_HIDE_USERINFO | G_URI_HIDE_QUERY | G_URI_HIDE_FRAGMENT);
+
+  if (self->is_late)
+    finish (self, g_error_new (SCALING_FETCH_ERROR, SCALING_FETCH_ERROR_LATE,
+                               "%s: no whole answer in %.1f s", host,
+                               (double)self->timeout_us / BASE_US_PER_S));
+  else
+    finish (self, g_error_new (SCALING_FETCH_ERROR, (int)code_of (self, why),
+                               "%s: %s", host, why->message));
 }
 
 static void read_more (ScalingFetch *self);
@@ -84,22 +92,24 @@ on_read (GObject *source, GAsyncResult *result, gpointer data)
 
   if (!bytes)
     {
-      finish_away (self, error);
+      fail (self, error);
       return;
     }
   begin = g_bytes_get_data (bytes, &n_bytes);
   if (n_bytes == 0)
     finish (self, NULL);
-  else if (self->body->len + n_bytes > self->max_bytes)
-    finish (self,
-            g_error_new (SCALING_EXPORT_ERROR, SCALING_EXPORT_ERROR_REFUSED,
-                         "the answer has more than %" G_GSIZE_FORMAT " bytes",
-                         self->max_bytes));
-  else
+  else if (self->body->len + n_bytes <= self->max_bytes)
     {
       g_byte_array_append (self->body, begin, (guint)n_bytes);
       read_more (self);
     }
+  else if (!SOUP_STATUS_IS_SUCCESSFUL (soup_message_get_status (self->msg)))
+    finish (self, NULL); /* words of a refusal: enough of them */
+  else
+    finish (self,
+            g_error_new (SCALING_FETCH_ERROR, SCALING_FETCH_ERROR_TOO_LARGE,
+                         "the answer has more than %" G_GSIZE_FORMAT " bytes",
+                         self->max_bytes));
 }
 
 static void
@@ -120,7 +130,7 @@ on_sent (GObject *source, GAsyncResult *result, gpointer data)
   if (self->stream)
     read_more (self);
   else
-    finish_away (self, error);
+    fail (self, error);
 }
 
 static gboolean
@@ -148,8 +158,8 @@ scaling_fetch_start (SoupSession *session, SoupMessage *msg, gint64 timeout_us,
   self->func = func;
   self->data = data;
   soup_message_add_flags (msg, SOUP_MESSAGE_NO_REDIRECT);
-  self->timeout_id =
-      g_timeout_add ((guint)(timeout_us / BASE_US_PER_MS), on_late, self);
+  self->timeout_id = g_timeout_add ((guint)MAX (timeout_us / BASE_US_PER_MS, 1),
+                                    on_late, self);
   soup_session_send_async (session, msg, G_PRIORITY_DEFAULT, self->cancellable,
                            on_sent, self);
   return self;
@@ -159,6 +169,12 @@ void
 scaling_fetch_cancel (ScalingFetch *self)
 {
   self->func = NULL;
+  g_cancellable_cancel (self->cancellable);
+}
+
+void
+scaling_fetch_abort (ScalingFetch *self)
+{
   g_cancellable_cancel (self->cancellable);
 }
 

@@ -5,10 +5,10 @@
 #include <gio/gunixsocketaddress.h>
 #include <string.h>
 
+#include "scaling/fetch.h"
 #include "scaling/provisioner-private.h"
 
 #define MAX_CONNECTIONS 16
-#define CHUNK_BYTES 65536
 #define MAX_RETRY_AFTER_S 3600
 
 struct _ScalingHttp
@@ -20,14 +20,10 @@ struct _ScalingHttp
 
 typedef struct
 {
-  SoupMessage *message;
-  GInputStream *stream; /* owned, nullable */
-  GByteArray *body;
-  GCancellable *cancellable; /* of this request */
-  GCancellable *outer;       /* the caller's */
+  ScalingFetch *fetch;  /* borrowed */
+  SoupMessage *message; /* owned: its answer's headers */
+  GCancellable *outer;  /* owned: the caller's */
   gulong on_outer;
-  guint timer;
-  gboolean is_late;
   ScalingHttpDone done;
   gpointer data;
 } Request;
@@ -58,114 +54,54 @@ read_retry_after (SoupMessage *message)
 }
 
 static ScalingProvisionError
-code_of (Request *request, const GError *cause)
+code_of (const GError *error)
 {
-  if (request->is_late)
-    return SCALING_PROVISION_ERROR_TIMEOUT;
-  if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return SCALING_PROVISION_ERROR_CANCELLED;
-  if (cause->domain == G_TLS_ERROR)
-    return SCALING_PROVISION_ERROR_AUTH;
-  if (cause->domain == SCALING_PROVISION_ERROR)
-    return (ScalingProvisionError)cause->code;
+  switch ((ScalingFetchError)error->code)
+    {
+    case SCALING_FETCH_ERROR_LATE:
+      return SCALING_PROVISION_ERROR_TIMEOUT;
+    case SCALING_FETCH_ERROR_TLS:
+      return SCALING_PROVISION_ERROR_AUTH;
+    case SCALING_FETCH_ERROR_TOO_LARGE:
+      return SCALING_PROVISION_ERROR_GARBAGE;
+    case SCALING_FETCH_ERROR_ABORTED:
+      return SCALING_PROVISION_ERROR_CANCELLED;
+    case SCALING_FETCH_ERROR_AWAY:
+      break;
+    }
   return SCALING_PROVISION_ERROR_AWAY;
 }
 
-/* @cause: (transfer full) (nullable) */
 static void
-end (Request *request, GError *cause)
+on_fetched (guint status, GByteArray *body, const GError *why, gpointer data)
 {
+  Request *request = data;
   g_autoptr (GError) error = NULL;
   ScalingHttpReply reply = { 0 };
 
-  if (cause != NULL)
-    error = scaling_provision_error_new (
-        code_of (request, cause), SCALING_RETRY_DEFAULT, "%s",
-        request->is_late ? "no answer in time" : cause->message);
-  g_clear_error (&cause);
-  g_clear_handle_id (&request->timer, g_source_remove);
   g_cancellable_disconnect (request->outer, request->on_outer);
-  g_byte_array_append (request->body, (const guint8 *)"", 1);
-  reply.status = soup_message_get_status (request->message);
-  reply.text = (const char *)request->body->data;
-  reply.n_bytes = request->body->len - 1;
-  reply.retry_after_us = read_retry_after (request->message);
-  request->done (error == NULL ? &reply : NULL, error, request->data);
-  g_clear_object (&request->stream);
-  g_clear_object (&request->outer);
-  g_object_unref (request->cancellable);
-  g_object_unref (request->message);
-  g_byte_array_unref (request->body);
-  g_free (request);
-}
-
-static void read_more (Request *request);
-
-static void
-on_read (GObject *source, GAsyncResult *result, gpointer data)
-{
-  Request *request = data;
-  GError *error = NULL;
-  g_autoptr (GBytes) bytes = g_input_stream_read_bytes_finish (
-      G_INPUT_STREAM (source), result, &error);
-  gsize n = bytes != NULL ? g_bytes_get_size (bytes) : 0;
-
-  if (error != NULL || n == 0)
-    {
-      end (request, error);
-      return;
-    }
-  if (request->body->len + n > SCALING_HTTP_MAX_BYTES)
-    {
-      end (request,
-           scaling_provision_error_new (
-               SCALING_PROVISION_ERROR_GARBAGE, SCALING_RETRY_DEFAULT,
-               "the answer is larger than %d bytes", SCALING_HTTP_MAX_BYTES));
-      return;
-    }
-  g_byte_array_append (request->body, g_bytes_get_data (bytes, NULL), (guint)n);
-  read_more (request);
-}
-
-static void
-read_more (Request *request)
-{
-  g_input_stream_read_bytes_async (request->stream, CHUNK_BYTES,
-                                   G_PRIORITY_DEFAULT, request->cancellable,
-                                   on_read, request);
-}
-
-static void
-on_sent (GObject *source, GAsyncResult *result, gpointer data)
-{
-  Request *request = data;
-  GError *error = NULL;
-
-  request->stream =
-      soup_session_send_finish (SOUP_SESSION (source), result, &error);
-  if (request->stream == NULL)
-    end (request, error);
+  if (why != NULL)
+    error = scaling_provision_error_new (code_of (why), SCALING_RETRY_DEFAULT,
+                                         "%s", why->message);
   else
-    read_more (request);
+    reply = (ScalingHttpReply){
+      .status = status,
+      .text = (const char *)body->data,
+      .n_bytes = body->len,
+      .retry_after_us = read_retry_after (request->message),
+    };
+  request->done (error == NULL ? &reply : NULL, error, request->data);
+  g_object_unref (request->outer);
+  g_object_unref (request->message);
+  g_free (request);
 }
 
 /* --- the request --------------------------------------------------------- */
 
-static gboolean
-on_late (gpointer data)
-{
-  Request *request = data;
-
-  request->timer = 0;
-  request->is_late = TRUE;
-  g_cancellable_cancel (request->cancellable);
-  return G_SOURCE_REMOVE;
-}
-
 static void
 on_outer_cancelled (GCancellable *outer, gpointer data)
 {
-  g_cancellable_cancel (data);
+  scaling_fetch_abort (((Request *)data)->fetch);
 }
 
 static SoupMessage *
@@ -177,7 +113,6 @@ message_new (ScalingHttp *self, const char *method, const char *path,
   SoupMessageHeaders *sent;
 
   g_return_val_if_fail (message != NULL, NULL);
-  soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT);
   if (self->certificate != NULL)
     soup_message_set_tls_client_certificate (message, self->certificate);
   sent = soup_message_get_request_headers (message);
@@ -202,18 +137,14 @@ scaling_http_send (ScalingHttp *self, const char *method, const char *path,
   Request *request = g_new0 (Request, 1);
 
   request->message = message_new (self, method, path, headers, body);
-  request->body = g_byte_array_new ();
-  request->cancellable = g_cancellable_new ();
-  request->outer = g_object_ref (cancellable);
-  request->on_outer = g_cancellable_connect (
-      cancellable, G_CALLBACK (on_outer_cancelled),
-      g_object_ref (request->cancellable), g_object_unref);
-  request->timer =
-      g_timeout_add ((guint)MAX (timeout_us / 1000, 1), on_late, request);
   request->done = done;
   request->data = data;
-  soup_session_send_async (self->session, request->message, G_PRIORITY_DEFAULT,
-                           request->cancellable, on_sent, request);
+  request->fetch = scaling_fetch_start (
+      self->session, g_object_ref (request->message), timeout_us,
+      SCALING_HTTP_MAX_BYTES, on_fetched, request);
+  request->outer = g_object_ref (cancellable);
+  request->on_outer = g_cancellable_connect (
+      cancellable, G_CALLBACK (on_outer_cancelled), request, NULL);
 }
 
 /* --- the server ---------------------------------------------------------- */

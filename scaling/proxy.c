@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "scaling/fetch.h"
 #include "scaling/log.h"
 #include "scaling/system-reply.h"
 
 #define PATH "monitoring/system"
-#define CHUNK_BYTES 16384
 #define MAX_ERROR_CHARS 200
 
 typedef struct
@@ -21,29 +21,15 @@ typedef struct
   char *error;               /* owned, nullable: of the last time, in words */
   ScalingProxyResult result; /* of the last time */
   gint64 at_us;              /* of the last good answer; 0 = none yet */
-  gboolean is_asked;         /* a request is under way */
+  ScalingFetch *fetch;       /* nullable: a request is under way */
 } Target;
-
-/* One request. It outlives the proxy when that is freed: then its target is
- * NULL and it is cancelled. */
-typedef struct
-{
-  Target *target; /* borrowed, nullable */
-  SoupMessage *msg;
-  GInputStream *stream; /* owned, nullable */
-  GByteArray *body;
-  GCancellable *cancellable;
-  guint timeout_id;
-  gboolean is_late;
-} Request;
 
 struct _ScalingProxy
 {
   ScalingProxyConfig config; /* strings are ours */
   char *header_name, *header_value;
   SoupSession *session;
-  GPtrArray *targets;  /* owned: of Target */
-  GPtrArray *requests; /* of Request, under way; theirs */
+  GPtrArray *targets; /* owned: of Target */
   guint interval_id;
   BaseCounter *n_results[SCALING_PROXY_N_RESULTS]; /* borrowed */
 };
@@ -75,64 +61,32 @@ scaling_proxy_url_is_valid (const char *url)
          && !g_uri_get_fragment (uri);
 }
 
-/* --- the end of a request -------------------------------------------------
+/* --- an answer ------------------------------------------------------------
  */
 
+/* note: @why: in words, (nullable) when all is well */
 static void
-request_free (Request *request)
+note (Target *target, ScalingProxyResult result, const char *why)
 {
-  g_clear_handle_id (&request->timeout_id, g_source_remove);
-  g_clear_object (&request->stream);
-  g_object_unref (request->msg);
-  g_object_unref (request->cancellable);
-  g_byte_array_unref (request->body);
-  g_free (request);
-}
-
-/* finish: @why: in words, (nullable) when all is well */
-static void
-finish (Request *request, ScalingProxyResult result, const char *why)
-{
-  Target *target = request->target;
-
-  if (target)
-    {
-      ScalingProxy *self = target->self;
-
-      if (result != SCALING_PROXY_OK && target->result != result)
-        GST_WARNING ("the node at %s does not say how it is (%s): %s",
-                     target->url, result_names[result], why);
-      target->is_asked = FALSE;
-      target->result = result;
-      g_free (target->error);
-      target->error = why ? g_strndup (why, MAX_ERROR_CHARS) : NULL;
-      base_counter_add (self->n_results[result], 1);
-      g_ptr_array_remove_fast (self->requests, request);
-    }
-  request_free (request);
-}
-
-/* fail: @error: of libsoup or GIO */
-static void
-fail (Request *request, const GError *error)
-{
-  if (request->is_late)
-    finish (request, SCALING_PROXY_TIMEOUT,
-            "there was no whole answer in time");
-  else
-    finish (request, SCALING_PROXY_CONNECT, error->message);
+  if (result != SCALING_PROXY_OK && target->result != result)
+    GST_WARNING ("the node at %s does not say how it is (%s): %s", target->url,
+                 result_names[result], why);
+  target->result = result;
+  g_free (target->error);
+  target->error = why ? g_strndup (why, MAX_ERROR_CHARS) : NULL;
+  base_counter_add (target->self->n_results[result], 1);
 }
 
 static void
-take_answer (Request *request)
+take_answer (Target *target, GByteArray *body)
 {
-  Target *target = request->target;
   ClusterNode node = { 0 };
   ClusterLoad load;
-  const char *why = scaling_system_reply_read (
-      (const char *)request->body->data, request->body->len, &node, &load);
+  const char *why = scaling_system_reply_read ((const char *)body->data,
+                                               body->len, &node, &load);
 
-  if (!why && target)
+  note (target, why ? SCALING_PROXY_GARBAGE : SCALING_PROXY_OK, why);
+  if (!why)
     {
       g_free (target->node_id);
       target->node_id = g_strdup (node.node_id);
@@ -140,82 +94,35 @@ take_answer (Request *request)
       target->self->config.on_report (&node, &load, target->self->config.data);
     }
   cluster_node_clear (&node);
-  finish (request, why ? SCALING_PROXY_GARBAGE : SCALING_PROXY_OK, why);
 }
 
-/* --- reading -------------------------------------------------------------- */
-
-static void read_more (Request *request);
-
 static void
-on_read (GObject *source, GAsyncResult *result, gpointer data)
+on_fetched (guint status, GByteArray *body, const GError *error, gpointer data)
 {
-  Request *request = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GBytes) bytes =
-      g_input_stream_read_bytes_finish (request->stream, result, &error);
-  gsize n_bytes = 0;
-  const guint8 *at = bytes ? g_bytes_get_data (bytes, &n_bytes) : NULL;
+  Target *target = data;
+  g_autofree char *why = NULL;
 
-  if (!bytes)
-    fail (request, error);
-  else if (n_bytes == 0)
-    take_answer (request);
-  else if (request->body->len + n_bytes > SCALING_PROXY_MAX_BYTES)
-    finish (request, SCALING_PROXY_TOO_LARGE, "its answer does not end");
+  target->fetch = NULL;
+  if (!error && status == SOUP_STATUS_OK)
+    {
+      take_answer (target, body);
+      return;
+    }
+  if (!error)
+    {
+      why = g_strdup_printf ("it answers %u %s", status,
+                             soup_status_get_phrase (status));
+      note (target, SCALING_PROXY_STATUS, why);
+    }
+  else if (error->code == SCALING_FETCH_ERROR_LATE)
+    note (target, SCALING_PROXY_TIMEOUT, error->message);
+  else if (error->code == SCALING_FETCH_ERROR_TOO_LARGE)
+    note (target, SCALING_PROXY_TOO_LARGE, "its answer does not end");
   else
-    {
-      g_byte_array_append (request->body, at, (guint)n_bytes);
-      read_more (request);
-    }
-}
-
-static void
-read_more (Request *request)
-{
-  g_input_stream_read_bytes_async (request->stream, CHUNK_BYTES,
-                                   G_PRIORITY_DEFAULT, request->cancellable,
-                                   on_read, request);
-}
-
-static void
-on_sent (GObject *source, GAsyncResult *result, gpointer data)
-{
-  Request *request = data;
-  g_autoptr (GError) error = NULL;
-  guint status;
-
-  request->stream =
-      soup_session_send_finish (SOUP_SESSION (source), result, &error);
-  if (!request->stream)
-    {
-      fail (request, error);
-      return;
-    }
-  status = soup_message_get_status (request->msg);
-  if (status != SOUP_STATUS_OK)
-    {
-      g_autofree char *why = g_strdup_printf ("it answers %u %s", status,
-                                              soup_status_get_phrase (status));
-
-      finish (request, SCALING_PROXY_STATUS, why);
-      return;
-    }
-  read_more (request);
+    note (target, SCALING_PROXY_CONNECT, error->message);
 }
 
 /* --- asking --------------------------------------------------------------- */
-
-static gboolean
-on_timeout (gpointer data)
-{
-  Request *request = data;
-
-  request->timeout_id = 0;
-  request->is_late = TRUE;
-  g_cancellable_cancel (request->cancellable);
-  return G_SOURCE_REMOVE;
-}
 
 static SoupMessage *
 make_message (ScalingProxy *self, const Target *target)
@@ -225,7 +132,6 @@ make_message (ScalingProxy *self, const Target *target)
   SoupMessage *msg = soup_message_new (SOUP_METHOD_GET, url);
   SoupMessageHeaders *headers = soup_message_get_request_headers (msg);
 
-  soup_message_set_flags (msg, SOUP_MESSAGE_NO_REDIRECT);
   /* it would read a 401's body to its end */
   soup_message_disable_feature (msg, SOUP_TYPE_AUTH_MANAGER);
   soup_message_headers_append (headers, "Accept", "application/json");
@@ -238,18 +144,9 @@ make_message (ScalingProxy *self, const Target *target)
 static void
 ask (ScalingProxy *self, Target *target)
 {
-  Request *request = g_new0 (Request, 1);
-
-  target->is_asked = TRUE;
-  request->target = target;
-  request->msg = make_message (self, target);
-  request->body = g_byte_array_new ();
-  request->cancellable = g_cancellable_new ();
-  request->timeout_id = g_timeout_add (
-      (guint)(self->config.timeout_us / BASE_US_PER_MS), on_timeout, request);
-  g_ptr_array_add (self->requests, request);
-  soup_session_send_async (self->session, request->msg, G_PRIORITY_DEFAULT,
-                           request->cancellable, on_sent, request);
+  target->fetch = scaling_fetch_start (
+      self->session, make_message (self, target), self->config.timeout_us,
+      SCALING_PROXY_MAX_BYTES, on_fetched, target);
 }
 
 static gboolean
@@ -261,7 +158,7 @@ on_interval (gpointer data)
     {
       Target *target = self->targets->pdata[i];
 
-      if (!target->is_asked)
+      if (!target->fetch)
         ask (self, target);
     }
   return G_SOURCE_CONTINUE;
@@ -274,6 +171,7 @@ target_free (gpointer data)
 {
   Target *target = data;
 
+  g_clear_pointer (&target->fetch, scaling_fetch_cancel);
   g_free (target->url);
   g_free (target->node_id);
   g_free (target->error);
@@ -320,7 +218,6 @@ scaling_proxy_new (const ScalingProxyConfig *config)
       "max-conns-per-host", SCALING_PROXY_MAX_TARGETS, "accept-language", NULL,
       NULL);
   self->targets = g_ptr_array_new_with_free_func (target_free);
-  self->requests = g_ptr_array_new ();
   for (guint i = 0; i < G_N_ELEMENTS (config->urls); i++)
     add_targets (self, config->urls[i]);
   if (config->metrics)
@@ -336,14 +233,6 @@ scaling_proxy_free (ScalingProxy *self)
 {
   g_return_if_fail (self);
   g_source_remove (self->interval_id);
-  for (guint i = 0; i < self->requests->len; i++)
-    {
-      Request *request = self->requests->pdata[i];
-
-      request->target = NULL;
-      g_cancellable_cancel (request->cancellable);
-    }
-  g_ptr_array_unref (self->requests);
   g_ptr_array_unref (self->targets);
   g_object_unref (self->session);
   g_free (self->header_name);

@@ -253,8 +253,8 @@ test_bad (Fixture *f, gconstpointer data)
     const char *path, *result, *error;
   } rows[] = {
     { "/good", "ok", NULL },
-    { "/silent", "timeout", "in time" },
-    { "/half", "timeout", "in time" },
+    { "/silent", "timeout", "no whole answer" },
+    { "/half", "timeout", "no whole answer" },
     { "/endless", "too-large", "does not end" },
     { "/refused-endless", "status", "401" },
     { "/moved", "status", "302" },
