@@ -46,6 +46,19 @@ get_name (JsonObject *object, const char *member)
              : NULL;
 }
 
+/* is_ahead: of two parents, whose copies are used. One that was left brings
+ * nothing more, however often it came first in the seconds before. */
+static gboolean
+is_ahead (JsonObject *parent, JsonObject *best)
+{
+  gboolean is_active = node_ctl_get_bool (parent, "active", FALSE);
+
+  if (is_active != node_ctl_get_bool (best, "active", FALSE))
+    return is_active;
+  return node_ctl_get_ratio (parent, "first_ratio")
+         > node_ctl_get_ratio (best, "first_ratio");
+}
+
 /* find_first: (nullable): the one whose copy comes first most often */
 static JsonObject *
 find_first (JsonArray *parents)
@@ -59,9 +72,7 @@ find_first (JsonArray *parents)
       if (!parent || !is_parent (parent) || !get_name (parent, "node")
           || node_ctl_get_bool (parent, "silent", FALSE))
         continue;
-      if (!best
-          || node_ctl_get_ratio (parent, "first_ratio")
-                 > node_ctl_get_ratio (best, "first_ratio"))
+      if (!best || is_ahead (parent, best))
         best = parent;
     }
   return best;

@@ -216,6 +216,31 @@ test_part (void)
   g_assert_nonnull (strstr (text, "Path: ? > r2 > e1 > viewer\n"));
 }
 
+/* r1 died and was left: what it brought first in the last seconds is past. */
+static void
+test_left (void)
+{
+  g_autoptr (GHashTable) paths = new_paths ();
+  g_autoptr (JsonObject) trace = NULL;
+  g_autofree char *path = NULL;
+
+  add (paths, "e1",
+       "{'node':'e1','parents':[" PARENT (
+           "r1", "false", "false", "0.9", "0.0",
+           "6000") "," PARENT ("r2", "true", "false", "0.3", "0.0", "0") "]}");
+  add (paths, "r1", "{}");
+  add (paths, "r2", R2);
+  add (paths, "i1", I1);
+  trace = make (paths);
+  path = dup_path (trace);
+  g_assert_cmpstr (path, ==, "i1,r2,e1,viewer");
+  g_assert_cmpstr (
+      json_object_get_string_member (find_hop (trace, "r1", "e1"), "state"), ==,
+      "leaving");
+  g_assert_false (
+      json_object_get_boolean_member (find_hop (trace, "r1", "e1"), "first"));
+}
+
 /* What nodes say may be anything. */
 static void
 test_nonsense (void)
@@ -280,6 +305,7 @@ main (int argc, char **argv)
   g_test_add_func ("/node/ctl-path/whole", test_whole);
   g_test_add_func ("/node/ctl-path/clocks", test_clocks);
   g_test_add_func ("/node/ctl-path/part", test_part);
+  g_test_add_func ("/node/ctl-path/left", test_left);
   g_test_add_func ("/node/ctl-path/nonsense", test_nonsense);
   g_test_add_func ("/node/ctl-path/text", test_text);
   return g_test_run ();
