@@ -86,13 +86,21 @@ read_body (GInputStream *stream, guint max_bytes, GCancellable *cancellable,
   return (char *)g_byte_array_free (g_steal_pointer (&bytes), FALSE);
 }
 
+/* What is asked of a node. */
+typedef struct
+{
+  const char *path, *method;
+  const char *body; /* (nullable): JSON */
+  guint max_bytes;  /* of the reply */
+} Ask;
+
 /* make_message: (transfer full) (nullable) */
 static SoupMessage *
-make_message (const NodeCtlOptions *options, const char *url, const char *path,
+make_message (const NodeCtlOptions *options, const char *url, const Ask *ask,
               GError **error)
 {
-  g_autofree char *address = g_strconcat (url, path, NULL);
-  g_autoptr (SoupMessage) msg = soup_message_new (SOUP_METHOD_GET, address);
+  g_autofree char *address = g_strconcat (url, ask->path, NULL);
+  g_autoptr (SoupMessage) msg = soup_message_new (ask->method, address);
 
   if (!msg || !g_uri_get_host (soup_message_get_uri (msg)))
     {
@@ -108,12 +116,18 @@ make_message (const NodeCtlOptions *options, const char *url, const char *path,
       soup_message_headers_replace (soup_message_get_request_headers (msg),
                                     "Authorization", value);
     }
+  if (ask->body)
+    {
+      g_autoptr (GBytes) bytes = g_bytes_new (ask->body, strlen (ask->body));
+
+      soup_message_set_request_body_from_bytes (msg, "application/json", bytes);
+    }
   return g_steal_pointer (&msg);
 }
 
 static NodeCtlReply *
-get (const NodeCtlOptions *options, const char *url, const char *path,
-     guint max_bytes, GCancellable *cancellable)
+send (const NodeCtlOptions *options, const char *url, const Ask *ask,
+      GCancellable *cancellable)
 {
   NodeCtlReply *reply = g_new0 (NodeCtlReply, 1);
   g_autoptr (SoupSession) session = make_session (options, &reply->error);
@@ -123,11 +137,11 @@ get (const NodeCtlOptions *options, const char *url, const char *path,
 
   reply->url = g_strdup (url);
   if (session)
-    msg = make_message (options, url, path, &reply->error);
+    msg = make_message (options, url, ask, &reply->error);
   if (msg)
     stream = soup_session_send (session, msg, cancellable, &reply->error);
   if (stream)
-    body = read_body (stream, max_bytes, cancellable, &reply->error);
+    body = read_body (stream, ask->max_bytes, cancellable, &reply->error);
   if (!body)
     return reply;
   reply->status = soup_message_get_status (msg);
@@ -138,8 +152,16 @@ get (const NodeCtlOptions *options, const char *url, const char *path,
 NodeCtlReply *
 node_ctl_get (const NodeCtlOptions *options, const char *url, const char *path)
 {
-  return get (options, url, path, NODE_CTL_MAX_REPLY_BYTES,
-              options->cancellable);
+  return node_ctl_send (options, url, path, SOUP_METHOD_GET, NULL);
+}
+
+NodeCtlReply *
+node_ctl_send (const NodeCtlOptions *options, const char *url, const char *path,
+               const char *method, const char *body)
+{
+  Ask ask = { path, method, body, NODE_CTL_MAX_REPLY_BYTES };
+
+  return send (options, url, &ask, options->cancellable);
 }
 
 /* --- many ----------------------------------------------------------------- */
@@ -161,13 +183,14 @@ typedef struct
 } Question;
 
 static void
-ask (gpointer data, gpointer user_data)
+ask_one (gpointer data, gpointer user_data)
 {
   Question *question = data;
   Round *round = user_data;
+  Ask ask = { round->path, SOUP_METHOD_GET, NULL, NODE_CTL_MAX_SMALL_BYTES };
 
-  question->reply = get (round->options, question->url, round->path,
-                         NODE_CTL_MAX_SMALL_BYTES, round->cancellable);
+  question->reply =
+      send (round->options, question->url, &ask, round->cancellable);
   g_async_queue_push (round->done, question);
 }
 
@@ -204,7 +227,7 @@ node_ctl_get_all (const NodeCtlOptions *options, GPtrArray *urls,
   Round round = { options, path, g_cancellable_new (), g_async_queue_new () };
   g_autofree Question *questions = g_new0 (Question, MAX (urls->len, 1));
   GThreadPool *pool =
-      g_thread_pool_new (ask, &round, NODE_CTL_MAX_ASKED, FALSE, NULL);
+      g_thread_pool_new (ask_one, &round, NODE_CTL_MAX_ASKED, FALSE, NULL);
   GPtrArray *replies =
       g_ptr_array_new_full (urls->len, (GDestroyNotify)node_ctl_reply_free);
 
@@ -281,7 +304,7 @@ node_ctl_check (const NodeCtlOptions *options, const NodeCtlReply *reply)
   if (reply->status == SOUP_STATUS_UNAUTHORIZED
       || reply->status == SOUP_STATUS_FORBIDDEN)
     return node_ctl_fail (EX_NOPERM, "%s refuses: %s", reply->url, detail);
-  if (reply->status != SOUP_STATUS_OK)
+  if (reply->status != SOUP_STATUS_OK && reply->status != SOUP_STATUS_ACCEPTED)
     return node_ctl_fail (EX_PROTOCOL, "%s answers %u: %s", reply->url,
                           reply->status, detail);
   return reply->root ? -1 : node_ctl_fail_not_understood (reply->url);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * node/ctl-http: how `media-tree ctl` asks nodes: GET with the admin token, by
- * one node or by many at once.
+ * node/ctl-http: how `media-tree ctl` asks nodes, with the admin token: one, or
+ * many at once.
  *   Bounds: a reply has at most NODE_CTL_MAX_REPLY_BYTES, many have
  * NODE_CTL_MAX_SMALL_BYTES each; NODE_CTL_TIMEOUT_S without a byte ends one,
  * NODE_CTL_ALL_TIMEOUT_S all; NODE_CTL_MAX_ASKED are asked at once.
@@ -19,11 +19,13 @@
 #define NODE_CTL_TIMEOUT_S 10
 #define NODE_CTL_ALL_TIMEOUT_S 5
 #define NODE_CTL_MAX_ASKED 16
+#define NODE_CTL_NOT_SAID G_MININT
 
 typedef struct
 {
   char *url, *token, *token_file, *tls_ca; /* owned */
-  gboolean as_json, is_once;
+  gboolean as_json, is_once, is_wait, is_cancel;
+  int deadline_s;            /* --deadline, or NODE_CTL_NOT_SAID */
   double interval_s;         /* --interval; 0 = not said */
   char *sort;                /* owned (nullable) */
   char **words;              /* owned */
@@ -44,6 +46,11 @@ void node_ctl_reply_free (NodeCtlReply *self);
  * Returns: (transfer full) */
 NodeCtlReply *node_ctl_get (const NodeCtlOptions *options, const char *url,
                             const char *path);
+/* node_ctl_send: as node_ctl_get, with another @method.
+ * @body: (nullable): JSON */
+NodeCtlReply *node_ctl_send (const NodeCtlOptions *options, const char *url,
+                             const char *path, const char *method,
+                             const char *body);
 /* node_ctl_get_all: any thread; @path of each of @urls at once.
  * Returns: (transfer full) (element-type NodeCtlReply): in the order of @urls
  */

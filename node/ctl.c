@@ -9,6 +9,7 @@
 #include <sysexits.h>
 
 #include "base/clock.h"
+#include "node/ctl-drain.h"
 #include "node/ctl-http.h"
 #include "node/ctl-simulate.h"
 #include "node/ctl-text.h"
@@ -36,9 +37,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (NodeCtlOptions, options_clear)
 
 typedef struct
 {
-  const char *word, *path;
+  const char *word;
+  guint n_words_min, n_words_max; /* it is one of them */
+  const char *path;
   /* Returns: (transfer full) (nullable): the text; NULL: not understood */
   char *(*print) (JsonNode *root, const NodeCtlOptions *options);
+  /* without a path: Returns: an exit code */
+  int (*run) (const NodeCtlOptions *options);
 } Command;
 
 static char *
@@ -84,14 +89,27 @@ print_tree (JsonNode *root, const NodeCtlOptions *options)
                                                 g_get_charset (NULL));
 }
 
+static int
+run_trace (const NodeCtlOptions *options)
+{
+  return node_ctl_trace_run (options, options->words[1]);
+}
+
+static int
+run_drain (const NodeCtlOptions *options)
+{
+  return node_ctl_drain_run (options, options->words[1]);
+}
+
 static const Command commands[] = {
-  { "nodes", "/api/nodes", print_nodes },
-  { "streams", "/api/tree", print_streams },
-  { "tree", "/api/tree", print_tree },
-  { "top", NULL, NULL },
-  { "trace", NULL, NULL },
+  { "nodes", 1, 1, "/api/nodes", print_nodes, NULL },
+  { "streams", 1, 1, "/api/tree", print_streams, NULL },
+  { "tree", 1, 1, "/api/tree", print_tree, NULL },
+  { "top", 1, 1, NULL, NULL, node_ctl_top_run },
+  { "trace", 2, 2, NULL, NULL, run_trace },
+  { "drain", 1, 2, NULL, NULL, run_drain },
 };
-#define WORDS "nodes|streams|tree|top|trace SESSION"
+#define WORDS "nodes|streams|tree|top|trace SESSION|drain [NODE]"
 
 static GOptionContext *
 make_context (NodeCtlOptions *options)
@@ -114,6 +132,13 @@ make_context (NodeCtlOptions *options)
       "top: seconds between two looks, 0.1 to 3600; default 1", "SECONDS" },
     { "sort", 0, 0, G_OPTION_ARG_STRING, &options->sort,
       "top: by viewers (default), cpu, memory, out, loss, up, node", "WHAT" },
+    { "deadline", 0, 0, G_OPTION_ARG_INT, &options->deadline_s,
+      "drain: when it ends, whoever is there, 0 to 86400; default 600",
+      "SECONDS" },
+    { "wait", 0, 0, G_OPTION_ARG_NONE, &options->is_wait,
+      "drain: print who is left, until the node is gone", NULL },
+    { "cancel", 0, 0, G_OPTION_ARG_NONE, &options->is_cancel,
+      "drain: the node stays after all", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->words,
       NULL, NULL },
     { NULL },
@@ -134,16 +159,19 @@ make_context (NodeCtlOptions *options)
       "            WHEP session's id, its first 8 characters as logs"
       " have\n"
       "            them, or SESSION/HANDLE or HANDLE of the Janus API\n"
+      "  drain     lets all go elsewhere, then ends the node NODE (an id"
+      " of\n"
+      "            nodes; without it: the node at --url)\n"
       "Asks nobody, has its own --help:\n"
       "  simulate  what scaling would do with a curve of viewers");
   g_option_context_set_description (
       context,
-      "Exit codes: 0 printed, 64 usage, 66 nobody has the session, 69 the "
-      "node\n"
-      "is not reached (trace: nor all that may have it), 76 its reply is not\n"
-      "understood, 77 it refuses (token). trace and top ask other nodes at "
-      "their\n"
-      "--public-url, with the same token.");
+      "Exit codes: 0 printed, 64 usage, 66 nobody has the session or no such\n"
+      "node, 69 the node is not reached (trace: nor all that may have it), 75\n"
+      "drain --wait: it stays, or is there after its deadline, 76 its reply "
+      "is\n"
+      "not understood, 77 it refuses (token). trace, top and drain ask other\n"
+      "nodes at their --public-url, with the same token.");
   return context;
 }
 
@@ -156,12 +184,6 @@ print_help (GOptionContext *context)
   printf ("Usage:\n  media-tree ctl%s", rest ? rest : "\n");
 }
 
-static gboolean
-is_trace (const Command *command)
-{
-  return g_str_equal (command->word, "trace");
-}
-
 /* find_command: (nullable): as many words as it takes */
 static const Command *
 find_command (const NodeCtlOptions *options)
@@ -170,7 +192,10 @@ find_command (const NodeCtlOptions *options)
 
   for (guint i = 0; n_words > 0 && i < G_N_ELEMENTS (commands); i++)
     if (g_str_equal (commands[i].word, options->words[0]))
-      return n_words == (is_trace (&commands[i]) ? 2 : 1) ? &commands[i] : NULL;
+      return n_words >= commands[i].n_words_min
+                     && n_words <= commands[i].n_words_max
+                 ? &commands[i]
+                 : NULL;
   return NULL;
 }
 
@@ -242,14 +267,13 @@ run (const Command *command, NodeCtlOptions *options)
     options->url[strlen (options->url) - 1] = '\0';
   if (command->path)
     return run_plain (command, options);
-  return is_trace (command) ? node_ctl_trace_run (options, options->words[1])
-                            : node_ctl_top_run (options);
+  return command->run (options);
 }
 
 int
 node_ctl_run (char **argv)
 {
-  g_auto (NodeCtlOptions) options = { 0 };
+  g_auto (NodeCtlOptions) options = { .deadline_s = NODE_CTL_NOT_SAID };
   g_autoptr (GOptionContext) context = make_context (&options);
   g_autoptr (GError) error = NULL;
   const Command *command;
@@ -274,9 +298,9 @@ node_ctl_run (char **argv)
                           error->message);
   command = find_command (&options);
   if (!command)
-    return node_ctl_fail (EX_USAGE,
-                          "say one of nodes, streams, tree, top, or trace "
-                          "SESSION; see media-tree ctl --help");
+    return node_ctl_fail (
+        EX_USAGE, "say one of nodes, streams, tree, top, trace SESSION, "
+                  "or drain [NODE]; see media-tree ctl --help");
   if (!read_token (&options, &error))
     return node_ctl_fail (EX_USAGE, "--admin-token-file: %s", error->message);
   options.cancellable = g_cancellable_new ();

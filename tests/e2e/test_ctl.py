@@ -8,7 +8,6 @@ import select
 import signal
 import socket
 import struct
-import subprocess
 import termios
 import time
 
@@ -17,37 +16,12 @@ import pytest
 from lib import sdp
 from lib.certificate import make_certificate
 from lib.cluster import Cluster
+from lib.ctl import (NOT_FOUND, NOT_UNDERSTOOD, OK, REFUSED, UNREACHED, USAGE,
+                     ctl, fails, prints)
 from lib.janus_client import HttpClient
 from lib.node import BINARY, clean_environment, free_ports
 from lib.signaling import Session
 from lib.wait import wait_for
-
-OK, USAGE, NOT_FOUND, UNREACHED = 0, 64, 66, 69
-NOT_UNDERSTOOD, REFUSED = 76, 77
-
-
-def ctl(*args, **environment):
-    return subprocess.run([BINARY, "ctl", *args], capture_output=True,
-                          text=True, timeout=30, stdin=subprocess.DEVNULL,
-                          env=clean_environment(**{"LC_ALL": "C.UTF-8",
-                                                   **environment}))
-
-
-def fails(result, code, *words):
-    """It ends with @code and says why, in one line."""
-    assert result.returncode == code, result
-    assert result.stdout == "", result
-    assert result.stderr.startswith("media-tree ctl: "), result
-    assert result.stderr.count("\n") == 1, result
-    for word in words:
-        assert word in result.stderr, result
-
-
-def prints(result, *words):
-    assert result.returncode == OK and result.stderr == "", result
-    for word in words:
-        assert word in result.stdout, result
-    return result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +73,9 @@ def test_json(alone, word, path):
 def test_help():
     for option in ("--help", "-h"):
         prints(ctl(option), "media-tree ctl", "nodes", "streams", "tree",
-               "top", "trace", "--once", "--interval", "--sort", "66",
-               "top", "trace", "--once", "--interval", "--sort", "66", "--url", "--admin-token", "--json", "77")
+               "top", "trace", "drain", "--once", "--interval", "--sort",
+               "--deadline", "--wait", "--cancel", "--url", "--admin-token",
+               "--json", "66", "75", "77")
     prints(ctl("tree", "--help"), "--url")
 
 
@@ -251,10 +226,19 @@ def test_trace_over_three_levels(world, cluster):
     other = {"r1": "r2", "r2": "r1"}[relay]
 
     def around():
+        """By the other relay, or by i1, which takes the dead one's place."""
         now = trace_json(cluster["e1"], session)
-        assert now["path"] == ["i1", other, "e1", "viewer"], now
-        return hop(now, other, "e1")["first"]
+        last = now["path"][-3]
+        assert now["complete"] and now["path"][0] == "i1", now
+        assert last in ("i1", other) and relay not in now["path"], now
+        link = hop(now, last, "e1")
+        assert link["first"] and link["state"] == "active", now
+        return True
     wait_for(around, "path around the dead one", 20, 0.2)
+    # and it is not come back to, when who was left is only half forgotten
+    wait_for(lambda: cluster.member("e1")["backup"] == "i1",
+             "a second parent in the place of the dead one", 20)
+    assert around()
     viewers.wait_video(30)
     whole = viewers.finish()["viewers"][0]
     assert whole["video"]["n_missing"] == 0, whole

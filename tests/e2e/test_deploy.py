@@ -220,7 +220,8 @@ def test_kubernetes_nodes(manifests, settings):
                             ("startupProbe", "/healthz")):
             assert container[probe]["httpGet"] == {"path": path,
                                                    "port": "http"}
-        assert container["lifecycle"]["preStop"]
+        assert container["lifecycle"]["preStop"]["exec"]["command"][-1] \
+            .endswith("media-tree ctl drain --wait")
         assert pod["terminationGracePeriodSeconds"] >= 600 + 30
         assert pod["securityContext"]["runAsNonRoot"]
         assert container["securityContext"]["capabilities"] == {
