@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/json.h"
+
 G_DEFINE_QUARK (base - sketch - error - quark, base_sketch_error)
 
 /* What the numbers of the buckets mean: a node that divides otherwise says
@@ -254,13 +256,6 @@ base_sketch_quantile (const BaseSketch *self, double q)
 /* --- JSON ------------------------------------------------------------------
  */
 
-static void
-add_number (JsonBuilder *json, const char *name, gint64 value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_int_value (json, value);
-}
-
 JsonNode *
 base_sketch_to_json (const BaseSketch *self)
 {
@@ -269,10 +264,10 @@ base_sketch_to_json (const BaseSketch *self)
   json_builder_begin_object (json);
   json_builder_set_member_name (json, "scale");
   json_builder_add_string_value (json, SCALE);
-  add_number (json, "n", (gint64)self->n);
-  add_number (json, "sum", self->sum);
-  add_number (json, "min", base_sketch_get_min (self));
-  add_number (json, "max", self->max);
+  base_json_add_int (json, "n", (gint64)self->n);
+  base_json_add_int (json, "sum", self->sum);
+  base_json_add_int (json, "min", base_sketch_get_min (self));
+  base_json_add_int (json, "max", self->max);
   json_builder_set_member_name (json, "buckets");
   json_builder_begin_array (json);
   for (guint i = 0; i < BASE_SKETCH_N_BUCKETS; i++)

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/json.h"
+
 static const char *const total_names[CLUSTER_TOTAL_N] = {
   [CLUSTER_TOTAL_IN_PACKETS] = "in_packets",
   [CLUSTER_TOTAL_IN_BYTES] = "in_bytes",
@@ -46,13 +48,6 @@ add_text (JsonBuilder *builder, const char *key, const char *value)
   json_builder_add_string_value (builder, value != NULL ? value : "");
 }
 
-static void
-add_uint (JsonBuilder *builder, const char *key, guint64 value)
-{
-  json_builder_set_member_name (builder, key);
-  json_builder_add_int_value (builder, (gint64)MIN (value, G_MAXINT64));
-}
-
 char *
 cluster_node_to_json (const ClusterNode *node)
 {
@@ -66,22 +61,9 @@ cluster_node_to_json (const ClusterNode *node)
   add_text (builder, "host", node->host);
   add_text (builder, "url", node->url);
   add_text (builder, "link", node->link_address);
-  add_uint (builder, "started_us", (guint64)MAX (node->started_wall_us, 0));
+  base_json_add_uint (builder, "started_us",
+                      (guint64)MAX (node->started_wall_us, 0));
   return end_object (builder);
-}
-
-static void
-add_ratio (JsonBuilder *builder, const char *key, double value)
-{
-  json_builder_set_member_name (builder, key);
-  json_builder_add_double_value (builder, isfinite (value) ? value : 0);
-}
-
-static void
-add_bool (JsonBuilder *builder, const char *key, gboolean value)
-{
-  json_builder_set_member_name (builder, key);
-  json_builder_add_boolean_value (builder, value);
 }
 
 static void
@@ -94,13 +76,13 @@ add_links (JsonBuilder *builder, const ClusterLoad *load)
       const ClusterLink *link = &load->links[i];
       json_builder_begin_object (builder);
       add_text (builder, "node", link->node);
-      add_bool (builder, "active", link->is_active);
-      add_bool (builder, "silent", link->is_silent);
-      add_uint (builder, "streams", link->n_streams);
-      add_ratio (builder, "loss", link->loss_ratio);
-      add_ratio (builder, "first", link->first_ratio);
-      add_uint (builder, "rtt_us", link->rtt_us);
-      add_uint (builder, "jitter_us", link->jitter_us);
+      base_json_add_bool (builder, "active", link->is_active);
+      base_json_add_bool (builder, "silent", link->is_silent);
+      base_json_add_uint (builder, "streams", link->n_streams);
+      base_json_add_double (builder, "loss", link->loss_ratio);
+      base_json_add_double (builder, "first", link->first_ratio);
+      base_json_add_uint (builder, "rtt_us", link->rtt_us);
+      base_json_add_uint (builder, "jitter_us", link->jitter_us);
       json_builder_end_object (builder);
     }
   json_builder_end_array (builder);
@@ -127,7 +109,7 @@ add_totals (JsonBuilder *builder, const ClusterLoad *load)
   json_builder_begin_object (builder);
   for (guint i = 0; i < CLUSTER_TOTAL_N; i++)
     if (load->totals[i] > 0)
-      add_uint (builder, total_names[i], load->totals[i]);
+      base_json_add_uint (builder, total_names[i], load->totals[i]);
   json_builder_end_object (builder);
 }
 
@@ -153,27 +135,27 @@ add_sketches (JsonBuilder *builder, const ClusterLoad *load, guint n_buckets)
 static void
 add_numbers (JsonBuilder *builder, const ClusterLoad *load)
 {
-  add_uint (builder, "viewers", load->n_viewers);
-  add_uint (builder, "max_viewers", load->max_viewers);
-  add_uint (builder, "publishers", load->n_publishers);
-  add_uint (builder, "max_publishers", load->max_publishers);
-  add_uint (builder, "streams", load->n_streams);
-  add_uint (builder, "ports", load->n_ports);
-  add_uint (builder, "max_ports", load->max_ports);
-  add_uint (builder, "tx_bps", load->tx_bps);
-  add_uint (builder, "rx_bps", load->rx_bps);
-  add_uint (builder, "max_tx_bps", load->max_tx_bps);
-  add_ratio (builder, "cpu_ratio", load->cpu_ratio);
-  add_uint (builder, "rss_bytes", load->rss_bytes);
-  add_ratio (builder, "mem_ratio", load->mem_ratio);
-  add_uint (builder, "joins", load->n_joins);
-  add_uint (builder, "refused", load->n_refused);
-  add_uint (builder, "leaves", load->n_leaves);
-  add_uint (builder, "failures", load->n_failures);
-  add_uint (builder, "send_drops", load->n_send_drops);
-  add_uint (builder, "slots", load->n_slots);
-  add_uint (builder, "waiting", load->n_waiting);
-  add_bool (builder, "draining", load->is_draining);
+  base_json_add_uint (builder, "viewers", load->n_viewers);
+  base_json_add_uint (builder, "max_viewers", load->max_viewers);
+  base_json_add_uint (builder, "publishers", load->n_publishers);
+  base_json_add_uint (builder, "max_publishers", load->max_publishers);
+  base_json_add_uint (builder, "streams", load->n_streams);
+  base_json_add_uint (builder, "ports", load->n_ports);
+  base_json_add_uint (builder, "max_ports", load->max_ports);
+  base_json_add_uint (builder, "tx_bps", load->tx_bps);
+  base_json_add_uint (builder, "rx_bps", load->rx_bps);
+  base_json_add_uint (builder, "max_tx_bps", load->max_tx_bps);
+  base_json_add_double (builder, "cpu_ratio", load->cpu_ratio);
+  base_json_add_uint (builder, "rss_bytes", load->rss_bytes);
+  base_json_add_double (builder, "mem_ratio", load->mem_ratio);
+  base_json_add_uint (builder, "joins", load->n_joins);
+  base_json_add_uint (builder, "refused", load->n_refused);
+  base_json_add_uint (builder, "leaves", load->n_leaves);
+  base_json_add_uint (builder, "failures", load->n_failures);
+  base_json_add_uint (builder, "send_drops", load->n_send_drops);
+  base_json_add_uint (builder, "slots", load->n_slots);
+  base_json_add_uint (builder, "waiting", load->n_waiting);
+  base_json_add_bool (builder, "draining", load->is_draining);
 }
 
 char *

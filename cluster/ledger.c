@@ -4,6 +4,7 @@
 #include "cluster/ledger-private.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "cluster/log.h"
 #include "cluster/store-read.h"
 
@@ -527,13 +528,6 @@ cluster_ledger_resign (ClusterLedger *self, ClusterDoneFunc func, gpointer data)
   check_resigned (self);
 }
 
-static void
-add_text (JsonBuilder *json, const char *name, const char *value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_string_value (json, value);
-}
-
 char *
 cluster_ledger_describe (ClusterLedger *self)
 {
@@ -551,10 +545,10 @@ cluster_ledger_describe (ClusterLedger *self)
   json_builder_set_member_name (json, "term");
   json_builder_add_int_value (json,
                               (gint64)cluster_lease_get_term (self->lease));
-  add_text (json, "holder", cluster_lease_get_holder (self->lease));
-  add_text (json, "why",
-            self->is_candidate ? cluster_lease_get_why (self->lease)
-                               : "its roles lead nothing");
+  base_json_add_text (json, "holder", cluster_lease_get_holder (self->lease));
+  base_json_add_text (json, "why",
+                      self->is_candidate ? cluster_lease_get_why (self->lease)
+                                         : "its roles lead nothing");
   json_builder_end_object (json);
   root = json_builder_get_root (json);
   return json_to_string (root, FALSE);

@@ -3,6 +3,7 @@
 #include "cluster/member-private.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "cluster/log.h"
 
 #include <json-glib/json-glib.h>
@@ -333,23 +334,6 @@ cluster_member_is_connected (ClusterMember *self)
   return cluster_store_get_state (self->store) == CLUSTER_STORE_CONNECTED;
 }
 
-static void
-add_text (JsonBuilder *builder, const char *key, const char *text)
-{
-  json_builder_set_member_name (builder, key);
-  if (text != NULL)
-    json_builder_add_string_value (builder, text);
-  else
-    json_builder_add_null_value (builder);
-}
-
-static void
-add_int (JsonBuilder *builder, const char *key, gint64 value)
-{
-  json_builder_set_member_name (builder, key);
-  json_builder_add_int_value (builder, value);
-}
-
 char *
 cluster_member_describe (ClusterMember *self)
 {
@@ -358,18 +342,19 @@ cluster_member_describe (ClusterMember *self)
   g_autoptr (JsonNode) root = NULL;
 
   json_builder_begin_object (builder);
-  add_text (builder, "node", self->node.node_id);
-  add_text (builder, "tree", self->node.tree_id);
-  add_text (builder, "store", store);
+  base_json_add_text (builder, "node", self->node.node_id);
+  base_json_add_text (builder, "tree", self->node.tree_id);
+  base_json_add_text (builder, "store", store);
   json_builder_set_member_name (builder, "connected");
   json_builder_add_boolean_value (builder, cluster_member_is_connected (self));
   json_builder_set_member_name (builder, "placed");
   json_builder_add_boolean_value (builder, self->is_placed);
-  add_text (builder, "parent", self->place.parent);
-  add_text (builder, "backup", self->place.backup);
-  add_int (builder, "rank", self->place.rank);
-  add_int (builder, "peers", self->peers->len);
-  add_int (builder, "streams", cluster_member_get_streams (self)->len);
+  base_json_add_text (builder, "parent", self->place.parent);
+  base_json_add_text (builder, "backup", self->place.backup);
+  base_json_add_int (builder, "rank", self->place.rank);
+  base_json_add_int (builder, "peers", self->peers->len);
+  base_json_add_int (builder, "streams",
+                     cluster_member_get_streams (self)->len);
   json_builder_set_member_name (builder, "parents");
   json_builder_begin_array (builder);
   for (guint i = 0; i < self->parents->len; i++)

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/http.h"
+#include "base/json.h"
 
 #define MAX_BODY_BYTES 1024
 #define COUNT_INTERVAL_US (2 * BASE_US_PER_S)
@@ -167,8 +168,7 @@ egress_events_move (EgressEvents *self, const char *url, gint64 now_us)
   g_autofree char *data = NULL, *text = NULL;
 
   json_builder_begin_object (json);
-  json_builder_set_member_name (json, "url");
-  json_builder_add_string_value (json, url);
+  base_json_add_text (json, "url", url);
   json_builder_end_object (json);
   root = json_builder_get_root (json);
   data = json_to_string (root, FALSE);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/http.h"
+#include "base/json.h"
 #include "node/cluster.h"
 #include "node/scaling.h"
 
@@ -68,27 +69,6 @@ node_autoscaling_free (NodeAutoscaling *self)
 
 /* --- JSON --------------------------------------------------------------- */
 
-static void
-add_text (JsonBuilder *json, const char *name, const char *value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_string_value (json, value);
-}
-
-static void
-add_int (JsonBuilder *json, const char *name, gint64 value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_int_value (json, value);
-}
-
-static void
-add_bool (JsonBuilder *json, const char *name, gboolean value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_boolean_value (json, value);
-}
-
 /* @wall_s: 0 = never: null */
 static void
 add_time (JsonBuilder *json, const char *name, gint64 wall_s)
@@ -97,7 +77,7 @@ add_time (JsonBuilder *json, const char *name, gint64 wall_s)
       wall_s > 0 ? g_date_time_new_from_unix_utc (wall_s) : NULL;
   g_autofree char *text = time ? g_date_time_format_iso8601 (time) : NULL;
 
-  add_text (json, name, text);
+  base_json_add_text (json, name, text);
 }
 
 /* begin: {"success":true, */
@@ -107,7 +87,7 @@ begin (void)
   JsonBuilder *json = json_builder_new ();
 
   json_builder_begin_object (json);
-  add_bool (json, "success", TRUE);
+  base_json_add_bool (json, "success", TRUE);
   return json;
 }
 
@@ -183,10 +163,10 @@ add_policy (JsonBuilder *json, const ScalingPolicy *policy, guint n_replicas,
             JsonObject *tree, const ClusterScaling *scaling)
 {
   json_builder_begin_object (json);
-  add_text (json, "name", policy->name);
-  add_text (json, "service", policy->service);
-  add_bool (json, "enabled", policy->is_enabled);
-  add_int (json, "currentReplicas", n_replicas);
+  base_json_add_text (json, "name", policy->name);
+  base_json_add_text (json, "service", policy->service);
+  base_json_add_bool (json, "enabled", policy->is_enabled);
+  base_json_add_int (json, "currentReplicas", n_replicas);
   add_time (json, "lastEvaluation",
             tree ? json_object_get_int_member (tree, "evaluated_s") : 0);
   add_time (json, "lastScaling",
@@ -208,11 +188,11 @@ render_status (Request *request, const ClusterScaling *scaling)
 
   json_builder_set_member_name (json, "status");
   json_builder_begin_object (json);
-  add_bool (json, "enabled",
-            scaling_controller_is_enabled (get_controller (self)));
-  add_text (json, "tree", request->tree_id);
-  add_text (json, "leader", scaling ? scaling->leader : NULL);
-  add_text (
+  base_json_add_bool (json, "enabled",
+                      scaling_controller_is_enabled (get_controller (self)));
+  base_json_add_text (json, "tree", request->tree_id);
+  base_json_add_text (json, "leader", scaling ? scaling->leader : NULL);
+  base_json_add_text (
       json, "why",
       json_object_get_string_member (json_node_get_object (known), "why"));
   json_builder_set_member_name (json, "policies");
@@ -230,8 +210,9 @@ render_policies (Request *request, const ClusterScaling *scaling)
   g_autoptr (ScalingPolicies) policies = dup_policies (scaling);
   g_autoptr (JsonBuilder) json = begin ();
 
-  add_text (json, "tree", request->tree_id);
-  add_int (json, "version", scaling ? (gint64)scaling->policy.version : 0);
+  base_json_add_text (json, "tree", request->tree_id);
+  base_json_add_int (json, "version",
+                     scaling ? (gint64)scaling->policy.version : 0);
   json_builder_set_member_name (json, "policies");
   json_builder_add_value (json, json_node_copy (policies->json));
   return end (json);
@@ -277,16 +258,19 @@ add_recommendation (JsonBuilder *json, const ScalingPolicy *policy,
                   - json_object_get_int_member (tree, "desired");
 
   json_builder_begin_object (json);
-  add_text (json, "service", policy->service);
-  add_text (json, "tree", json_object_get_string_member (tree, "tree"));
-  add_int (json, "currentReplicas", n_now);
-  add_int (json, "recommendedReplicas",
-           MAX (0, n_now + n_more * policy->egress_per_subtree));
-  add_text (json, "reason", json_object_get_string_member (tree, "reason"));
+  base_json_add_text (json, "service", policy->service);
+  base_json_add_text (json, "tree",
+                      json_object_get_string_member (tree, "tree"));
+  base_json_add_int (json, "currentReplicas", n_now);
+  base_json_add_int (json, "recommendedReplicas",
+                     MAX (0, n_now + n_more * policy->egress_per_subtree));
+  base_json_add_text (json, "reason",
+                      json_object_get_string_member (tree, "reason"));
   json_builder_set_member_name (json, "confidence");
   json_builder_add_double_value (
       json, json_object_get_double_member (tree, "confidence"));
-  add_text (json, "priority", json_object_get_string_member (tree, "urgency"));
+  base_json_add_text (json, "priority",
+                      json_object_get_string_member (tree, "urgency"));
   json_builder_end_object (json);
 }
 
@@ -322,11 +306,11 @@ add_entry (JsonBuilder *json, const ClusterAudit *entry)
   JsonNode *detail = json_from_string (entry->text, NULL);
 
   json_builder_begin_object (json);
-  add_text (json, "id", entry->id);
+  base_json_add_text (json, "id", entry->id);
   add_time (json, "time", g_ascii_strtoll (entry->id, NULL, 10) / 1000);
-  add_text (json, "tree", entry->tree);
-  add_text (json, "kind", entry->kind);
-  add_text (json, "by", entry->by);
+  base_json_add_text (json, "tree", entry->tree);
+  base_json_add_text (json, "kind", entry->kind);
+  base_json_add_text (json, "by", entry->by);
   json_builder_set_member_name (json, "detail");
   if (!detail)
     {
@@ -342,7 +326,7 @@ render_history (const Request *request, GPtrArray *rows)
 {
   g_autoptr (JsonBuilder) json = begin ();
 
-  add_text (json, "service", request->service);
+  base_json_add_text (json, "service", request->service);
   json_builder_set_member_name (json, "history");
   json_builder_begin_array (json);
   for (guint i = 0; rows && i < rows->len; i++)

@@ -2,39 +2,20 @@
 /* NodeCluster in /debug/state. */
 #include "node/cluster-private.h"
 
-static void
-add_text (JsonBuilder *json, const char *name, const char *value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_string_value (json, value);
-}
-
-static void
-add_int (JsonBuilder *json, const char *name, guint64 value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_int_value (json, (gint64)value);
-}
-
-static void
-add_bool (JsonBuilder *json, const char *name, gboolean value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_boolean_value (json, value);
-}
+#include "base/json.h"
 
 static void
 add_parent (JsonBuilder *json, const RelayInletParentStats *stats)
 {
   json_builder_begin_object (json);
-  add_text (json, "node", stats->node);
-  add_bool (json, "active", stats->is_active);
-  add_bool (json, "silent", stats->is_silent);
-  add_int (json, "packets", stats->n_packets);
-  add_int (json, "first", stats->n_first);
-  add_int (json, "lost", stats->n_lost);
-  add_int (json, "rtt_us", stats->rtt_us);
-  add_int (json, "jitter_us", stats->jitter_us);
+  base_json_add_text (json, "node", stats->node);
+  base_json_add_bool (json, "active", stats->is_active);
+  base_json_add_bool (json, "silent", stats->is_silent);
+  base_json_add_uint (json, "packets", stats->n_packets);
+  base_json_add_uint (json, "first", stats->n_first);
+  base_json_add_uint (json, "lost", stats->n_lost);
+  base_json_add_uint (json, "rtt_us", stats->rtt_us);
+  base_json_add_uint (json, "jitter_us", stats->jitter_us);
   json_builder_end_object (json);
 }
 
@@ -44,16 +25,16 @@ add_carried (const char *stream, const RelayInletStats *stats, gpointer data)
   JsonBuilder *json = data;
 
   json_builder_begin_object (json);
-  add_text (json, "stream", stream);
-  add_int (json, "packets", stats->n_packets);
-  add_int (json, "duplicates", stats->n_duplicates);
-  add_int (json, "repaired", stats->n_repaired);
-  add_int (json, "lost", stats->n_lost);
-  add_int (json, "nacked", stats->n_nacked);
-  add_int (json, "bad", stats->n_bad);
-  add_int (json, "failovers", stats->n_failovers);
-  add_int (json, "keyframe_requests", stats->n_keyframe_requests);
-  add_int (json, "max_gap_us", (guint64)stats->max_gap_us);
+  base_json_add_text (json, "stream", stream);
+  base_json_add_uint (json, "packets", stats->n_packets);
+  base_json_add_uint (json, "duplicates", stats->n_duplicates);
+  base_json_add_uint (json, "repaired", stats->n_repaired);
+  base_json_add_uint (json, "lost", stats->n_lost);
+  base_json_add_uint (json, "nacked", stats->n_nacked);
+  base_json_add_uint (json, "bad", stats->n_bad);
+  base_json_add_uint (json, "failovers", stats->n_failovers);
+  base_json_add_uint (json, "keyframe_requests", stats->n_keyframe_requests);
+  base_json_add_uint (json, "max_gap_us", (guint64)stats->max_gap_us);
   json_builder_set_member_name (json, "parents");
   json_builder_begin_array (json);
   for (guint i = 0; i < MIN (stats->n_parents, RELAY_INLET_MAX_PARENTS); i++)
@@ -82,15 +63,15 @@ add_children (JsonBuilder *json, RelayLinkServer *links)
           &g_array_index (children, RelayLinkChild, i);
 
       json_builder_begin_object (json);
-      add_text (json, "node", child->node);
-      add_text (json, "stream", child->stream);
-      add_int (json, "packets", child->n_packets);
-      add_int (json, "bytes", child->n_bytes);
-      add_int (json, "repairs", child->n_repairs);
-      add_int (json, "received", child->n_received);
-      add_int (json, "lost", child->n_lost);
-      add_int (json, "rtt_us", child->rtt_us);
-      add_int (json, "jitter_us", child->jitter_us);
+      base_json_add_text (json, "node", child->node);
+      base_json_add_text (json, "stream", child->stream);
+      base_json_add_uint (json, "packets", child->n_packets);
+      base_json_add_uint (json, "bytes", child->n_bytes);
+      base_json_add_uint (json, "repairs", child->n_repairs);
+      base_json_add_uint (json, "received", child->n_received);
+      base_json_add_uint (json, "lost", child->n_lost);
+      base_json_add_uint (json, "rtt_us", child->rtt_us);
+      base_json_add_uint (json, "jitter_us", child->jitter_us);
       json_builder_end_object (json);
     }
 }
@@ -113,8 +94,9 @@ node_cluster_describe (NodeCluster *self)
   json_builder_begin_object (json);
   json_builder_set_member_name (json, "member");
   json_builder_add_value (json, describe_member (self));
-  add_int (json, "ports_used", relay_port_pool_get_n_used (self->ports));
-  add_int (json, "ports", relay_port_pool_get_n_ports (self->ports));
+  base_json_add_uint (json, "ports_used",
+                      relay_port_pool_get_n_used (self->ports));
+  base_json_add_uint (json, "ports", relay_port_pool_get_n_ports (self->ports));
   json_builder_set_member_name (json, "links");
   json_builder_begin_array (json);
   if (self->links)

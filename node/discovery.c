@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/http.h"
+#include "base/json.h"
 #include "node/cluster.h"
 
 #define MAX_AGE_US (BASE_US_PER_S / 2)
@@ -20,13 +21,6 @@ struct _NodeDiscovery
 
 /* --- JSON ---------------------------------------------------------------
  */
-
-static void
-add_text (JsonBuilder *json, const char *name, const char *value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_string_value (json, value);
-}
 
 /* dup_target: (transfer full) */
 static char *
@@ -70,12 +64,13 @@ add_group (JsonBuilder *json, const NodeDiscoveryView *view,
   json_builder_end_array (json);
   json_builder_set_member_name (json, "labels");
   json_builder_begin_object (json);
-  add_text (json, "job", target->job);
-  add_text (json, "tree_id", node->tree_id ? node->tree_id : view->tree_id);
-  add_text (json, "node_id", node->node_id);
-  add_text (json, "node_type", type);
-  add_text (json, "__scheme__", target->scheme);
-  add_text (json, "__metrics_path__", "/metrics");
+  base_json_add_text (json, "job", target->job);
+  base_json_add_text (json, "tree_id",
+                      node->tree_id ? node->tree_id : view->tree_id);
+  base_json_add_text (json, "node_id", node->node_id);
+  base_json_add_text (json, "node_type", type);
+  base_json_add_text (json, "__scheme__", target->scheme);
+  base_json_add_text (json, "__metrics_path__", "/metrics");
   json_builder_end_object (json);
   json_builder_end_object (json);
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/http.h"
+#include "base/json.h"
 #include "node/admission.h"
 #include "node/cluster.h"
 #include "node/log.h"
@@ -192,15 +193,10 @@ describe (NodeDrain *self, gint64 now_us)
   guint n = self->is_active ? G_N_ELEMENTS (numbers) : 3;
 
   json_builder_begin_object (json);
-  json_builder_set_member_name (json, "node");
-  json_builder_add_string_value (json, self->parts->options->node_id);
-  json_builder_set_member_name (json, "draining");
-  json_builder_add_boolean_value (json, self->is_active);
+  base_json_add_text (json, "node", self->parts->options->node_id);
+  base_json_add_bool (json, "draining", self->is_active);
   for (guint i = 0; i < n; i++)
-    {
-      json_builder_set_member_name (json, numbers[i].key);
-      json_builder_add_int_value (json, numbers[i].value);
-    }
+    base_json_add_int (json, numbers[i].key, numbers[i].value);
   json_builder_end_object (json);
   return json_builder_get_root (json);
 }

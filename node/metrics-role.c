@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "node/log.h"
 #include "scaling/proxy.h"
 
@@ -218,37 +219,13 @@ dup_name (const char *key)
  */
 
 static void
-add_text (JsonBuilder *json, const char *name, const char *text)
-{
-  json_builder_set_member_name (json, name);
-  if (text)
-    json_builder_add_string_value (json, text);
-  else
-    json_builder_add_null_value (json);
-}
-
-static void
-add_number (JsonBuilder *json, const char *name, double value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_double_value (json, value);
-}
-
-static void
-add_bool (JsonBuilder *json, const char *name, gboolean value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_boolean_value (json, value);
-}
-
-static void
 add_source (NodeMetricsRole *self, JsonBuilder *json)
 {
   gint64 now_us = base_clock_now_us ();
 
   json_builder_set_member_name (json, "source");
   json_builder_begin_object (json);
-  add_text (json, "mode", self->proxy ? "proxy" : "redis");
+  base_json_add_text (json, "mode", self->proxy ? "proxy" : "redis");
   if (self->proxy)
     {
       json_builder_set_member_name (json, "targets");
@@ -257,8 +234,8 @@ add_source (NodeMetricsRole *self, JsonBuilder *json)
     }
   else
     {
-      add_bool (json, "is_well", self->is_well);
-      add_text (json, "error", self->error);
+      base_json_add_bool (json, "is_well", self->is_well);
+      base_json_add_text (json, "error", self->error);
     }
   json_builder_end_object (json);
 }
@@ -270,11 +247,11 @@ add_node (const ScalingAggregateNode *node, gpointer data)
   g_autofree char *role = cluster_roles_to_node_type (node->node->roles);
 
   json_builder_begin_object (json);
-  add_text (json, "node_id", node->node->node_id);
-  add_text (json, "tree", node->node->tree_id);
-  add_text (json, "role", role);
-  add_number (json, "age_s", (double)node->age_us / BASE_US_PER_S);
-  add_bool (json, "is_stale", node->is_stale);
+  base_json_add_text (json, "node_id", node->node->node_id);
+  base_json_add_text (json, "tree", node->node->tree_id);
+  base_json_add_text (json, "role", role);
+  base_json_add_double (json, "age_s", (double)node->age_us / BASE_US_PER_S);
+  base_json_add_bool (json, "is_stale", node->is_stale);
   json_builder_end_object (json);
 }
 
@@ -288,11 +265,16 @@ add_distribution (JsonBuilder *json, const ScalingPoint *point)
   json_builder_add_int_value (json, (gint64)base_sketch_get_n (sketch));
   if (base_sketch_get_n (sketch) > 0)
     {
-      add_number (json, "min", scale * (double)base_sketch_get_min (sketch));
-      add_number (json, "max", scale * (double)base_sketch_get_max (sketch));
-      add_number (json, "p50", scale * base_sketch_quantile (sketch, 0.5));
-      add_number (json, "p95", scale * base_sketch_quantile (sketch, 0.95));
-      add_number (json, "p99", scale * base_sketch_quantile (sketch, 0.99));
+      base_json_add_double (json, "min",
+                            scale * (double)base_sketch_get_min (sketch));
+      base_json_add_double (json, "max",
+                            scale * (double)base_sketch_get_max (sketch));
+      base_json_add_double (json, "p50",
+                            scale * base_sketch_quantile (sketch, 0.5));
+      base_json_add_double (json, "p95",
+                            scale * base_sketch_quantile (sketch, 0.95));
+      base_json_add_double (json, "p99",
+                            scale * base_sketch_quantile (sketch, 0.99));
     }
 }
 
@@ -300,20 +282,21 @@ static void
 add_point (JsonBuilder *json, const ScalingPoint *point)
 {
   json_builder_begin_object (json);
-  add_text (json, "key", point->key->key);
-  add_text (json, "kind", scaling_point_kind_get_name (point->key->kind));
-  add_text (json, "unit", point->key->unit);
+  base_json_add_text (json, "key", point->key->key);
+  base_json_add_text (json, "kind",
+                      scaling_point_kind_get_name (point->key->kind));
+  base_json_add_text (json, "unit", point->key->unit);
   json_builder_set_member_name (json, "labels");
   json_builder_begin_object (json);
   for (guint i = 0; i < point->n_labels; i++)
-    add_text (json, point->labels[i].name, point->labels[i].value);
+    base_json_add_text (json, point->labels[i].name, point->labels[i].value);
   json_builder_end_object (json);
   if (point->sketch)
     add_distribution (json, point);
   else
-    add_number (json, "value", point->value);
-  add_bool (json, "is_stale", point->is_stale);
-  add_number (json, "at", (double)point->at_wall_us / BASE_US_PER_S);
+    base_json_add_double (json, "value", point->value);
+  base_json_add_bool (json, "is_stale", point->is_stale);
+  base_json_add_double (json, "at", (double)point->at_wall_us / BASE_US_PER_S);
   json_builder_end_object (json);
 }
 

@@ -3,6 +3,7 @@
 #include "node/monitor.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "cluster/encode.h"
 #include "node/cluster.h"
 #include "node/load.h"
@@ -201,20 +202,6 @@ node_monitor_get_now (NodeMonitor *self, NodeMeter meter)
  */
 
 static void
-add_number (JsonBuilder *json, const char *name, double value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_double_value (json, value);
-}
-
-static void
-add_text (JsonBuilder *json, const char *name, const char *text)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_string_value (json, text);
-}
-
-static void
 add_count (JsonBuilder *json, guint64 n)
 {
   json_builder_set_member_name (json, "n");
@@ -232,13 +219,19 @@ add_sketch (JsonBuilder *json, const BaseSketch *sketch, double scale)
   add_count (json, n);
   if (n > 0)
     {
-      add_number (json, "min", scale * (double)base_sketch_get_min (sketch));
-      add_number (json, "mean",
-                  scale * (double)base_sketch_get_sum (sketch) / (double)n);
-      add_number (json, "max", scale * (double)base_sketch_get_max (sketch));
-      add_number (json, "p50", scale * base_sketch_quantile (sketch, 0.5));
-      add_number (json, "p95", scale * base_sketch_quantile (sketch, 0.95));
-      add_number (json, "p99", scale * base_sketch_quantile (sketch, 0.99));
+      base_json_add_double (json, "min",
+                            scale * (double)base_sketch_get_min (sketch));
+      base_json_add_double (json, "mean",
+                            scale * (double)base_sketch_get_sum (sketch)
+                                / (double)n);
+      base_json_add_double (json, "max",
+                            scale * (double)base_sketch_get_max (sketch));
+      base_json_add_double (json, "p50",
+                            scale * base_sketch_quantile (sketch, 0.5));
+      base_json_add_double (json, "p95",
+                            scale * base_sketch_quantile (sketch, 0.95));
+      base_json_add_double (json, "p99",
+                            scale * base_sketch_quantile (sketch, 0.99));
     }
   json_builder_set_member_name (json, "sketch");
   json_builder_add_value (json, base_sketch_to_json (sketch));
@@ -252,10 +245,10 @@ add_meter (NodeMonitor *self, JsonBuilder *json, NodeMeter meter)
 
   json_builder_set_member_name (json, kind->name);
   json_builder_begin_object (json);
-  add_text (json, "unit", kind->unit);
-  add_number (json, "scale", kind->scale);
+  base_json_add_text (json, "unit", kind->unit);
+  base_json_add_double (json, "scale", kind->scale);
   if (!kind->histogram)
-    add_number (json, "now", kind->scale * (double)self->now[meter]);
+    base_json_add_double (json, "now", kind->scale * (double)self->now[meter]);
   for (guint span = 0; span < BASE_SPAN_N; span++)
     {
       g_autoptr (BaseSketch) sketch = base_sketch_new ();
@@ -274,8 +267,8 @@ add_gauge (NodeMonitor *self, JsonBuilder *json, Gauge gauge, gint64 now_us)
 
   json_builder_set_member_name (json, gauges[gauge].name);
   json_builder_begin_object (json);
-  add_text (json, "unit", gauges[gauge].unit);
-  add_number (json, "now", base_gauge_window_get_last (window));
+  base_json_add_text (json, "unit", gauges[gauge].unit);
+  base_json_add_double (json, "now", base_gauge_window_get_last (window));
   for (guint span = 0; span < BASE_SPAN_N; span++)
     {
       BaseGaugeStats stats;
@@ -284,9 +277,9 @@ add_gauge (NodeMonitor *self, JsonBuilder *json, Gauge gauge, gint64 now_us)
       json_builder_begin_object (json);
       if (base_gauge_window_get (window, span, now_us, &stats))
         {
-          add_number (json, "min", stats.min);
-          add_number (json, "mean", stats.mean);
-          add_number (json, "max", stats.max);
+          base_json_add_double (json, "min", stats.min);
+          base_json_add_double (json, "mean", stats.mean);
+          base_json_add_double (json, "max", stats.max);
         }
       add_count (json, stats.n);
       json_builder_end_object (json);
@@ -326,12 +319,12 @@ add_node (NodeMonitor *self, JsonBuilder *json, gint64 now_us)
 
   json_builder_set_member_name (json, "node");
   json_builder_begin_object (json);
-  add_text (json, "node_id", parts->options->node_id);
-  add_text (json, "tree_id",
-            base_settings_get_string (parts->settings, "tree-id"));
+  base_json_add_text (json, "node_id", parts->options->node_id);
+  base_json_add_text (json, "tree_id",
+                      base_settings_get_string (parts->settings, "tree-id"));
   add_roles (json, parts->options->roles);
-  add_text (json, "version", MEDIA_TREE_VERSION);
-  add_text (json, "started", text);
+  base_json_add_text (json, "version", MEDIA_TREE_VERSION);
+  base_json_add_text (json, "started", text);
   json_builder_set_member_name (json, "uptime_s");
   json_builder_add_int_value (json,
                               (now_us - parts->started_us) / BASE_US_PER_S);
@@ -371,7 +364,7 @@ node_monitor_describe (NodeMonitor *self, gint64 now_us)
   json_builder_end_object (json);
   json_builder_set_member_name (json, "process");
   json_builder_begin_object (json);
-  add_number (json, "cpu_seconds", node_process_get_cpu_seconds ());
+  base_json_add_double (json, "cpu_seconds", node_process_get_cpu_seconds ());
   for (guint i = 0; i < GAUGE_N; i++)
     add_gauge (self, json, i, now_us);
   json_builder_set_member_name (json, "max_fds");

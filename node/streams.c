@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/http.h"
+#include "base/json.h"
 #include "node/cluster.h"
 #include "node/janus.h"
 #include "node/log.h"
@@ -239,13 +240,6 @@ add_elsewhere (JsonBuilder *json, const ClusterStream *stream)
 }
 
 static void
-add_int (JsonBuilder *json, const char *name, gint64 value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_int_value (json, value);
-}
-
-static void
 add_stats (JsonBuilder *json, RelayStream *stream)
 {
   RelayStreamStats stats;
@@ -255,20 +249,21 @@ add_stats (JsonBuilder *json, RelayStream *stream)
     {
       json_builder_set_member_name (json, kind_names[kind]);
       json_builder_begin_object (json);
-      add_int (json, "packets", stats.n_packets[kind]);
-      add_int (json, "bytes", stats.n_bytes[kind]);
-      add_int (json, "lost", stats.n_lost[kind]);
-      add_int (json, "repaired", stats.n_repaired[kind]);
+      base_json_add_int (json, "packets", stats.n_packets[kind]);
+      base_json_add_int (json, "bytes", stats.n_bytes[kind]);
+      base_json_add_int (json, "lost", stats.n_lost[kind]);
+      base_json_add_int (json, "repaired", stats.n_repaired[kind]);
       json_builder_end_object (json);
     }
-  add_int (json, "keyframes", stats.n_keyframes);
-  add_int (json, "keyframe_requests", stats.n_keyframe_requests);
-  add_int (json, "b_frames", stats.n_b_frames);
-  add_int (json, "gop_us", stats.gop_us);
-  add_int (json, "publications", stats.n_publications);
-  add_int (json, "h264_profile", relay_stream_get_h264_profile (stream));
-  add_int (json, "worker",
-           rtc_worker_get_index (relay_stream_get_home (stream)));
+  base_json_add_int (json, "keyframes", stats.n_keyframes);
+  base_json_add_int (json, "keyframe_requests", stats.n_keyframe_requests);
+  base_json_add_int (json, "b_frames", stats.n_b_frames);
+  base_json_add_int (json, "gop_us", stats.gop_us);
+  base_json_add_int (json, "publications", stats.n_publications);
+  base_json_add_int (json, "h264_profile",
+                     relay_stream_get_h264_profile (stream));
+  base_json_add_int (json, "worker",
+                     rtc_worker_get_index (relay_stream_get_home (stream)));
 }
 
 static void

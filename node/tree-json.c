@@ -6,21 +6,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "relay/link-message.h"
-
-static void
-add_int (JsonBuilder *json, const char *name, guint64 value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_int_value (json, (gint64)MIN (value, G_MAXINT64));
-}
-
-static void
-add_bool (JsonBuilder *json, const char *name, gboolean value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_boolean_value (json, value);
-}
 
 /* add_ratio: rounded, so that what stays the same reads the same */
 static void
@@ -71,22 +58,22 @@ add_started (JsonBuilder *json, gint64 wall_us)
 static void
 add_load (JsonBuilder *json, const ClusterLoad *load)
 {
-  add_bool (json, "draining", load->is_draining);
-  add_int (json, "viewers", load->n_viewers);
-  add_int (json, "max_viewers", load->max_viewers);
-  add_int (json, "publishers", load->n_publishers);
-  add_int (json, "max_publishers", load->max_publishers);
-  add_int (json, "streams", load->n_streams);
-  add_int (json, "ports", load->n_ports);
-  add_int (json, "max_ports", load->max_ports);
-  add_int (json, "tx_bps", load->tx_bps);
-  add_int (json, "rx_bps", load->rx_bps);
-  add_int (json, "max_tx_bps", load->max_tx_bps);
+  base_json_add_bool (json, "draining", load->is_draining);
+  base_json_add_uint (json, "viewers", load->n_viewers);
+  base_json_add_uint (json, "max_viewers", load->max_viewers);
+  base_json_add_uint (json, "publishers", load->n_publishers);
+  base_json_add_uint (json, "max_publishers", load->max_publishers);
+  base_json_add_uint (json, "streams", load->n_streams);
+  base_json_add_uint (json, "ports", load->n_ports);
+  base_json_add_uint (json, "max_ports", load->max_ports);
+  base_json_add_uint (json, "tx_bps", load->tx_bps);
+  base_json_add_uint (json, "rx_bps", load->rx_bps);
+  base_json_add_uint (json, "max_tx_bps", load->max_tx_bps);
   add_ratio (json, "cpu_ratio", load->cpu_ratio);
-  add_int (json, "rss_bytes", load->rss_bytes);
-  add_int (json, "joins", load->n_joins);
-  add_int (json, "refused", load->n_refused);
-  add_int (json, "leaves", load->n_leaves);
+  base_json_add_uint (json, "rss_bytes", load->rss_bytes);
+  base_json_add_uint (json, "joins", load->n_joins);
+  base_json_add_uint (json, "refused", load->n_refused);
+  base_json_add_uint (json, "leaves", load->n_leaves);
 }
 
 static void
@@ -94,17 +81,18 @@ add_node (JsonBuilder *json, const ClusterPeer *peer, const char *self_id)
 {
   json_builder_begin_object (json);
   add_text (json, "id", peer->node.node_id);
-  add_bool (json, "self", g_strcmp0 (peer->node.node_id, self_id) == 0);
+  base_json_add_bool (json, "self",
+                      g_strcmp0 (peer->node.node_id, self_id) == 0);
   add_roles (json, peer->node.roles);
   add_text (json, "host", peer->node.host);
   add_text (json, "url", peer->node.url);
   add_text (json, "link_address", peer->node.link_address);
   add_started (json, peer->node.started_wall_us);
-  add_bool (json, "alive", peer->is_alive);
+  base_json_add_bool (json, "alive", peer->is_alive);
   add_text (json, "parent", peer->place.parent);
   add_text (json, "backup", peer->place.backup);
-  add_int (json, "rank", peer->place.rank);
-  add_int (json, "children", peer->n_children);
+  base_json_add_uint (json, "rank", peer->place.rank);
+  base_json_add_uint (json, "children", peer->n_children);
   add_load (json, &peer->load);
   json_builder_end_object (json);
 }
@@ -147,13 +135,13 @@ add_link (JsonBuilder *json, const ClusterPeer *child, const char *parent,
   add_text (json, "child", child->node.node_id);
   add_text (json, "parent", parent);
   add_text (json, "kind", kind);
-  add_bool (json, "active", link && link->is_active);
-  add_bool (json, "silent", link && link->is_silent);
-  add_int (json, "streams", link ? link->n_streams : 0);
+  base_json_add_bool (json, "active", link && link->is_active);
+  base_json_add_bool (json, "silent", link && link->is_silent);
+  base_json_add_uint (json, "streams", link ? link->n_streams : 0);
   add_ratio (json, "loss_ratio", link ? link->loss_ratio : 0);
   add_ratio (json, "first_ratio", link ? link->first_ratio : 0);
-  add_int (json, "rtt_us", link ? link->rtt_us : 0);
-  add_int (json, "jitter_us", link ? link->jitter_us : 0);
+  base_json_add_uint (json, "rtt_us", link ? link->rtt_us : 0);
+  base_json_add_uint (json, "jitter_us", link ? link->jitter_us : 0);
   json_builder_end_object (json);
 }
 
@@ -230,7 +218,7 @@ add_stream (JsonBuilder *json, const ClusterStream *stream, GPtrArray *peers)
   json_builder_begin_object (json);
   add_text (json, "name", stream->name);
   add_text (json, "origin", stream->origin);
-  add_int (json, "epoch", stream->epoch);
+  base_json_add_uint (json, "epoch", stream->epoch);
   add_codecs (json, stream);
   add_carriers (json, stream, peers);
   json_builder_end_object (json);
@@ -244,8 +232,8 @@ node_tree_json_tree (const NodeTreeView *view)
   json_builder_begin_object (json);
   add_text (json, "tree", view->tree_id);
   add_text (json, "node", view->node_id);
-  add_bool (json, "clustered", view->is_shared);
-  add_bool (json, "store_connected", view->is_connected);
+  base_json_add_bool (json, "clustered", view->is_shared);
+  base_json_add_bool (json, "store_connected", view->is_connected);
   json_builder_set_member_name (json, "nodes");
   add_nodes (json, view);
   json_builder_set_member_name (json, "links");

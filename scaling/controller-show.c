@@ -3,6 +3,7 @@
 #include "scaling/controller-private.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 
 static const char *const result_names[] = { "done", "refused", "dry_run",
                                             "approval" };
@@ -27,47 +28,21 @@ scaling_controller_get_why (ScalingController *self)
 }
 
 static void
-add_text (JsonBuilder *json, const char *name, const char *value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_string_value (json, value);
-}
-
-static void
-add_int (JsonBuilder *json, const char *name, gint64 value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_int_value (json, value);
-}
-
-static void
-add_double (JsonBuilder *json, const char *name, double value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_double_value (json, value);
-}
-
-static void
-add_bool (JsonBuilder *json, const char *name, gboolean value)
-{
-  json_builder_set_member_name (json, name);
-  json_builder_add_boolean_value (json, value);
-}
-
-static void
 add_decision (JsonBuilder *json, const ScalingDecision *decision)
 {
-  add_text (json, "action", scaling_action_get_name (decision->action));
-  add_text (json, "urgency", scaling_urgency_get_name (decision->urgency));
-  add_int (json, "wanted", decision->n_wanted);
-  add_double (json, "confidence", decision->confidence);
-  add_int (json, "score_up", decision->score_up);
-  add_int (json, "score_down", decision->score_down);
-  add_double (json, "need", decision->need);
-  add_double (json, "joins_per_second", decision->joins_per_s);
-  add_int (json, "slots", decision->n_slots_total);
-  add_bool (json, "needs_approval", decision->needs_approval);
-  add_text (json, "reason", decision->reason);
+  base_json_add_text (json, "action",
+                      scaling_action_get_name (decision->action));
+  base_json_add_text (json, "urgency",
+                      scaling_urgency_get_name (decision->urgency));
+  base_json_add_int (json, "wanted", decision->n_wanted);
+  base_json_add_double (json, "confidence", decision->confidence);
+  base_json_add_int (json, "score_up", decision->score_up);
+  base_json_add_int (json, "score_down", decision->score_down);
+  base_json_add_double (json, "need", decision->need);
+  base_json_add_double (json, "joins_per_second", decision->joins_per_s);
+  base_json_add_int (json, "slots", decision->n_slots_total);
+  base_json_add_bool (json, "needs_approval", decision->needs_approval);
+  base_json_add_text (json, "reason", decision->reason);
 }
 
 char *
@@ -77,13 +52,15 @@ scaling_tree_describe_change (const ScalingTree *tree, const char *outcome)
   g_autoptr (JsonNode) root = NULL;
 
   json_builder_begin_object (json);
-  add_text (json, "outcome", outcome);
-  add_int (json, "before", tree->snapshot->n_desired);
-  add_int (json, "after", tree->decision.n_wanted);
-  add_int (json, "serving", tree->snapshot->n_serving);
-  add_int (json, "egress", scaling_survey_get_n_egress (tree->survey));
-  add_int (json, "viewers", scaling_survey_get_n_viewers (tree->survey));
-  add_int (json, "policy", (gint64)tree->policy_version);
+  base_json_add_text (json, "outcome", outcome);
+  base_json_add_int (json, "before", tree->snapshot->n_desired);
+  base_json_add_int (json, "after", tree->decision.n_wanted);
+  base_json_add_int (json, "serving", tree->snapshot->n_serving);
+  base_json_add_int (json, "egress",
+                     scaling_survey_get_n_egress (tree->survey));
+  base_json_add_int (json, "viewers",
+                     scaling_survey_get_n_viewers (tree->survey));
+  base_json_add_int (json, "policy", (gint64)tree->policy_version);
   add_decision (json, &tree->decision);
   json_builder_end_object (json);
   root = json_builder_get_root (json);
@@ -94,20 +71,22 @@ static void
 add_tree (JsonBuilder *json, const ScalingTree *tree)
 {
   json_builder_begin_object (json);
-  add_text (json, "tree", tree->tree_id);
-  add_int (json, "policy", (gint64)tree->policy_version);
-  add_text (json, "policy_fault", tree->fault);
+  base_json_add_text (json, "tree", tree->tree_id);
+  base_json_add_int (json, "policy", (gint64)tree->policy_version);
+  base_json_add_text (json, "policy_fault", tree->fault);
   if (tree->snapshot != NULL)
     {
-      add_int (json, "evaluated_s", tree->snapshot->now_wall_s);
-      add_int (json, "desired", tree->snapshot->n_desired);
-      add_int (json, "serving", tree->snapshot->n_serving);
-      add_int (json, "starting", tree->snapshot->n_starting);
-      add_int (json, "draining", tree->snapshot->n_draining);
-      add_int (json, "warm", tree->snapshot->n_warm);
-      add_int (json, "nodes", tree->snapshot->n_nodes);
-      add_int (json, "egress", scaling_survey_get_n_egress (tree->survey));
-      add_int (json, "viewers", scaling_survey_get_n_viewers (tree->survey));
+      base_json_add_int (json, "evaluated_s", tree->snapshot->now_wall_s);
+      base_json_add_int (json, "desired", tree->snapshot->n_desired);
+      base_json_add_int (json, "serving", tree->snapshot->n_serving);
+      base_json_add_int (json, "starting", tree->snapshot->n_starting);
+      base_json_add_int (json, "draining", tree->snapshot->n_draining);
+      base_json_add_int (json, "warm", tree->snapshot->n_warm);
+      base_json_add_int (json, "nodes", tree->snapshot->n_nodes);
+      base_json_add_int (json, "egress",
+                         scaling_survey_get_n_egress (tree->survey));
+      base_json_add_int (json, "viewers",
+                         scaling_survey_get_n_viewers (tree->survey));
       add_decision (json, &tree->decision);
     }
   json_builder_end_object (json);
@@ -119,10 +98,10 @@ scaling_controller_describe (ScalingController *self)
   g_autoptr (JsonBuilder) json = json_builder_new ();
 
   json_builder_begin_object (json);
-  add_bool (json, "enabled", self->config.is_enabled);
-  add_bool (json, "dry_run", self->config.is_dry_run);
-  add_text (json, "provisioner", self->provisioner);
-  add_text (json, "why", scaling_controller_get_why (self));
+  base_json_add_bool (json, "enabled", self->config.is_enabled);
+  base_json_add_bool (json, "dry_run", self->config.is_dry_run);
+  base_json_add_text (json, "provisioner", self->provisioner);
+  base_json_add_text (json, "why", scaling_controller_get_why (self));
   json_builder_set_member_name (json, "trees");
   json_builder_begin_array (json);
   for (guint i = 0; i < self->trees->len; i++)

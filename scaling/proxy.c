@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "scaling/fetch.h"
 #include "scaling/log.h"
 #include "scaling/system-reply.h"
@@ -256,16 +257,6 @@ scaling_proxy_get_n_well (ScalingProxy *self)
   return n;
 }
 
-static void
-add_text (JsonBuilder *json, const char *name, const char *text)
-{
-  json_builder_set_member_name (json, name);
-  if (text)
-    json_builder_add_string_value (json, text);
-  else
-    json_builder_add_null_value (json);
-}
-
 JsonNode *
 scaling_proxy_describe (ScalingProxy *self, gint64 now_us)
 {
@@ -278,10 +269,11 @@ scaling_proxy_describe (ScalingProxy *self, gint64 now_us)
       gboolean is_new = target->at_us == 0 && target->result == 0;
 
       json_builder_begin_object (json);
-      add_text (json, "url", target->url);
-      add_text (json, "node", target->node_id);
-      add_text (json, "result", is_new ? NULL : result_names[target->result]);
-      add_text (json, "error", target->error);
+      base_json_add_text (json, "url", target->url);
+      base_json_add_text (json, "node", target->node_id);
+      base_json_add_text (json, "result",
+                          is_new ? NULL : result_names[target->result]);
+      base_json_add_text (json, "error", target->error);
       json_builder_set_member_name (json, "age_s");
       if (target->at_us > 0)
         json_builder_add_double_value (json, (double)(now_us - target->at_us)
