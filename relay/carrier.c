@@ -33,7 +33,7 @@ typedef struct
 
 typedef struct
 {
-  guint64 n_packets, n_first, n_lost, n_nacked, n_repaired;
+  guint64 n_packets, n_first, n_lost, n_nacked, n_repaired, n_unrepaired;
   gint64 rtt_us;
   guint32 jitter_us;
 } ParentTotal;
@@ -104,6 +104,7 @@ add_parent (RelayCarrier *self, RelayInletParentStats *now,
   total->n_lost += now->n_lost - old->n_lost;
   total->n_nacked += grown (now->n_nacked, old->n_nacked);
   total->n_repaired += grown (now->n_repaired, old->n_repaired);
+  total->n_unrepaired += grown (now->n_unrepaired, old->n_unrepaired);
   if (now->rtt_us != 0)
     total->rtt_us = now->rtt_us;
   if (now->is_active && !now->is_silent)
@@ -153,6 +154,9 @@ collect_parent (BaseMetricsWriter *writer, const char *node,
     { "media_tree_link_parent_repaired_total",
       "Packets that came from this parent when they were asked for.",
       total->n_repaired },
+    { "media_tree_link_repair_failures_total",
+      "Packets that this parent was asked for and that were given up.",
+      total->n_unrepaired },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (counters); i++)

@@ -24,6 +24,8 @@
 static InletParent *
 take_parent (RelayInlet *self, const RelayLinkParent *wanted)
 {
+  InletParent *new;
+
   for (guint i = 0; i < self->n_parents; i++)
     {
       InletParent *parent = self->parents[i];
@@ -34,7 +36,9 @@ take_parent (RelayInlet *self, const RelayLinkParent *wanted)
       self->parents[i] = NULL;
       return parent;
     }
-  return inlet_parent_new (wanted);
+  new = inlet_parent_new (wanted);
+  inlet_mark_parent (self, new);
+  return new;
 }
 
 static void
@@ -43,6 +47,7 @@ drop_parent (RelayInlet *self, InletParent *parent)
   inlet_parent_leave (self, parent);
   if (self->lead == parent)
     self->lead = NULL;
+  inlet_unmark_parent (self, parent);
   g_free (parent);
 }
 

@@ -56,7 +56,8 @@ typedef struct
   guint64 passed[RTC_MEDIA_N_KINDS];  /* nothing below it will come unasked */
   guint32 n_received[RTC_MEDIA_N_KINDS], n_firsts[RTC_MEDIA_N_KINDS];
 
-  guint64 n_packets, n_first, n_lost, n_nacked, n_repaired;
+  guint64 n_packets, n_first, n_lost, n_nacked, n_repaired, n_unrepaired;
+  guint32 mark; /* one bit: on holes that it was asked for */
   gint64 rtt_us; /* 0 = not measured */
   gboolean has_transit, was_good;
   guint32 last_transit, jitter; /* RFC 3550 A.8: units * 16 */
@@ -94,6 +95,7 @@ struct _RelayInlet
   gint64 begun_us, ticked_us, shared_us;
   InletParent *parents[INLET_MAX_LINKS]; /* owned: ours, candidates, leaving */
   guint n_parents, n_wanted; /* of them, those that are to deliver */
+  guint32 marks;             /* of theirs: in use */
   InletParent *lead;         /* borrowed, nullable: begins at the GOP */
   gint64 added_us;           /* a candidate was asked */
   gint64 settled_us;         /* all of ours deliver, since; 0 = not */
@@ -181,6 +183,11 @@ void inlet_note_number (RelayInlet *self, RtcMediaKind kind, guint64 tree_seq,
 /* what all parents have passed and nobody brought is a hole */
 void inlet_find_holes (RelayInlet *self, gint64 now_us);
 void inlet_restart_numbers (RelayInlet *self);
+/* a bit of its own while it is one of our parents */
+void inlet_mark_parent (RelayInlet *self, InletParent *parent);
+void inlet_unmark_parent (RelayInlet *self, InletParent *parent);
+/* of holes: counts it where it was asked for */
+void inlet_on_given_up (const RtcHole *hole, gpointer data);
 /* first number that is still missing; 0 = nothing came yet */
 guint64 inlet_get_missing (RelayInlet *self, RtcMediaKind kind);
 /* asks for what is due; %FALSE: nothing is missing any more */

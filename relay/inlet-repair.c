@@ -21,8 +21,7 @@ inlet_restart_numbers (RelayInlet *self)
     {
       self->highest[k] = self->known[k] = 0;
       self->checked[k] = self->tree.first[k];
-      rtc_holes_give_up_below (self->holes[k], G_MAXUINT64);
-      rtc_holes_take_n_lost (self->holes[k]);
+      rtc_holes_clear (self->holes[k]);
       self->n_lost[k] = 0;
     }
 }
@@ -156,6 +155,36 @@ list_good (RelayInlet *self, gint64 now_us, InletParent *good[INLET_MAX_LINKS])
   return n;
 }
 
+/* There are never 32 at a time: a new list, and the old one beside it. */
+G_STATIC_ASSERT (INLET_MAX_LINKS + RELAY_INLET_MAX_PARENTS <= 32);
+
+void
+inlet_mark_parent (RelayInlet *self, InletParent *parent)
+{
+  parent->mark = ~self->marks & (self->marks + 1); /* the lowest free one */
+  self->marks |= parent->mark;
+}
+
+void
+inlet_unmark_parent (RelayInlet *self, InletParent *parent)
+{
+  self->marks &= ~parent->mark;
+  for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
+    rtc_holes_unmark (self->holes[k], parent->mark);
+}
+
+/* Had another parent brought it, it would be no hole: that is no failure of
+ * this one, whose answer may only have been slower. */
+void
+inlet_on_given_up (const RtcHole *hole, gpointer data)
+{
+  RelayInlet *self = data;
+
+  for (guint i = 0; i < self->n_parents; i++)
+    self->parents[i]->n_unrepaired +=
+        (hole->marks & self->parents[i]->mark) != 0;
+}
+
 static void
 send_nack (RelayInlet *self, InletParent *parent, RelayLinkMessage *message)
 {
@@ -176,6 +205,7 @@ add_nack (RelayInlet *self, InletParent *parent, RelayLinkMessage *message,
 
   self->stats.n_nacked++;
   parent->n_nacked++;
+  rtc_holes_mark (self->holes[kind], ext_seq, parent->mark);
   if (last != NULL && last->kind == kind
       && last->first + last->n_packets == ext_seq
       && last->n_packets < G_MAXUINT16)

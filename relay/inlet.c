@@ -203,6 +203,7 @@ parent_fill_stats (const InletParent *parent, gint64 now_us,
   ret->n_lost = parent->n_lost;
   ret->n_nacked = parent->n_nacked;
   ret->n_repaired = parent->n_repaired;
+  ret->n_unrepaired = parent->n_unrepaired;
   ret->rtt_us = (guint32)parent->rtt_us;
   ret->jitter_us = parent->jitter_us;
   ret->heard_us = parent->heard_us;
@@ -386,6 +387,7 @@ relay_inlet_new (const RelayInletConfig *config, const char *name,
 {
   static const RelayPublicationCallbacks nothing = { NULL, NULL };
   static const RelayStreamInfo no_info;
+  RtcHolesConfig holes = holes_config;
   RelayStream *stream = relay_hub_ensure (config->hub, name, error);
   RelayInlet *self;
 
@@ -403,8 +405,10 @@ relay_inlet_new (const RelayInletConfig *config, const char *name,
   self->repair_seconds = config->repair_seconds;
   self->on_replaced = config->on_replaced;
   self->data = config->data;
+  holes.on_given_up = inlet_on_given_up;
+  holes.data = self;
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
-    self->holes[k] = rtc_holes_new (&holes_config);
+    self->holes[k] = rtc_holes_new (&holes);
   self->input = rtc_input_new (self->home, &config->address, inlet_on_packet,
                                inlet_ref (self), inlet_unref, error);
   if (self->input == NULL)

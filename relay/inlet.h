@@ -67,6 +67,7 @@ typedef struct
   guint64 n_packets, n_first, n_lost; /* received; before the other's copy;
                                          passed by without them */
   guint64 n_nacked, n_repaired; /* asked of it; came when they were asked for */
+  guint64 n_unrepaired; /* asked of it and given up: came from nobody in time */
   guint32 rtt_us, jitter_us;
   gint64 heard_us; /* anything came; 0 = never */
 } RelayInletParentStats;

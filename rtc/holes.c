@@ -57,12 +57,21 @@ hole_find (RtcHoles *self, guint64 ext_seq)
 }
 
 static void
+note_given_up (RtcHoles *self, const RtcHole *hole)
+{
+  self->n_lost++;
+  if (self->config.on_given_up)
+    self->config.on_given_up (hole, self->config.data);
+}
+
+static void
 give_up_lowest (RtcHoles *self, guint n_holes)
 {
   if (n_holes == 0)
     return;
+  for (guint i = 0; i < n_holes; i++)
+    note_given_up (self, hole_at (self, i));
   g_array_remove_range (self->holes, 0, n_holes);
-  self->n_lost += n_holes;
 }
 
 void
@@ -137,6 +146,22 @@ rtc_holes_allow (RtcHoles *self, guint64 last, gint64 now_us)
     }
 }
 
+void
+rtc_holes_mark (RtcHoles *self, guint64 ext_seq, guint32 marks)
+{
+  guint index = hole_find (self, ext_seq);
+
+  if (index < self->holes->len && hole_at (self, index)->ext_seq == ext_seq)
+    hole_at (self, index)->marks |= marks;
+}
+
+void
+rtc_holes_unmark (RtcHoles *self, guint32 marks)
+{
+  for (guint i = 0; i < self->holes->len; i++)
+    hole_at (self, i)->marks &= ~marks;
+}
+
 gboolean
 rtc_holes_remove (RtcHoles *self, guint64 ext_seq, RtcHole *ret)
 {
@@ -165,7 +190,7 @@ rtc_holes_collect (RtcHoles *self, gint64 now_us, RtcHole *ret, guint max)
           || (is_due && config->max_tries > 0
               && hole->n_tries >= config->max_tries))
         {
-          self->n_lost++;
+          note_given_up (self, hole);
           continue;
         }
       if (is_due && n_due < max)
@@ -209,4 +234,11 @@ rtc_holes_take_n_lost (RtcHoles *self)
 
   self->n_lost = 0;
   return n;
+}
+
+void
+rtc_holes_clear (RtcHoles *self)
+{
+  g_array_set_size (self->holes, 0);
+  self->n_lost = 0;
 }

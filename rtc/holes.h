@@ -16,6 +16,15 @@
 typedef struct _RtcHoles RtcHoles;
 
 typedef struct {
+  guint64 ext_seq;
+  gint64 found_us;
+  gint64 due_us;   /* next time to ask; G_MAXINT64: not allowed yet */
+  gint64 asked_us; /* last time; 0 = never */
+  guint n_tries;   /* times asked for */
+  guint32 marks;   /* bits of the owner's: see rtc_holes_mark */
+} RtcHole;
+
+typedef struct {
   guint max_holes;       /* at least 1 */
   guint max_tries;       /* 0 = as often as give_up_us allows */
   gint64 first_delay_us; /* 0 = at once */
@@ -23,15 +32,11 @@ typedef struct {
   gint64 give_up_us;
   gboolean waits;        /* not due before allow() (another source may have
                             sent it) */
+  /* (nullable): as it was when it was given up; may not call back in.
+     Numbers that never fitted are not told. */
+  void (*on_given_up) (const RtcHole *hole, gpointer data);
+  gpointer data;
 } RtcHolesConfig;
-
-typedef struct {
-  guint64 ext_seq;
-  gint64 found_us;
-  gint64 due_us;   /* next time to ask; G_MAXINT64: not allowed yet */
-  gint64 asked_us; /* last time; 0 = never */
-  guint n_tries;   /* times asked for */
-} RtcHole;
 
 RtcHoles *rtc_holes_new (const RtcHolesConfig *config);
 void rtc_holes_free (RtcHoles *self);
@@ -45,6 +50,10 @@ void rtc_holes_add_range (RtcHoles *self, guint64 first, guint64 n_packets,
                           gint64 now_us);
 /* with waits: nobody else will send those up to @last unasked */
 void rtc_holes_allow (RtcHoles *self, guint64 last, gint64 now_us);
+/* Sets @marks (e.g. whom it was asked of) on that hole, if it still is one. */
+void rtc_holes_mark (RtcHoles *self, guint64 ext_seq, guint32 marks);
+/* takes @marks off all holes: they are to mean something else */
+void rtc_holes_unmark (RtcHoles *self, guint32 marks);
 /* rtc_holes_remove: it came.
  * @ret: (out) (optional): as it was; n_tries > 0: it had been asked for
  * Returns: %FALSE: it was no hole (never missing, filled, given up) */
@@ -63,5 +72,7 @@ guint rtc_holes_get_n_holes (RtcHoles *self);
 const RtcHole *rtc_holes_peek (RtcHoles *self, guint index);
 /* given up since the last call, however that came */
 guint64 rtc_holes_take_n_lost (RtcHoles *self);
+/* forgets all: none is given up, and none was */
+void rtc_holes_clear (RtcHoles *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RtcHoles, rtc_holes_free)

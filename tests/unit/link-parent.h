@@ -47,6 +47,7 @@ typedef struct
   /* what it does */
   gboolean is_stopped; /* neither hears nor speaks */
   gint refuses;        /* RelayLinkReason, 0 = nothing */
+  guint n_deaf;        /* packets asked for that it will not hear of */
   double loss;         /* of its media, 0 to 1; which packets: */
   guint32 seed;        /* the same with the same seed */
   GRand *rand;         /* owned: of repairs */
@@ -218,6 +219,11 @@ link_parent_on_message (LinkParent *self, const RelayLinkMessage *message)
         self->n_nacks++;
         for (guint n = 0; n < range->n_packets; n++)
           {
+            if (self->n_deaf > 0)
+              {
+                self->n_deaf--;
+                continue;
+              }
             self->n_repairs++;
             link_parent_send_packet (self, range->kind, range->first + n);
           }

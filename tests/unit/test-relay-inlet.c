@@ -106,6 +106,93 @@ test_loss_without_repair (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->parents[0].n_nacks, ==, 0);
 }
 
+/* Both lose the same packets; what is asked of them then is for the test. */
+static void
+lose_on_both (Fixture *f, guint n_deaf_0, guint n_deaf_1)
+{
+  start (f, TRUE, 2, 2);
+  wait_for_media (f);
+  WAIT_FOR (f->parents[1].has_child);
+  for (guint i = 0; i < 2; i++)
+    {
+      f->parents[i].n_deaf = i == 0 ? n_deaf_0 : n_deaf_1;
+      f->parents[i].seed = 7;
+      f->parents[i].loss = 0.05;
+    }
+  stream_packets (f, 300);
+}
+
+/* It never answers; then it does, and nothing fails any more. */
+static void
+test_unrepaired_one (Fixture *f, gconstpointer data)
+{
+  LinkParent *parent = &f->parents[0];
+  RelayInletStats stats;
+  guint64 n_lost, n_unrepaired;
+
+  start (f, TRUE, 1, 1);
+  wait_for_media (f);
+  parent->n_deaf = G_MAXUINT;
+  parent->loss = 0.05;
+  stream_packets (f, 300);
+  parent->loss = 0;
+  n_lost = parent->n_lost;
+  g_assert_cmpuint (n_lost, >, 10);
+  stream_packets (f, 10);
+  WAIT_FOR_STATS (f, &stats, stats.n_lost >= n_lost);
+  g_assert_cmpuint (stats.n_lost, ==, n_lost);
+  n_unrepaired = stats.parents[0].n_unrepaired;
+  g_assert_cmpuint (n_unrepaired, ==, n_lost);
+  g_assert_cmpuint (stats.parents[0].n_nacked, >, n_lost);
+  g_assert_cmpuint (stats.parents[0].n_repaired, ==, 0);
+  parent->n_deaf = 0;
+  parent->loss = 0.05;
+  stream_packets (f, 200);
+  parent->loss = 0;
+  stream_packets (f, 10);
+  WAIT_FOR_STATS (f, &stats, stats.parents[0].n_repaired > 5);
+  g_assert_cmpuint (stats.parents[0].n_unrepaired, ==, n_unrepaired);
+}
+
+/* Whoever was asked has failed, each of them. */
+static void
+test_unrepaired_both (Fixture *f, gconstpointer data)
+{
+  const RelayInletParentStats *parents;
+  RelayInletStats stats;
+  guint n_lost;
+
+  lose_on_both (f, G_MAXUINT, G_MAXUINT);
+  n_lost = f->parents[0].n_lost;
+  f->parents[0].loss = f->parents[1].loss = 0;
+  stream_packets (f, 10);
+  WAIT_FOR_STATS (f, &stats, stats.n_lost >= n_lost);
+  parents = stats.parents;
+  g_assert_cmpuint (stats.n_lost, >, 10);
+  g_assert_cmpuint (parents[0].n_unrepaired, <=, stats.n_lost);
+  g_assert_cmpuint (parents[1].n_unrepaired, <=, stats.n_lost);
+  g_assert_cmpuint (parents[0].n_unrepaired + parents[1].n_unrepaired, >,
+                    stats.n_lost);
+}
+
+/* One never answers, the other does: not at once, so that both are asked. */
+static void
+test_other_repairs (Fixture *f, gconstpointer data)
+{
+  RelayInletStats stats;
+
+  lose_on_both (f, G_MAXUINT, 2);
+  f->parents[0].loss = f->parents[1].loss = 0;
+  stream_packets (f, 5);
+  wait_for_all_from (f, get_first_seen (f));
+  WAIT_FOR_STATS (f, &stats, stats.n_repaired >= 10);
+  g_assert_cmpuint (stats.n_lost, ==, 0);
+  g_assert_cmpuint (stats.parents[0].n_nacked, >, 0);
+  g_assert_cmpuint (stats.parents[0].n_repaired, ==, 0);
+  g_assert_cmpuint (stats.parents[0].n_unrepaired, ==, 0);
+  g_assert_cmpuint (stats.parents[1].n_unrepaired, ==, 0);
+}
+
 static void
 test_loop (Fixture *f, gconstpointer data)
 {
@@ -221,6 +308,9 @@ main (int argc, char **argv)
   ADD ("loss/one-parent", test_loss_one_parent);
   ADD ("loss/same-on-both", test_loss_same_on_both);
   ADD ("loss/without-repair", test_loss_without_repair);
+  ADD ("unrepaired/one", test_unrepaired_one);
+  ADD ("unrepaired/both", test_unrepaired_both);
+  ADD ("unrepaired/other-repairs", test_other_repairs);
   ADD ("loop", test_loop);
   ADD ("pending", test_pending);
   ADD ("bad-bytes", test_bad_bytes);

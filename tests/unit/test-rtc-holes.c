@@ -170,6 +170,57 @@ test_bounds (void)
                     (G_GUINT64_CONSTANT (1) << 48) - MAX_HOLES);
 }
 
+static void
+on_given_up (const RtcHole *hole, gpointer data)
+{
+  g_string_append_printf (data, "%" G_GUINT64_FORMAT ":%u ", hole->ext_seq,
+                          hole->marks);
+}
+
+static void
+assert_told (GString *told, const char *expected)
+{
+  g_assert_cmpstr (told->str, ==, expected);
+  g_string_truncate (told, 0);
+}
+
+/* The owner hears of each that is given up, however that comes. */
+static void
+test_marks (void)
+{
+  g_autoptr (GString) told = g_string_new (NULL);
+  const RtcHolesConfig config = { .max_holes = 4,
+                                  .give_up_us = 400 * MS,
+                                  .on_given_up = on_given_up,
+                                  .data = told };
+  g_autoptr (RtcHoles) h = rtc_holes_new (&config);
+  RtcHole hole;
+
+  rtc_holes_add_range (h, 10, 4, 0);
+  rtc_holes_mark (h, 10, 1);
+  rtc_holes_mark (h, 10, 4);
+  rtc_holes_mark (h, 11, 2);
+  rtc_holes_mark (h, 12, 3);
+  rtc_holes_mark (h, 13, 2);
+  rtc_holes_mark (h, 9, 1); /* those are no holes */
+  rtc_holes_mark (h, 14, 1);
+  g_assert_true (rtc_holes_remove (h, 12, &hole));
+  g_assert_cmpuint (hole.marks, ==, 3);
+  assert_told (told, "");
+  rtc_holes_add_range (h, 20, 2, 100 * MS); /* one too many */
+  assert_told (told, "10:5 ");
+  rtc_holes_unmark (h, 2);
+  rtc_holes_mark (h, 13, 8);
+  g_assert_cmpuint (rtc_holes_collect (h, 400 * MS, NULL, 0), ==, 0);
+  assert_told (told, "11:0 13:8 ");
+  rtc_holes_give_up_below (h, 21);
+  assert_told (told, "20:0 ");
+  rtc_holes_clear (h);
+  assert_told (told, "");
+  g_assert_cmpuint (rtc_holes_get_n_holes (h), ==, 0);
+  g_assert_cmpuint (rtc_holes_take_n_lost (h), ==, 0);
+}
+
 /* A random walk against a set of numbers. */
 static void
 test_model (void)
@@ -214,6 +265,7 @@ main (int argc, char **argv)
   g_test_add_func ("/holes/tries", test_tries);
   g_test_add_func ("/holes/collect-bound", test_collect_bound);
   g_test_add_func ("/holes/bounds", test_bounds);
+  g_test_add_func ("/holes/marks", test_marks);
   g_test_add_func ("/holes/model", test_model);
   return g_test_run ();
 }
