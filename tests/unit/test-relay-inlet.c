@@ -193,6 +193,35 @@ test_other_repairs (Fixture *f, gconstpointer data)
   g_assert_cmpuint (stats.parents[1].n_unrepaired, ==, 0);
 }
 
+/* More parents than there are marks, one after the other: they are used again,
+ * and the last one is counted as the first would be. */
+static void
+test_unrepaired_after_many (Fixture *f, gconstpointer data)
+{
+  LinkParent *last = &f->parents[1];
+  RelayInletStats stats;
+
+  start (f, TRUE, 1, 1);
+  wait_for_media (f);
+  for (guint i = 0; i < 40; i++)
+    {
+      set_parents (f, 1, 1, 1);
+      set_parents (f, 0, 1, 1); /* before the other has delivered */
+    }
+  set_parents (f, 1, 1, 1);
+  while (f->parents[0].n_leaves == 0)
+    stream_packets (f, 5);
+  last->n_deaf = G_MAXUINT;
+  last->loss = 0.1;
+  while (last->n_lost < 5)
+    stream_packets (f, 5);
+  last->loss = 0;
+  stream_packets (f, 10);
+  WAIT_FOR_STATS (f, &stats, stats.n_lost >= last->n_lost);
+  g_assert_cmpstr (stats.parents[0].node, ==, "parent-1");
+  g_assert_cmpuint (stats.parents[0].n_unrepaired, ==, last->n_lost);
+}
+
 static void
 test_loop (Fixture *f, gconstpointer data)
 {
@@ -310,6 +339,7 @@ main (int argc, char **argv)
   ADD ("loss/without-repair", test_loss_without_repair);
   ADD ("unrepaired/one", test_unrepaired_one);
   ADD ("unrepaired/both", test_unrepaired_both);
+  ADD ("unrepaired/after-many", test_unrepaired_after_many);
   ADD ("unrepaired/other-repairs", test_other_repairs);
   ADD ("loop", test_loop);
   ADD ("pending", test_pending);
