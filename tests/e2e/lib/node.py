@@ -15,8 +15,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))))
 BINARY = os.path.abspath(os.environ.get(
     "MEDIA_TREE_BIN", os.path.join(ROOT, "build", "media-tree")))
-# below the kernel's ephemeral ports, so that no client's socket is in the way
-PORTS = range(15000, 32000)
+# below the kernel's ephemeral ports, so that no client's socket is in the way;
+# of several runs at a time each wants a range of its own
+PORTS = range(*map(int, os.environ.get("MEDIA_TREE_TEST_PORTS",
+                                       "15000-32000").split("-")))
 BAD_LOG = re.compile(r"Sanitizer|runtime error:|CRITICAL|Assertion|"
                      r"assertion .* failed")
 
