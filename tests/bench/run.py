@@ -194,7 +194,7 @@ def run_alone(args):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./dev bench", usage=USAGE)
+    parser = argparse.ArgumentParser(prog="./dev bench", usage=USAGE.replace("%", "%%"))
     parser.add_argument("what", nargs="?",
                         choices=["floor", "fanout", "scale", "full",
                                  "joins", "metrics", "relay"])

@@ -81,3 +81,11 @@ def test_cluster_on_this_machine(script):
     assert not any(is_alive(pid) for pid in pids.values())
     assert not is_open(redis_port)
     assert not os.path.exists(directory)
+
+
+def test_bench_says_what_it_can():
+    done = subprocess.run([os.path.join(ROOT, "dev"), "bench", "--help"],
+                          cwd="/", capture_output=True, text=True, timeout=60,
+                          env=clean_environment(), check=False)
+    assert done.returncode == 0, done.stderr
+    assert "bench metrics" in done.stdout
