@@ -44,7 +44,9 @@ def script(tmp_path):
         process = subprocess.Popen(
             [os.path.join(ROOT, "dev"), "run", "--cluster", "--log-level",
              "warning"], cwd="/", stdin=subprocess.DEVNULL, stdout=out,
-            stderr=out, env=clean_environment(TMPDIR=str(tmp_path)))
+            stderr=out, env=clean_environment(TMPDIR=str(tmp_path)),
+            # whoever started us may have had it ignored, as a job's is
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     process.text = path.read_text
     yield process
     if process.poll() is None:
