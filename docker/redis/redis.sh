@@ -22,9 +22,15 @@ common() {
 }
 
 case ${1:-} in
-  redis) common | exec redis-server - ;;
-  replica) common "replicaof $master ${REDIS_MASTER_PORT:-$port}" \
-             | exec redis-server - ;;
+  # no pipe: the server is the process that is told to end
+  redis) exec redis-server - <<END
+$(common)
+END
+    ;;
+  replica) exec redis-server - <<END
+$(common "replicaof $master ${REDIS_MASTER_PORT:-$port}")
+END
+    ;;
   sentinel)
     # what it learned stays: only the first start writes it
     [ -s "$data/sentinel.conf" ] || printf '%s\n' \
