@@ -380,21 +380,6 @@ on_switch (gpointer data)
 
 /* --- life --------------------------------------------------------------- */
 
-static gboolean
-load_ca (ClusterLedger *self, GError **error)
-{
-  g_autoptr (GError) why = NULL;
-
-  if (self->url->tls_ca == NULL)
-    return TRUE;
-  self->ca = g_tls_file_database_new (self->url->tls_ca, &why);
-  if (self->ca == NULL)
-    g_set_error (error, CLUSTER_ERROR, CLUSTER_ERROR_URL,
-                 "the Redis URL's tls-ca %s: %s", self->url->tls_ca,
-                 why->message);
-  return self->ca != NULL;
-}
-
 static void
 open_connection (ClusterLedger *self)
 {
@@ -446,7 +431,7 @@ cluster_ledger_new (const ClusterLedgerConfig *config, GError **error)
   self->prefix = g_strdup (config->prefix != NULL ? config->prefix : "");
   self->is_candidate = config->is_candidate;
   g_queue_init (&self->later);
-  if (!load_ca (self, error))
+  if (!cluster_redis_url_load_ca (self->url, &self->ca, error))
     {
       cluster_ledger_free (self);
       return NULL;

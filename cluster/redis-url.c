@@ -282,3 +282,19 @@ cluster_redis_url_describe (const ClusterRedisUrl *self)
     g_string_append_printf (text, " db %u", self->db);
   return g_string_free (text, FALSE);
 }
+
+gboolean
+cluster_redis_url_load_ca (const ClusterRedisUrl *self, GTlsDatabase **ret,
+                           GError **error)
+{
+  g_autoptr (GError) why = NULL;
+
+  *ret = NULL;
+  if (self->tls_ca == NULL)
+    return TRUE;
+  *ret = g_tls_file_database_new (self->tls_ca, &why);
+  if (*ret == NULL)
+    g_set_error (error, CLUSTER_ERROR, CLUSTER_ERROR_URL,
+                 "the Redis URL's tls-ca %s: %s", self->tls_ca, why->message);
+  return *ret != NULL;
+}

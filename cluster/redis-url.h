@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include <gio/gio.h>
 
 #define CLUSTER_REDIS_MAX_HOSTS 16
 #define CLUSTER_REDIS_MAX_DB 65535
@@ -38,5 +38,11 @@ ClusterRedisUrl *cluster_redis_url_parse (const char *text, GError **error);
 void cluster_redis_url_free (ClusterRedisUrl *self);
 /* (transfer full): without user and password */
 char *cluster_redis_url_describe (const ClusterRedisUrl *self);
+
+/* cluster_redis_url_load_ca: reads its tls-ca; blocks, at the start only.
+ * @ret: (out) (transfer full) (nullable): NULL when it names none
+ * Returns: FALSE with CLUSTER_ERROR_URL */
+gboolean cluster_redis_url_load_ca (const ClusterRedisUrl *self,
+                                    GTlsDatabase **ret, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClusterRedisUrl, cluster_redis_url_free)

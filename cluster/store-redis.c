@@ -214,21 +214,6 @@ open_links (ClusterStoreRedis *self)
                                         &self->limits, &hints, self);
 }
 
-static gboolean
-load_ca (ClusterStoreRedis *self, GError **error)
-{
-  g_autoptr (GError) why = NULL;
-
-  if (self->url->tls_ca == NULL)
-    return TRUE;
-  self->ca = g_tls_file_database_new (self->url->tls_ca, &why);
-  if (self->ca == NULL)
-    g_set_error (error, CLUSTER_ERROR, CLUSTER_ERROR_URL,
-                 "the Redis URL's tls-ca %s: %s", self->url->tls_ca,
-                 why->message);
-  return self->ca != NULL;
-}
-
 ClusterStore *
 cluster_store_new_redis (const char *url, const char *prefix,
                          const char *tree_id, GError **error)
@@ -245,7 +230,7 @@ cluster_store_new_redis (const char *url, const char *prefix,
   self->limits = cluster_redis_limits;
   self->complaints =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  if (!load_ca (self, error))
+  if (!cluster_redis_url_load_ca (self->url, &self->ca, error))
     {
       redis_free (&self->base);
       return NULL;

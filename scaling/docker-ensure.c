@@ -165,7 +165,6 @@ static void
 on_looked (ScalingDockerOp *op, const ScalingHttpReply *reply)
 {
   g_autoptr (ScalingDockerContainer) container = NULL;
-  GError *error = NULL;
 
   if (reply->status == 404)
     {
@@ -175,20 +174,9 @@ on_looked (ScalingDockerOp *op, const ScalingHttpReply *reply)
         create (op);
       return;
     }
-  if (reply->status != 200)
-    {
-      scaling_docker_op_fail_status (op, reply);
-      return;
-    }
-  container =
-      scaling_docker_read_container (reply->text, reply->n_bytes, &error);
-  if (container == NULL
-      || !scaling_provision_check_ours (
-          op->call, (const char *const *)container->labels, &error))
-    {
-      scaling_docker_op_end (op, error);
-      return;
-    }
+  container = scaling_docker_op_read_ours (op, reply);
+  if (container == NULL)
+    return;
   g_free (op->id);
   op->id = g_strdup (container->id);
   if (container->state == SCALING_DOCKER_RUNNING)

@@ -111,3 +111,25 @@ scaling_docker_op_ask (ScalingDockerOp *op, ScalingDockerOnReply on_reply,
                      timeout_us != 0 ? timeout_us : op->self->config.answer_us,
                      op->call->cancellable, on_answer, op);
 }
+
+ScalingDockerContainer *
+scaling_docker_op_read_ours (ScalingDockerOp *op, const ScalingHttpReply *reply)
+{
+  ScalingDockerContainer *container;
+  GError *error = NULL;
+
+  if (reply->status != 200)
+    {
+      scaling_docker_op_fail_status (op, reply);
+      return NULL;
+    }
+  container =
+      scaling_docker_read_container (reply->text, reply->n_bytes, &error);
+  if (container != NULL
+      && scaling_provision_check_ours (
+          op->call, (const char *const *)container->labels, &error))
+    return container;
+  g_clear_pointer (&container, scaling_docker_container_free);
+  scaling_docker_op_end (op, error);
+  return NULL;
+}

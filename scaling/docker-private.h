@@ -58,6 +58,11 @@ void scaling_docker_op_fail (ScalingDockerOp *op, ScalingProvisionError code,
 /* scaling_docker_op_fail_status: a status that the step does not expect */
 void scaling_docker_op_fail_status (ScalingDockerOp *op,
                                     const ScalingHttpReply *reply);
+/* scaling_docker_op_read_ours: (transfer full) (nullable): what an inspect has
+ * answered with 200; NULL: it is not ours, or garbage, and the op is over */
+ScalingDockerContainer *
+scaling_docker_op_read_ours (ScalingDockerOp *op,
+                             const ScalingHttpReply *reply);
 /* scaling_docker_op_ask: the path is a printf-like; the version is put before
  * it. Without an answer the op ends.
  * @body: (nullable)

@@ -76,7 +76,6 @@ static void
 on_found (ScalingDockerOp *op, const ScalingHttpReply *reply)
 {
   g_autoptr (ScalingDockerContainer) container = NULL;
-  GError *error = NULL;
   gint64 grace_us = op->call->grace_us;
 
   if (reply->status == 404)
@@ -84,20 +83,9 @@ on_found (ScalingDockerOp *op, const ScalingHttpReply *reply)
       scaling_docker_op_end (op, NULL);
       return;
     }
-  if (reply->status != 200)
-    {
-      scaling_docker_op_fail_status (op, reply);
-      return;
-    }
-  container =
-      scaling_docker_read_container (reply->text, reply->n_bytes, &error);
-  if (container == NULL
-      || !scaling_provision_check_ours (
-          op->call, (const char *const *)container->labels, &error))
-    {
-      scaling_docker_op_end (op, error);
-      return;
-    }
+  container = scaling_docker_op_read_ours (op, reply);
+  if (container == NULL)
+    return;
   op->id = g_strdup (container->id);
   scaling_docker_op_ask (
       op, on_stopped, "POST", NULL, grace_us + op->self->config.answer_us,

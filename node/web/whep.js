@@ -182,9 +182,12 @@ export class WhepPlayer extends EventTarget {
     const pc = new RTCPeerConnection({bundlePolicy: 'max-bundle'});
     const abort = new AbortController();
     this.#next = {pc, abort};
+    const there = new URL(url);
+    for (const [name, value] of new URL(this.#url, location).searchParams)
+      there.searchParams.set(name, value); // a pin of ours
     let session = null;
     try {
-      session = await this.#open(url, pc, abort.signal);
+      session = await this.#open(there.href, pc, abort.signal);
       if (!await catchUp(old, pc, abort.signal) || this.#pc !== old)
         throw new Error('not taken over');
     } catch {
@@ -204,7 +207,8 @@ export class WhepPlayer extends EventTarget {
     this.#pc = pc;
     this.#session = session;
     this.#sample = this.#older = null;
-    this.#url = url.replace(/[?&]redirect=[^&]*/, '');
+    there.searchParams.delete('redirect');
+    this.#url = there.href;
     this.#watch(pc, session);
     oldSession?.close();
     old.close();

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -81,6 +82,24 @@ class ManyStreams(servers.MediaTree):
         if reply["janus"] != "success":
             raise RuntimeError(f"the server said {reply}")
         return reply
+
+    def n_live(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.http,
+                                                timeout=10)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        found = re.search(r'^media_tree_streams\{[^}]*state="live"[^}]*\} (\d+)',
+                          text, re.M)
+        return int(found[1]) if found else 0
+
+    def wait_live(self):
+        end = time.monotonic() + 30
+        while self.n_live() < self.n_streams:
+            if time.monotonic() > end:
+                raise RuntimeError(f"{self.n_live()} streams are live, not "
+                                   f"{self.n_streams}")
+            time.sleep(0.1)
 
     def load_args(self):
         return ["--whep", f"http://127.0.0.1:{self.http}/whep/1%u"]
@@ -176,7 +195,7 @@ def run(args, path):
         server = stack.enter_context(ManyStreams(
             args.server_core, os.path.join(path, "media-tree"), STREAMS))
         stack.enter_context(run_source(server, tools, args))
-        time.sleep(2.5)  # all are live
+        server.wait_live()
         for name, accept in KINDS:
             rows.append(measure_kind(server, tools, args, name, accept))
     idle = rows[0]
