@@ -12,7 +12,6 @@
 #define RETRY_MIN_MS 1000
 #define RETRY_MAX_MS 30000
 /* a rendition's audio, video, and their RTCP */
-#define MAX_PORTS (4 * EGRESS_MAX_RENDITIONS)
 
 struct _NodeMountpointSources
 {
@@ -28,9 +27,7 @@ typedef struct
   EgressMountpointSpec *spec;                  /* owned */
   char *stream;                                /* owned: the key */
   WhipRtpInput *inputs[EGRESS_MAX_RENDITIONS]; /* owned, nullable */
-  guint pool_ports[MAX_PORTS];
-  guint n_pool_ports;
-  WhipMediaInput *media; /* owned, nullable */
+  WhipMediaInput *media;                       /* owned, nullable */
   GCancellable *looking; /* owned, nullable: for the file, to say why */
   gboolean is_probe;     /* only to see whether it can be opened */
   guint retry_id, retry_ms;
@@ -50,8 +47,6 @@ source_free (gpointer data)
   g_clear_object (&source->looking);
   for (guint i = 0; i < EGRESS_MAX_RENDITIONS; i++)
     g_clear_pointer (&source->inputs[i], whip_rtp_input_free);
-  for (guint i = 0; i < source->n_pool_ports; i++)
-    relay_port_pool_give_back (source->self->ports, source->pool_ports[i]);
   g_clear_pointer (&source->media, whip_media_input_free);
   egress_mountpoint_spec_free (source->spec);
   g_free (source->stream);
@@ -124,17 +119,37 @@ tell_failed (Source *source, const char *text)
 
 /* --- plain RTP ---------------------------------------------------------- */
 
+/* Ports of the pool, given back when the sockets that have them are closed:
+ * until then they would look like another program's. */
+typedef struct
+{
+  RelayPortPool *pool; /* one reference */
+  guint ports[4];
+  guint n_ports;
+} Lease;
+
+static void
+lease_free (gpointer data)
+{
+  Lease *lease = data;
+
+  for (guint i = 0; i < lease->n_ports; i++)
+    relay_port_pool_give_back (lease->pool, lease->ports[i]);
+  relay_port_pool_free (lease->pool);
+  g_free (lease);
+}
+
 /* What the ports of one rendition will be. */
 typedef struct
 {
   WhipRtpConfig config; /* its name is owned */
-  guint taken[4];       /* of the pool */
-  guint n_taken;
+  Lease *lease;         /* owned until an input has it */
 } Plan;
 
 static void
 plan_clear (Plan *plan)
 {
+  g_clear_pointer (&plan->lease, lease_free);
   g_free (plan->config.name);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Plan, plan_clear)
@@ -154,6 +169,38 @@ dup_busy_text (const Source *source, RtcMediaKind kind)
                           media_noun (source, kind));
 }
 
+/* can_bind: asked without the mountpoint's interface, which may be the one
+ * that is wrong */
+static gboolean
+can_bind (guint port)
+{
+  RtcUdpPlace place;
+  int fd = rtc_udp_place_parse (NULL, NULL, port, &place, NULL)
+               ? rtc_udp_place_open (&place)
+               : -1;
+
+  if (fd >= 0)
+    close (fd);
+  return fd >= 0;
+}
+
+/* take_free_port: Returns: one of the pool that nobody else holds; 0 = none */
+static guint
+take_free_port (RelayPortPool *ports)
+{
+  gint64 now_us = base_clock_now_us ();
+
+  for (guint i = 0; i < NODE_MOUNTPOINT_PORT_TRIES; i++)
+    {
+      guint port = relay_port_pool_take (ports, now_us);
+
+      if (port == 0 || can_bind (port))
+        return port;
+      relay_port_pool_mark_taken (ports, port, now_us);
+    }
+  return 0;
+}
+
 /* take_port: @port itself, or one of the pool where it is 0 */
 static gboolean
 take_port (Source *source, Plan *plan, guint port, guint *ret)
@@ -161,10 +208,10 @@ take_port (Source *source, Plan *plan, guint port, guint *ret)
   *ret = port;
   if (port != 0)
     return TRUE;
-  *ret = relay_port_pool_take (source->self->ports, base_clock_now_us ());
+  *ret = take_free_port (source->self->ports);
   if (*ret == 0)
     return FALSE;
-  plan->taken[plan->n_taken++] = *ret;
+  plan->lease->ports[plan->lease->n_ports++] = *ret;
   return TRUE;
 }
 
@@ -221,60 +268,26 @@ plan_rendition (Source *source, Plan *plan, guint rendition, guint n)
   return why;
 }
 
-/* can_bind: asked without the mountpoint's interface, which may be the one
- * that is wrong */
-static gboolean
-can_bind (guint port)
-{
-  RtcUdpPlace place;
-  int fd = rtc_udp_place_parse (NULL, NULL, port, &place, NULL)
-               ? rtc_udp_place_open (&place)
-               : -1;
-
-  if (fd >= 0)
-    close (fd);
-  return fd >= 0;
-}
-
-/* give_back: and those that another program holds are not asked for again.
- * Returns: there was one */
-static gboolean
-give_back (Source *source, Plan *plan)
-{
-  gboolean has_foreign = FALSE;
-
-  for (guint i = 0; i < plan->n_taken; i++)
-    if (can_bind (plan->taken[i]))
-      relay_port_pool_give_back (source->self->ports, plan->taken[i]);
-    else
-      {
-        has_foreign = TRUE;
-        relay_port_pool_mark_taken (source->self->ports, plan->taken[i],
-                                    base_clock_now_us ());
-      }
-  plan->n_taken = 0;
-  return has_foreign;
-}
-
-/* open_once: Returns: (transfer full) (nullable): why it cannot be;
- * @ret_again: a port of the pool was somebody else's */
+/* open_rendition: Returns: (transfer full) (nullable): why it cannot be */
 static char *
-open_once (Source *source, guint rendition, guint n, gboolean *ret_again)
+open_rendition (Source *source, guint rendition, guint n)
 {
-  g_auto (Plan) plan = { 0 };
+  g_auto (Plan) plan = { .lease = g_new0 (Lease, 1) };
   g_autoptr (GError) error = NULL;
-  char *why = plan_rendition (source, &plan, rendition, n);
+  char *why;
 
+  plan.lease->pool = relay_port_pool_ref (source->self->ports);
+  why = plan_rendition (source, &plan, rendition, n);
   if (!why)
-    source->inputs[rendition] =
-        whip_rtp_input_new (source->self->hub, &plan.config, &error);
-  if (source->inputs[rendition])
     {
-      for (guint i = 0; i < plan.n_taken; i++)
-        source->pool_ports[source->n_pool_ports++] = plan.taken[i];
-      return NULL;
+      plan.config.closed = lease_free;
+      plan.config.closed_data = g_steal_pointer (&plan.lease);
+      plan.config.closed_discard = lease_free;
+      source->inputs[rendition] =
+          whip_rtp_input_new (source->self->hub, &plan.config, &error);
     }
-  *ret_again = give_back (source, &plan);
+  if (source->inputs[rendition])
+    return NULL;
   if (error)
     GST_INFO ("mountpoint=%s source: %s", source->spec->id, error->message);
   return why ? why
@@ -282,23 +295,6 @@ open_once (Source *source, guint rendition, guint n, gboolean *ret_again)
                               source->spec->media[RTC_MEDIA_VIDEO].is_present
                                   ? RTC_MEDIA_VIDEO
                                   : RTC_MEDIA_AUDIO);
-}
-
-static char *
-open_rendition (Source *source, guint rendition, guint n)
-{
-  char *why = NULL;
-
-  for (guint i = 0; i < NODE_MOUNTPOINT_PORT_TRIES; i++)
-    {
-      gboolean is_again = FALSE;
-
-      g_free (why);
-      why = open_once (source, rendition, n, &is_again);
-      if (!why || !is_again)
-        break;
-    }
-  return why;
 }
 
 static void

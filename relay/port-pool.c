@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 
-#define TAKEN_US (60 * BASE_US_PER_S)
+#define TAKEN_US BASE_US_PER_S
 
 typedef struct
 {
@@ -14,6 +14,7 @@ typedef struct
 
 struct _RelayPortPool
 {
+  guint n_refs;
   guint first, n_ports, n_used;
   guint next;                 /* index where the next search begins */
   Port *ports;                /* owned */
@@ -46,6 +47,7 @@ relay_port_pool_new (guint first, guint last, BaseMetrics *metrics)
   g_return_val_if_fail (first > 0 && first <= last && last <= G_MAXUINT16,
                         NULL);
   self = g_new0 (RelayPortPool, 1);
+  self->n_refs = 1;
   self->first = first;
   self->n_ports = last - first + 1;
   self->ports = g_new0 (Port, self->n_ports);
@@ -66,9 +68,18 @@ relay_port_pool_new (guint first, guint last, BaseMetrics *metrics)
   return self;
 }
 
+RelayPortPool *
+relay_port_pool_ref (RelayPortPool *self)
+{
+  self->n_refs++;
+  return self;
+}
+
 void
 relay_port_pool_free (RelayPortPool *self)
 {
+  if (--self->n_refs > 0)
+    return;
   g_free (self->ports);
   g_free (self);
 }

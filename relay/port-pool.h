@@ -3,8 +3,10 @@
  * RelayPortPool: the UDP ports of --rtp-port-range: one for each stream that
  * is carried, one for each RTP input that asks for port 0. Ports are given out
  * round robin, so that one that was just freed is not used at once; one that
- * another program holds is skipped by the caller (mark_taken) for a minute.
- * Owner:  node. Thread: main. The clock is passed in.
+ * another program holds is skipped for a second (mark_taken): no longer, as it
+ * may be one of ours whose worker has not closed it yet.
+ * Owner:  node; ref-counted for ports that are still being closed. Thread:
+ * main. The clock is passed in.
  */
 #pragma once
 
@@ -17,6 +19,8 @@ typedef struct _RelayPortPool RelayPortPool;
  * rendered after free */
 RelayPortPool *relay_port_pool_new (guint first, guint last,
                                     BaseMetrics *metrics);
+/* relay_port_pool_ref, _free: main; free gives one reference back */
+RelayPortPool *relay_port_pool_ref (RelayPortPool *self);
 void relay_port_pool_free (RelayPortPool *self);
 /* Returns: a port; 0 = none left (counted) */
 guint relay_port_pool_take (RelayPortPool *self, gint64 now_us);

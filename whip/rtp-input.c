@@ -33,6 +33,9 @@ struct _WhipRtpInput
   RtcInput *inputs[MAX_INPUTS]; /* owned; main */
   guint n_inputs;
   guint ports[RTC_MEDIA_N_KINDS], rtcp_ports[RTC_MEDIA_N_KINDS];
+  BaseMailFunc closed; /* nullable */
+  gpointer closed_data;
+  GDestroyNotify closed_discard;
 
   /* home: owned, nullable. One a track: to forget the SSRCs of one must not
    * lose the other's packet index. */
@@ -75,6 +78,9 @@ input_unref (WhipRtpInput *self)
     g_clear_pointer (&self->srtp[k], rtc_srtp_free);
   OPENSSL_cleanse (&self->key, sizeof self->key);
   whip_feeder_unref (self->feeder);
+  if (self->closed)
+    base_mailbox_post (base_mailbox_get_main (), self->closed,
+                       self->closed_data, self->closed_discard);
   g_free (self);
 }
 
@@ -243,13 +249,21 @@ whip_rtp_input_new (RelayHub *hub, const WhipRtpConfig *config, GError **error)
   feeder = whip_feeder_new (hub, &feed, error); /* before the ports: packets
                                                    find it armed */
   if (!feeder)
-    return NULL;
+    {
+      if (config->closed)
+        base_mailbox_post (base_mailbox_get_main (), config->closed,
+                           config->closed_data, config->closed_discard);
+      return NULL;
+    }
   self = g_new0 (WhipRtpInput, 1);
   g_atomic_ref_count_init (&self->ref);
   self->feeder = whip_feeder_ref (feeder);
   self->home = whip_feeder_get_home (feeder);
   self->profile = config->srtp;
   self->key = config->key;
+  self->closed = config->closed;
+  self->closed_data = config->closed_data;
+  self->closed_discard = config->closed_discard;
   memcpy (self->tracks, config->tracks, sizeof self->tracks);
   for (guint k = 0; k < RTC_MEDIA_N_KINDS; k++)
     if (self->tracks[k].info.is_present && !open_track (self, k, error))

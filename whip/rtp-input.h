@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "base/mailbox.h"
 #include "rtc/srtp.h"
 #include "rtc/udp-place.h"
 #include "whip/feeder.h"
@@ -22,10 +23,10 @@
 typedef struct
 {
   RelayTrackInfo info; /* is_present: FALSE = no such track */
-  guint8 pt;         /* or WHIP_FEEDER_ANY_PT */
-  RtcUdpPlace place; /* port 0 = any free one */
-  gboolean has_rtcp; /* a port of its own for RTCP, at the same address */
-  guint rtcp_port;   /* 0 = any free one */
+  guint8 pt;           /* or WHIP_FEEDER_ANY_PT */
+  RtcUdpPlace place;   /* port 0 = any free one */
+  gboolean has_rtcp;   /* a port of its own for RTCP, at the same address */
+  guint rtcp_port;     /* 0 = any free one */
 } WhipRtpTrack;
 
 typedef struct
@@ -36,6 +37,11 @@ typedef struct
   RtcSrtpKey key;
   guint8 capture_time_id; /* see WhipFeederConfig */
   gint64 collision_us;
+  /* (nullable): mail to main once all its ports are closed, which is some time
+   * after free; also where new fails. @closed_discard: see BaseMailbox */
+  BaseMailFunc closed;
+  gpointer closed_data;
+  GDestroyNotify closed_discard;
 } WhipRtpConfig;
 
 typedef struct _WhipRtpInput WhipRtpInput;
@@ -54,7 +60,7 @@ gboolean whip_rtp_config_set_srtp (WhipRtpConfig *self, int suite,
 WhipRtpInput *whip_rtp_input_new (RelayHub *hub, const WhipRtpConfig *config,
                                   GError **error);
 /* whip_rtp_input_free: before the workers end: the stream is left, the ports
- * are closed, soon. Not from within a hub's listener. */
+ * are closed, soon (closed). Not from within a hub's listener. */
 void whip_rtp_input_free (WhipRtpInput *self);
 
 guint whip_rtp_input_get_port (WhipRtpInput *self, RtcMediaKind kind);

@@ -2,6 +2,7 @@
 """Mountpoints that somebody creates over the Janus API: fed by ffmpeg, watched
 by both APIs, kept over restarts, known in a cluster."""
 import json
+import socket
 
 import pytest
 
@@ -19,6 +20,11 @@ OFFER = read_offer("chromium-156-recvonly.sdp")
 
 def feed(world, ports):
     return world.ffmpeg(ports.get(("v", "port")), ports.get(("a", "port")))
+
+
+def wait_ports_back(node):
+    wait_for(lambda: node.state()["cluster"]["ports_used"] == 0,
+             "ports back in the pool")
 
 
 # One node
@@ -90,8 +96,27 @@ def test_ports(world, node):
     assert busy["error"] == \
         "Can't add 'rtp' stream, error creating data source stream"
     owner.ask("destroy", id=1)
-    wait_for(lambda: node.state()["cluster"]["ports_used"] == 0,
-             "ports back in the pool")
+    wait_ports_back(node)
+
+
+def test_a_busy_port_costs_the_pool_nothing(world):
+    """What is refused for somebody's port gives those of the pool back, which
+    are not taken for another program's while they are being closed."""
+    low, busy = free_ports(4), free_ports()
+    node = world.node("--rtp-port-range", f"{low}-{low + 3}")
+    owner = Owner(node)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", busy))
+        for _ in range(20):
+            reply = owner.ask("create", type="rtp", id=2, media=[
+                {**AUDIO, "rtcpport": 0}, {**VIDEO, "port": busy}])
+            assert reply["error_code"] == 456, reply
+            wait_ports_back(node)
+            ports = owner.ports(id=1, media=[{**BOTH[0], "rtcpport": 0},
+                                             {**BOTH[1], "rtcpport": 0}])
+            assert all(low <= port < low + 4 for port in ports.values())
+            owner.ask("destroy", id=1)
+            wait_ports_back(node)
 
 
 def test_renditions_have_no_names(world, node):
