@@ -2,6 +2,7 @@
 /* scaling/provision-spec: names, labels and what may be asked for. */
 #include <string.h>
 
+#include "cluster/ledger-read.h"
 #include "scaling/provisioner-private.h"
 
 #define TREE_LABEL_MAX_CHARS 30
@@ -48,6 +49,54 @@ scaling_provision_dup_name (const char *tree_id, guint ordinal, guint gen,
 
   g_return_val_if_fail (strlen (member) <= MEMBER_MAX_CHARS, NULL);
   return g_strdup_printf ("mt-%s-s%u-g%u-%s", tree, ordinal, gen, member);
+}
+
+/* "…-s3-g1-e0" → 3, 1, "e0": FALSE: of another form */
+static gboolean
+split_name (const char *name, guint *ret_ordinal, guint *ret_gen,
+            const char **ret_member)
+{
+  const char *member = strrchr (name, '-');
+  const char *gen =
+      member != NULL ? g_strrstr_len (name, member - name, "-g") : NULL;
+  const char *ordinal =
+      gen != NULL ? g_strrstr_len (name, gen - name, "-s") : NULL;
+  g_autofree char *gen_text = NULL, *ordinal_text = NULL;
+  guint64 numbers[2];
+
+  if (ordinal == NULL || strlen (member + 1) > MEMBER_MAX_CHARS)
+    return FALSE;
+  gen_text = g_strndup (gen + 2, (gsize)(member - gen) - 2);
+  ordinal_text = g_strndup (ordinal + 2, (gsize)(gen - ordinal) - 2);
+  if (!g_ascii_string_to_unsigned (ordinal_text, 10, 0,
+                                   CLUSTER_MAX_SUBTREES - 1, &numbers[0], NULL)
+      || !g_ascii_string_to_unsigned (gen_text, 10, 0, G_MAXUINT, &numbers[1],
+                                      NULL))
+    return FALSE;
+  *ret_ordinal = (guint)numbers[0];
+  *ret_gen = (guint)numbers[1];
+  *ret_member = member + 1;
+  return TRUE;
+}
+
+gboolean
+scaling_provision_parse_name (const char *tree_id, const char *name,
+                              guint *ret_ordinal, guint *ret_gen,
+                              const char **ret_member)
+{
+  guint ordinal, gen;
+  const char *member;
+  g_autofree char *again = NULL;
+
+  if (!split_name (name, &ordinal, &gen, &member))
+    return FALSE;
+  again = scaling_provision_dup_name (tree_id, ordinal, gen, member);
+  if (strcmp (again, name) != 0)
+    return FALSE;
+  *ret_ordinal = ordinal;
+  *ret_gen = gen;
+  *ret_member = member;
+  return TRUE;
 }
 
 guint

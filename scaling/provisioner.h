@@ -114,6 +114,11 @@ typedef void (*ScalingProvisionListed) (GPtrArray *instances,
  * @member: a short [a-z0-9] word: "r" the relay, "e0"… */
 char *scaling_provision_dup_name (const char *tree_id, guint ordinal, guint gen,
                                   const char *member);
+/* scaling_provision_parse_name: the way back; FALSE: it is none of this tree's
+ * @ret_member: (out) (transfer none): of @name */
+gboolean scaling_provision_parse_name (const char *tree_id, const char *name,
+                                       guint *ret_ordinal, guint *ret_gen,
+                                       const char **ret_member);
 gboolean scaling_provision_name_is_valid (const char *name);
 
 /* scaling_provisioner_ensure: an instance of that name exists and runs */

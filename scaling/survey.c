@@ -61,45 +61,16 @@ scaling_survey_disturb (ScalingSurvey *self, gint64 now_us)
   self->snapshot.disturbed_us = now_us;
 }
 
-/* "…-s3-g1-e0" → 3, 1, "e0" */
-static gboolean
-split_name (const char *node_id, guint *ret_ordinal, guint *ret_gen,
-            const char **ret_member)
-{
-  const char *member = strrchr (node_id, '-');
-  const char *gen =
-      member != NULL ? g_strrstr_len (node_id, member - node_id, "-g") : NULL;
-  const char *ordinal =
-      gen != NULL ? g_strrstr_len (node_id, gen - node_id, "-s") : NULL;
-  g_autofree char *gen_text = NULL, *ordinal_text = NULL;
-  guint64 numbers[2];
-
-  if (ordinal == NULL)
-    return FALSE;
-  gen_text = g_strndup (gen + 2, (gsize)(member - gen) - 2);
-  ordinal_text = g_strndup (ordinal + 2, (gsize)(gen - ordinal) - 2);
-  if (!g_ascii_string_to_unsigned (ordinal_text, 10, 0,
-                                   CLUSTER_MAX_SUBTREES - 1, &numbers[0], NULL)
-      || !g_ascii_string_to_unsigned (gen_text, 10, 0, G_MAXUINT, &numbers[1],
-                                      NULL))
-    return FALSE;
-  *ret_ordinal = (guint)numbers[0];
-  *ret_gen = (guint)numbers[1];
-  *ret_member = member + 1;
-  return TRUE;
-}
-
 guint
 scaling_survey_find_subtree (const char *tree_id, const char *node_id)
 {
   guint ordinal, gen;
   const char *member;
-  g_autofree char *name = NULL;
 
-  if (!split_name (node_id, &ordinal, &gen, &member))
-    return 0;
-  name = scaling_provision_dup_name (tree_id, ordinal, gen, member);
-  return g_strcmp0 (name, node_id) == 0 ? ordinal + 1 : 0;
+  return scaling_provision_parse_name (tree_id, node_id, &ordinal, &gen,
+                                       &member)
+             ? ordinal + 1
+             : 0;
 }
 
 /* --- a node ------------------------------------------------------------- */

@@ -1,0 +1,642 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ScalingSubtrees, a case at a time: growth, warm slots, giving back, what
+ * fails and what is found. */
+#include "subtrees-fixture.h"
+
+/* --- helpers ------------------------------------------------------------- */
+
+/* a tree of n subtrees that serve, and its warm slot */
+static World *
+grown (guint n)
+{
+  World *world = world_new ();
+
+  world->n_desired = n;
+  world_run (world, 20);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, n);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_JOINED), ==, 1);
+  g_assert_cmpuint (world->n_refused, ==, 0);
+  return world;
+}
+
+static guint
+count_orders (World *world, ScalingOrderKind kind)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < world->orders->len; i++)
+    n += g_array_index (world->orders, ScalingOrder, i).kind == kind;
+  return n;
+}
+
+static const ScalingOrder *
+find_move (World *world, guint ordinal)
+{
+  for (guint i = 0; i < world->orders->len; i++)
+    {
+      const ScalingOrder *order =
+          &g_array_index (world->orders, ScalingOrder, i);
+
+      if (order->kind == SCALING_ORDER_SLOT && order->ordinal == ordinal)
+        return order;
+    }
+  return NULL;
+}
+
+static void
+kill_node (WorldNode *node)
+{
+  g_assert_nonnull (node);
+  node->state = SCALING_INSTANCE_ENDED;
+}
+
+/* --- growth -------------------------------------------------------------- */
+
+static void
+test_first (void)
+{
+  g_autoptr (World) world = world_new ();
+  const ScalingSubtreesSummary *summary;
+
+  world->n_desired = 1;
+  /* a step a state: planned, starting, and then its nodes */
+  world_ask (world);
+  g_assert_cmpuint (world->orders->len, ==, 2); /* one warm */
+  g_assert_cmpint (find_move (world, 0)->to, ==, CLUSTER_SLOT_PLANNED);
+  g_assert_cmpuint (find_move (world, 0)->gen, ==, 1);
+  world_obey (world);
+  world_run (world, 1);
+  g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_STARTING);
+  g_assert_cmpuint (world_count_running (world), ==, 0);
+  world_run (world, 1);
+  /* all of the first, the core of the warm one */
+  g_assert_cmpuint (world_count_running (world), ==, 5 + 3);
+  world_run (world, 4);
+  g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_SERVING);
+  g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_JOINED);
+  world_ask (world);
+  g_assert_cmpuint (world->orders->len, ==, 0);
+  summary = scaling_subtrees_get_summary (world->subtrees);
+  g_assert_cmpuint (summary->n_serving, ==, 1);
+  g_assert_cmpuint (summary->n_warm, ==, 1);
+  g_assert_cmpuint (summary->n_cold, ==, 2);
+  g_assert_cmpuint (summary->n_starting + summary->n_draining, ==, 0);
+  g_assert_cmpuint (summary->n_instances, ==, 8);
+  g_assert_cmpuint (summary->n_pooled, ==, 3);
+  g_assert_cmpuint (world->n_cold_served, ==, 1);
+  g_assert_cmpint (world->last_served_us, >=, 3 * WORLD_SECOND_US);
+  g_assert_nonnull (world_get (world, 0, 1, "r"));
+  g_assert_nonnull (world_get (world, 0, 1, "e3"));
+  g_assert_null (world_get (world, 1, 1, "e2"));
+}
+
+/* The same orders are not given again while they are under way. */
+static void
+test_once (void)
+{
+  g_autoptr (World) world = world_new ();
+
+  world->n_desired = 2;
+  g_assert_cmpuint (world_ask (world)->len, ==, 3);
+  g_assert_cmpuint (world_ask (world)->len, ==, 0);
+  /* but by the next leader, who knows nothing of it */
+  scaling_subtrees_forget (world->subtrees);
+  g_assert_cmpuint (world_ask (world)->len, ==, 3);
+}
+
+static void
+test_promotion (void)
+{
+  g_autoptr (World) world = grown (2);
+
+  world->n_desired = 3;
+  world_pass (world);
+  world_ask (world);
+  g_assert_cmpint (find_move (world, 2)->from, ==, CLUSTER_SLOT_JOINED);
+  g_assert_cmpint (find_move (world, 2)->to, ==, CLUSTER_SLOT_SERVING);
+  /* the rest of it, and the next warm one, at the same time */
+  g_assert_cmpuint (count_orders (world, SCALING_ORDER_ENSURE), ==, 2);
+  g_assert_cmpint (find_move (world, 3)->to, ==, CLUSTER_SLOT_PLANNED);
+  world_obey (world);
+  world_run (world, 1);
+  g_assert_cmpuint (world->n_warm_served, ==, 1);
+  g_assert_cmpint (world->last_served_us, ==, WORLD_SECOND_US);
+  world_run (world, 10);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_JOINED), ==, 1);
+  g_assert_cmpuint (world_count_running (world), ==, 3 * 5 + 3);
+}
+
+/* A warm slot that hears no media is not promoted, another is started. */
+static void
+test_deaf (void)
+{
+  g_autoptr (World) world = grown (1);
+  WorldNode *relay = world_get (world, 1, 1, "r");
+
+  relay->is_deaf = TRUE;
+  world->n_desired = 2;
+  world_run (world, 30);
+  g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_JOINED);
+  g_assert_cmpint (world_state (world, 2), ==, CLUSTER_SLOT_SERVING);
+  /* nothing on air: nothing to hear */
+  world->n_desired = 3;
+  world->n_publishers = 0;
+  world_run (world, 1);
+  g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_SERVING);
+}
+
+static void
+test_hard_limit (void)
+{
+  g_autoptr (World) world = world_new ();
+
+  /* the injection node, two elsewhere: room for 2 × 5 and a core of 3 less 1 */
+  world->policy.n_max_nodes = 1 + 2 + 12;
+  world->n_elsewhere = 2;
+  world->n_desired = 2;
+  world_run (world, 60);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 2);
+  g_assert_cmpuint (world->n_max_nodes, ==, 10);
+  g_assert_true (scaling_subtrees_get_summary (world->subtrees)->is_limited);
+  g_assert_cmpuint (scaling_subtrees_get_summary (world->subtrees)->n_cold, ==,
+                    0);
+  world->policy.n_max_nodes++;
+  world_run (world, 20);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_JOINED), ==, 1);
+  g_assert_cmpuint (world_count_running (world), ==, 13);
+}
+
+/* More is wanted than one step may order. */
+static void
+test_bounds (void)
+{
+  g_autoptr (World) world = world_new ();
+
+  world->n_desired = 150;
+  g_assert_cmpuint (world_ask (world)->len, ==, SCALING_MAX_ORDERS);
+  g_assert_cmpuint (world_ask (world)->len, ==,
+                    SCALING_MAX_PENDING - SCALING_MAX_ORDERS);
+  g_assert_cmpuint (world_ask (world)->len, ==, 0);
+  scaling_subtrees_forget (world->subtrees);
+  world_run (world, 60);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 150);
+}
+
+/* --- giving back -----------------------------------------------------------
+ */
+
+static void
+test_give_back (void)
+{
+  g_autoptr (World) world = grown (3);
+
+  world->n_desired = 1;
+  world_run (world, 1);
+  /* the highest that serves first, one a step; the warm one stays */
+  g_assert_cmpint (world_state (world, 2), ==, CLUSTER_SLOT_DRAINING);
+  g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_SERVING);
+  g_assert_cmpint (world_state (world, 3), ==, CLUSTER_SLOT_JOINED);
+  world_run (world, 1);
+  g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_DRAINING);
+  g_assert_true (world_get (world, 2, 1, "e0")->is_draining);
+  g_assert_false (world_get (world, 2, 1, "r")->is_draining);
+  world_run (world, 30);
+  g_assert_cmpint (world_state (world, 2), ==, CLUSTER_SLOT_GONE);
+  g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_GONE);
+  g_assert_cmpuint (world_count_running (world), ==, 5 + 3);
+  g_assert_cmpuint (world->n_refused, ==, 0);
+  /* and again: the warm one first, the lowest ordinal filled up, a new life */
+  world->n_desired = 2;
+  world_run (world, 1);
+  g_assert_cmpint (world_state (world, 3), ==, CLUSTER_SLOT_SERVING);
+  g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_PLANNED);
+  g_assert_cmpuint (world_slot (world, 1)->gen, ==, 2);
+}
+
+/* The relay feeds its egress nodes to the end. */
+static void
+test_relay_last (void)
+{
+  g_autoptr (World) world = grown (2);
+  WorldNode *egress = world_get (world, 1, 1, "e2");
+
+  egress->n_viewers = 10;
+  world->n_desired = 1;
+  world_run (world, 2);
+  g_assert_true (egress->is_draining);
+  egress->end_us = 0; /* its viewers stay */
+  world_run (world, 120);
+  g_assert_false (world_get (world, 1, 1, "r")->is_draining);
+  g_assert_cmpint (egress->state, ==, SCALING_INSTANCE_RUNNING);
+  egress->end_us = world->now_us + 1;
+  world_run (world, 12);
+  g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_GONE);
+  g_assert_null (world_get (world, 1, 1, "r"));
+  g_assert_cmpuint (world->n_cut, ==, 0);
+}
+
+static void
+test_deadline (void)
+{
+  g_autoptr (World) world = grown (2);
+  WorldNode *egress = world_get (world, 1, 1, "e2");
+
+  world->drain_ms = 60000;
+  egress->n_viewers = 10;
+  world->n_desired = 1;
+  world_run (world, 2);
+  egress->end_us = 0;
+  world_run (world, 80);
+  g_assert_cmpuint (world->n_cut, ==, 0);
+  world_run (world, 40);
+  g_assert_cmpuint (world->n_cut, ==, 10);
+  g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_GONE);
+}
+
+/* Two subtrees go at once: their relays are parents of the same nodes, so the
+ * second waits until nobody hangs on both. */
+static void
+test_two_parents (void)
+{
+  g_autoptr (World) world = grown (2);
+  WorldNode *child, *first, *second;
+
+  /* a node of no subtree hears both relays, and stays */
+  world->n_desired = 0;
+  world->drain_us = 1000 * WORLD_SECOND_US;
+  world_run (world, 3);
+  for (guint i = 0; i < world->nodes->len; i++)
+    {
+      WorldNode *node = world->nodes->pdata[i];
+
+      if (node->index != 0 && node->ordinal < 2)
+        node->end_us = world->now_us;
+    }
+  child = world_get (world, 2, 1, "e0"); /* warm: hears 2 and 0 or 1 */
+  g_assert_nonnull (child);
+  world_run (world, 10);
+  first = world_get (world, 0, 1, "r");
+  second = world_get (world, 1, 1, "r");
+  g_assert_true (first->is_draining);
+  g_assert_true (second->is_draining); /* 2 is there for the child */
+  g_assert_false (world_get (world, 2, 1, "r")->is_draining);
+  /* now the warm one goes as well, and its node hears a relay that drains */
+  world->policy.n_warm = 0;
+  world_run (world, 5);
+  g_assert_cmpint (world_state (world, 2), ==, CLUSTER_SLOT_DRAINING);
+  g_assert_true (child->is_draining);
+  g_assert_false (world_get (world, 2, 1, "r")->is_draining);
+  world_run (world, 20);
+  g_assert_false (world_get (world, 2, 1, "r")->is_draining);
+}
+
+/* --- faults ----------------------------------------------------------------
+ */
+
+static void
+test_restart (void)
+{
+  g_autoptr (World) world = grown (1);
+
+  kill_node (world_get (world, 0, 1, "e1"));
+  world_run (world, 5);
+  g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_SERVING);
+  g_assert_cmpint (world_get (world, 0, 1, "e1")->state, ==,
+                   SCALING_INSTANCE_RUNNING);
+  g_assert_cmpuint (world_get (world, 0, 1, "e1")->boot, ==, 2);
+}
+
+static void
+test_backoff (void)
+{
+  g_autoptr (World) world = grown (1);
+  guint n_last = 0;
+  GString *waits = g_string_new (NULL);
+
+  world->fails = TRUE;
+  kill_node (world_get (world, 0, 1, "e1"));
+  kill_node (world_get (world, 0, 1, "e2"));
+  world->n_orders[SCALING_ORDER_ENSURE] = 0;
+  for (guint second = 0, last = 0; second < 200; second++)
+    {
+      world_run (world, 1);
+      if (world->n_orders[SCALING_ORDER_ENSURE] == n_last)
+        continue;
+      /* both together, which counts once */
+      g_assert_cmpuint (world->n_orders[SCALING_ORDER_ENSURE] - n_last, ==, 2);
+      n_last = world->n_orders[SCALING_ORDER_ENSURE];
+      g_string_append_printf (waits, "%u ", second - last);
+      last = second;
+    }
+  g_assert_cmpstr (waits->str, ==, "0 1 2 4 8 16 32 60 60 ");
+  g_string_free (waits, TRUE);
+  g_assert_cmpint (
+      scaling_subtrees_get_summary (world->subtrees)->longest_wait_us, >, 0);
+  world->fails = FALSE;
+  world_run (world, 60);
+  g_assert_cmpuint (world_count_running (world), ==, 5 + 3);
+}
+
+/* Half of a wait is by chance; what the provisioner says is waited for. */
+static void
+test_waits (void)
+{
+  static const struct
+  {
+    double jitter;
+    gint64 retry_us;
+    guint seconds;
+  } rows[] = { { 0, -1, 1 }, { 1, -1, 1 }, { 0, 9 * G_USEC_PER_SEC, 9 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (World) world = grown (1);
+      guint n = 0;
+
+      kill_node (world_get (world, 0, 1, "e1"));
+      world_ask (world);
+      g_assert_cmpuint (world->orders->len, ==, 1);
+      scaling_subtrees_answer (
+          world->subtrees, &g_array_index (world->orders, ScalingOrder, 0),
+          FALSE, rows[i].retry_us, rows[i].jitter, world->now_us);
+      do
+        {
+          g_assert_cmpuint (world_ask (world)->len, ==, 0);
+          world_pass (world);
+          n++;
+        }
+      while (world_ask (world)->len == 0);
+      g_assert_cmpuint (n, ==, rows[i].seconds);
+    }
+}
+
+static void
+test_never_up (void)
+{
+  g_autoptr (World) world = world_new ();
+
+  world->boot_us = 100000 * WORLD_SECOND_US;
+  world->policy.n_warm = 0;
+  world->n_desired = 1;
+  world_run (world, 122);
+  g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_STARTING);
+  world_run (world, 3);
+  g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_DRAINING);
+  /* one that never beat and never had viewers goes soon; a new life of it, or
+   * its neighbour, is tried */
+  world_run (world, 35);
+  g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_GONE);
+  world->boot_us = WORLD_SECOND_US;
+  world_run (world, 200);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 1);
+  g_assert_cmpuint (world_count_running (world), ==, 5);
+}
+
+static void
+silence (World *world, guint ordinal, gboolean is_silent)
+{
+  for (guint i = 0; i < world->nodes->len; i++)
+    {
+      WorldNode *node = world->nodes->pdata[i];
+
+      if (node->ordinal == ordinal)
+        node->is_silent = is_silent;
+    }
+}
+
+/* A host is away: after a minute its subtree begins another life; when it comes
+ * back what has viewers keeps them. */
+static void
+test_host_away (void)
+{
+  g_autoptr (World) world = grown (2);
+
+  world_get (world, 0, 1, "e0")->n_viewers = 5;
+  world->is_list_part = TRUE;
+  silence (world, 0, TRUE);
+  world_run (world, 55);
+  g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_SERVING);
+  world_run (world, 20);
+  g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_DRAINING);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 2);
+  world->is_list_part = FALSE;
+  silence (world, 0, FALSE);
+  world_run (world, 10);
+  g_assert_cmpuint (world->n_cut, ==, 0);
+}
+
+/* Alive to the provisioner, silent in the store: it may have viewers. */
+static void
+test_silent (void)
+{
+  g_autoptr (World) world = grown (2);
+
+  world_get (world, 0, 1, "e0")->n_viewers = 5;
+  silence (world, 0, TRUE);
+  world_run (world, 300);
+  g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_SERVING);
+  g_assert_cmpuint (world->n_cut, ==, 0);
+  g_assert_nonnull (world_get (world, 0, 1, "e0"));
+}
+
+static void
+test_no_provisioner (void)
+{
+  g_autoptr (World) world = grown (2);
+
+  world->no_list = TRUE;
+  world->n_orders[SCALING_ORDER_ENSURE] = 0;
+  kill_node (world_get (world, 0, 1, "e0"));
+  world->n_desired = 4;
+  world_run (world, 100);
+  g_assert_cmpuint (world->n_orders[SCALING_ORDER_ENSURE], ==, 0);
+  /* what is warm still serves, what is too much still drains */
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 3);
+  world->n_desired = 2;
+  world_run (world, 10);
+  g_assert_cmpint (world_state (world, 2), ==, CLUSTER_SLOT_DRAINING);
+  g_assert_true (world_get (world, 2, 1, "e0") == NULL
+                 || world_get (world, 2, 1, "e0")->state
+                        == SCALING_INSTANCE_ENDED);
+}
+
+static void
+test_bad (void)
+{
+  static const struct
+  {
+    guint64 drops, failures, joins; /* a second, each egress node */
+    gboolean is_bad;
+  } rows[] = {
+    { 50, 0, 5, FALSE }, { 150, 0, 5, TRUE }, { 0, 1, 10, FALSE },
+    { 0, 3, 10, TRUE },  { 0, 0, 0, FALSE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (World) world = grown (1);
+
+      world->n_desired = 2;
+      for (guint second = 0; second < 20; second++)
+        {
+          world_run (world, 1);
+          for (guint k = 0; k < world->nodes->len; k++)
+            {
+              WorldNode *node = world->nodes->pdata[k];
+
+              if (node->ordinal != 1 || node->index == 0)
+                continue;
+              node->n_drops += rows[i].drops;
+              node->n_failures += rows[i].failures;
+              node->n_joins += rows[i].joins;
+            }
+        }
+      g_assert_cmpint (world_state (world, 1) != CLUSTER_SLOT_SERVING, ==,
+                       rows[i].is_bad);
+      /* another serves for it */
+      g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 2);
+    }
+}
+
+/* What is all there is stays, however bad; later nobody judges. */
+static void
+test_bad_alone (void)
+{
+  g_autoptr (World) world = world_new ();
+  WorldNode *node;
+
+  world->policy.n_warm = 0;
+  world->n_desired = 1;
+  world_run (world, 10);
+  node = world_get (world, 0, 1, "e0");
+  for (guint second = 0; second < 100; second++)
+    {
+      world_run (world, 1);
+      node->n_drops += 100000;
+    }
+  g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_SERVING);
+}
+
+static void
+test_crash_loop (void)
+{
+  g_autoptr (World) world = grown (1);
+
+  world->boot_us = 0;
+  world->n_desired = 2;
+  world_run (world, 2);
+  for (guint i = 0; i < 4; i++)
+    {
+      kill_node (world_get (world, 1, 1, "e0"));
+      world_run (world, 3);
+    }
+  g_assert_cmpint (world_state (world, 1), !=, CLUSTER_SLOT_SERVING);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 2);
+}
+
+/* --- what is found -----------------------------------------------------------
+ */
+
+static void
+test_orphans (void)
+{
+  g_autoptr (World) world = grown (1);
+  ScalingOrder order = { .kind = SCALING_ORDER_ENSURE, .ordinal = 7, .gen = 3 };
+  WorldNode *busy;
+
+  for (guint i = 0; i < 3; i++)
+    {
+      g_snprintf (order.name, sizeof order.name, "mt-main-s7-g3-e%u", i);
+      world_ensure (world, &order);
+    }
+  busy = world_get (world, 7, 3, "e0");
+  busy->n_viewers = 3;
+  world_get (world, 7, 3, "e2")->up_us = G_MAXINT64; /* never beats */
+  world_run (world, 60);
+  g_assert_cmpuint (scaling_subtrees_get_summary (world->subtrees)->n_orphans,
+                    ==, 3);
+  g_assert_cmpuint (world->n_orders[SCALING_ORDER_REMOVE], ==, 0);
+  g_assert_cmpuint (world->n_orders[SCALING_ORDER_DRAIN], ==, 0);
+  world_run (world, 20);
+  /* who has viewers keeps them, one that beats drains, others are removed */
+  g_assert_true (world_find (world, busy->name) == busy);
+  g_assert_false (busy->is_draining);
+  g_assert_null (world_get (world, 7, 3, "e1"));
+  g_assert_null (world_get (world, 7, 3, "e2"));
+  busy->n_viewers = 0;
+  world_run (world, 10);
+  g_assert_cmpuint (scaling_subtrees_get_summary (world->subtrees)->n_orphans,
+                    ==, 0);
+  g_assert_cmpuint (world->n_cut, ==, 0);
+  g_assert_cmpuint (world_count_running (world), ==, 5 + 3);
+}
+
+/* The store forgot its slots: those that serve are found again, and nobody is
+ * started beside them. */
+static void
+test_store_lost (void)
+{
+  g_autoptr (World) world = grown (3);
+
+  for (guint i = 0; i < world->nodes->len; i++)
+    if (((WorldNode *)world->nodes->pdata[i])->index > 0)
+      ((WorldNode *)world->nodes->pdata[i])->n_viewers = 10;
+  g_array_set_size (world->slots, 0);
+  scaling_subtrees_forget (world->subtrees);
+  world_run (world, 1);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 3);
+  g_assert_cmpuint (world_slot (world, 0)->gen, ==, 1);
+  world_run (world, 200);
+  g_assert_cmpuint (world->n_cut, ==, 0);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 3);
+}
+
+static void
+test_states (void)
+{
+  guint n = 0;
+
+  for (guint from = 0; from < CLUSTER_SLOT_N; from++)
+    {
+      ClusterSlotState state = (ClusterSlotState)from;
+
+      g_assert_cmpint (
+          cluster_slot_state_parse (cluster_slot_state_get_name (state)), ==,
+          from);
+      for (guint to = 0; to < CLUSTER_SLOT_N; to++)
+        n += cluster_slot_may_go (state, (ClusterSlotState)to);
+    }
+  g_assert_cmpuint (n, ==, 12);
+  g_assert_cmpint (cluster_slot_state_parse ("open"), ==, CLUSTER_SLOT_N);
+  g_assert_cmpint (cluster_slot_state_parse (NULL), ==, CLUSTER_SLOT_N);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/scaling/subtrees/first", test_first);
+  g_test_add_func ("/scaling/subtrees/once", test_once);
+  g_test_add_func ("/scaling/subtrees/promotion", test_promotion);
+  g_test_add_func ("/scaling/subtrees/deaf", test_deaf);
+  g_test_add_func ("/scaling/subtrees/hard-limit", test_hard_limit);
+  g_test_add_func ("/scaling/subtrees/bounds", test_bounds);
+  g_test_add_func ("/scaling/subtrees/give-back", test_give_back);
+  g_test_add_func ("/scaling/subtrees/relay-last", test_relay_last);
+  g_test_add_func ("/scaling/subtrees/deadline", test_deadline);
+  g_test_add_func ("/scaling/subtrees/two-parents", test_two_parents);
+  g_test_add_func ("/scaling/subtrees/restart", test_restart);
+  g_test_add_func ("/scaling/subtrees/backoff", test_backoff);
+  g_test_add_func ("/scaling/subtrees/waits", test_waits);
+  g_test_add_func ("/scaling/subtrees/never-up", test_never_up);
+  g_test_add_func ("/scaling/subtrees/host-away", test_host_away);
+  g_test_add_func ("/scaling/subtrees/silent", test_silent);
+  g_test_add_func ("/scaling/subtrees/no-provisioner", test_no_provisioner);
+  g_test_add_func ("/scaling/subtrees/bad", test_bad);
+  g_test_add_func ("/scaling/subtrees/bad-alone", test_bad_alone);
+  g_test_add_func ("/scaling/subtrees/crash-loop", test_crash_loop);
+  g_test_add_func ("/scaling/subtrees/orphans", test_orphans);
+  g_test_add_func ("/scaling/subtrees/store-lost", test_store_lost);
+  g_test_add_func ("/scaling/subtrees/states", test_states);
+  return g_test_run ();
+}
