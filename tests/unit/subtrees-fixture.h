@@ -34,6 +34,9 @@ typedef struct
   GPtrArray *nodes;          /* owned (element-type WorldNode) */
   GPtrArray *beats, *instances; /* owned: as last looked at */
   GArray *orders;               /* owned */
+  char edge[2]
+           [SCALING_PROVISION_NAME_MAX_CHARS + 1]; /* parents of a node of
+                                                    * no subtree; "" = none */
   guint n_desired, n_elsewhere, n_publishers;
   gint64 now_us, boot_us, drain_us;
   guint32 drain_ms;
@@ -192,6 +195,20 @@ world_beat (World *self, const WorldNode *node)
 }
 
 static inline void
+world_look_at_edge (World *self)
+{
+  static const WorldNode edge = { .index = 1 };
+  ClusterBeat *beat;
+
+  if (self->edge[0][0] == '\0')
+    return;
+  beat = world_add_beat (self, "edge", CLUSTER_ROLE_EGRESS);
+  beat->node.boot_id = g_strdup ("00112233445566778899aabbccddeeff");
+  world_add_link (beat, &edge, self->edge[0]);
+  world_add_link (beat, &edge, self->edge[1]);
+}
+
+static inline void
 world_look (World *self)
 {
   ClusterBeat *injection;
@@ -201,6 +218,7 @@ world_look (World *self)
   injection = world_add_beat (self, "injection", CLUSTER_ROLE_INJECTION);
   injection->node.boot_id = g_strdup ("0123456789abcdef0123456789abcdef");
   injection->load.n_streams = self->n_publishers;
+  world_look_at_edge (self);
   for (guint i = 0; i < self->nodes->len; i++)
     {
       const WorldNode *node = self->nodes->pdata[i];

@@ -59,6 +59,8 @@ life_new (guint seed)
   self.world->boot_us = pick (&self, 0, 20) * WORLD_SECOND_US;
   self.world->drain_us = pick (&self, 1, 30) * WORLD_SECOND_US;
   self.world->drain_ms = pick (&self, 10, 90) * 1000;
+  for (guint i = 0; i < G_N_ELEMENTS (self.world->edge); i++)
+    g_strlcpy (self.world->edge[i], "injection", sizeof self.world->edge[i]);
   return self;
 }
 
@@ -83,6 +85,32 @@ disturb_node (Life *self, WorldNode *node)
     node->n_viewers = pick (self, 0, 20);
   if (node->end_us != 0 && happens (self, 0.01))
     node->end_us += 120 * WORLD_SECOND_US;
+}
+
+/* move_edge: a parent that goes or is gone is left, in a while; some wander */
+static void
+move_edge (Life *self)
+{
+  World *world = self->world;
+
+  for (guint i = 0; i < G_N_ELEMENTS (world->edge); i++)
+    {
+      const WorldNode *node = world_find (world, world->edge[i]);
+      gboolean is_there =
+          node != NULL && world_is_up (world, node) && !node->is_draining;
+
+      if (!happens (self, is_there ? 0.01 : 0.2))
+        continue;
+      g_strlcpy (world->edge[i], "injection", sizeof world->edge[i]);
+      for (guint k = pick (self, 0, 20); k < world->nodes->len; k++)
+        {
+          node = world->nodes->pdata[k];
+          if (node->index == 0 && world_is_up (world, node)
+              && !node->is_draining
+              && strcmp (node->name, world->edge[1 - i]) != 0)
+            g_strlcpy (world->edge[i], node->name, sizeof world->edge[i]);
+        }
+    }
 }
 
 static void
@@ -254,6 +282,7 @@ live_a_second (Life *self)
 
   if (self->is_rough)
     disturb (self);
+  move_edge (self);
   world_pass (world);
   orders = g_array_ref (world_ask (world));
   check_orders (self);

@@ -253,41 +253,53 @@ test_deadline (void)
   g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_GONE);
 }
 
-/* Two subtrees go at once: their relays are parents of the same nodes, so the
- * second waits until nobody hangs on both. */
+/* Two subtrees go at once, whose relays are the parents of one node: the second
+ * waits until it has found another. */
 static void
 test_two_parents (void)
 {
   g_autoptr (World) world = grown (2);
-  WorldNode *child, *first, *second;
+  WorldNode *first = world_get (world, 0, 1, "r");
+  WorldNode *second = world_get (world, 1, 1, "r");
 
-  /* a node of no subtree hears both relays, and stays */
-  world->n_desired = 0;
-  world->drain_us = 1000 * WORLD_SECOND_US;
-  world_run (world, 3);
-  for (guint i = 0; i < world->nodes->len; i++)
-    {
-      WorldNode *node = world->nodes->pdata[i];
-
-      if (node->index != 0 && node->ordinal < 2)
-        node->end_us = world->now_us;
-    }
-  child = world_get (world, 2, 1, "e0"); /* warm: hears 2 and 0 or 1 */
-  g_assert_nonnull (child);
-  world_run (world, 10);
-  first = world_get (world, 0, 1, "r");
-  second = world_get (world, 1, 1, "r");
-  g_assert_true (first->is_draining);
-  g_assert_true (second->is_draining); /* 2 is there for the child */
-  g_assert_false (world_get (world, 2, 1, "r")->is_draining);
-  /* now the warm one goes as well, and its node hears a relay that drains */
+  g_strlcpy (world->edge[0], first->name, sizeof world->edge[0]);
+  g_strlcpy (world->edge[1], second->name, sizeof world->edge[1]);
   world->policy.n_warm = 0;
-  world_run (world, 5);
-  g_assert_cmpint (world_state (world, 2), ==, CLUSTER_SLOT_DRAINING);
-  g_assert_true (child->is_draining);
-  g_assert_false (world_get (world, 2, 1, "r")->is_draining);
-  world_run (world, 20);
-  g_assert_false (world_get (world, 2, 1, "r")->is_draining);
+  world_run (world, 15);
+  world->n_desired = 0;
+  world_run (world, 3);
+  world->drain_us = 500 * WORLD_SECOND_US; /* of the relays */
+  world_run (world, 60);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_DRAINING), ==, 2);
+  g_assert_cmpuint (first->is_draining + second->is_draining, ==, 1);
+  g_strlcpy (world->edge[first->is_draining ? 0 : 1], "injection",
+             sizeof world->edge[0]);
+  world_run (world, 1);
+  g_assert_cmpuint (first->is_draining + second->is_draining, ==, 2);
+}
+
+/* One that served and is silent may still have viewers; one that never did has
+ * none. */
+static void
+test_silent_end (void)
+{
+  g_autoptr (World) world = grown (2);
+  WorldNode *egress = world_get (world, 1, 1, "e0");
+  WorldNode *warm = world_get (world, 2, 1, "e0");
+
+  egress->n_viewers = 10;
+  egress->is_silent = warm->is_silent = TRUE;
+  world->policy.n_warm = 0;
+  world->n_desired = 1;
+  world_run (world, 29);
+  g_assert_true (world_get (world, 2, 1, "e0") == warm);
+  world_run (world, 100);
+  g_assert_null (world_get (world, 2, 1, "e0"));
+  g_assert_cmpint (world_state (world, 2), ==, CLUSTER_SLOT_GONE);
+  g_assert_true (world_get (world, 1, 1, "e0") == egress);
+  g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_DRAINING);
+  world_run (world, 510);
+  g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_GONE);
 }
 
 /* --- faults ----------------------------------------------------------------
@@ -335,6 +347,17 @@ test_backoff (void)
   world->fails = FALSE;
   world_run (world, 60);
   g_assert_cmpuint (world_count_running (world), ==, 5 + 3);
+  /* all that is forgotten when nothing failed for long */
+  world_run (world, 120);
+  world->fails = TRUE;
+  kill_node (world_get (world, 0, 1, "e1"));
+  world_run (world, 1);
+  g_assert_cmpint (
+      scaling_subtrees_get_summary (world->subtrees)->longest_wait_us, ==, 0);
+  world->fails = FALSE;
+  world_run (world, 1);
+  g_assert_cmpint (world_get (world, 0, 1, "e1")->state, ==,
+                   SCALING_INSTANCE_RUNNING);
 }
 
 /* Half of a wait is by chance; what the provisioner says is waited for. */
@@ -450,6 +473,10 @@ test_no_provisioner (void)
   world->n_desired = 4;
   world_run (world, 100);
   g_assert_cmpuint (world->n_orders[SCALING_ORDER_ENSURE], ==, 0);
+  /* nobody knows whether those who are silent are gone */
+  silence (world, 0, TRUE);
+  world_run (world, 100);
+  silence (world, 0, FALSE);
   /* what is warm still serves, what is too much still drains */
   g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 3);
   world->n_desired = 2;
@@ -496,6 +523,34 @@ test_bad (void)
       /* another serves for it */
       g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 2);
     }
+}
+
+/* Whatever is started turns out bad: it is tried ever less often. */
+static void
+test_always_bad (void)
+{
+  g_autoptr (World) world = grown (1);
+  guint n_lives = 0;
+
+  world->boot_us = 0;
+  world->policy.n_warm = 0;
+  world->n_desired = 3;
+  for (guint second = 0; second < 1200; second++)
+    {
+      world_run (world, 1);
+      for (guint i = 0; i < world->nodes->len; i++)
+        {
+          WorldNode *node = world->nodes->pdata[i];
+
+          node->n_drops += node->ordinal > 0 ? 10000 : 0;
+        }
+    }
+  g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_SERVING);
+  for (guint i = 1; i < world->slots->len; i++)
+    n_lives += g_array_index (world->slots, ClusterSlot, i).gen;
+  g_test_message ("%u lives", n_lives);
+  g_assert_cmpuint (n_lives, >, 10);
+  g_assert_cmpuint (n_lives, <, 70);
 }
 
 /* What is all there is stays, however bad; later nobody judges. */
@@ -625,6 +680,7 @@ main (int argc, char **argv)
   g_test_add_func ("/scaling/subtrees/relay-last", test_relay_last);
   g_test_add_func ("/scaling/subtrees/deadline", test_deadline);
   g_test_add_func ("/scaling/subtrees/two-parents", test_two_parents);
+  g_test_add_func ("/scaling/subtrees/silent-end", test_silent_end);
   g_test_add_func ("/scaling/subtrees/restart", test_restart);
   g_test_add_func ("/scaling/subtrees/backoff", test_backoff);
   g_test_add_func ("/scaling/subtrees/waits", test_waits);
@@ -633,6 +689,7 @@ main (int argc, char **argv)
   g_test_add_func ("/scaling/subtrees/silent", test_silent);
   g_test_add_func ("/scaling/subtrees/no-provisioner", test_no_provisioner);
   g_test_add_func ("/scaling/subtrees/bad", test_bad);
+  g_test_add_func ("/scaling/subtrees/always-bad", test_always_bad);
   g_test_add_func ("/scaling/subtrees/bad-alone", test_bad_alone);
   g_test_add_func ("/scaling/subtrees/crash-loop", test_crash_loop);
   g_test_add_func ("/scaling/subtrees/orphans", test_orphans);
