@@ -89,6 +89,31 @@ cluster_ledger_read_beats (ClusterLedger *self, const char *tree_id,
 }
 
 static void
+read_slots (ClusterLedgerCall *call, const ClusterReply *reply)
+{
+  guint n_bad;
+
+  call->slots = cluster_read_slots (reply, &n_bad, &call->error);
+  count_bad (call, n_bad);
+}
+
+static void
+finish_slots (ClusterLedgerCall *call)
+{
+  ((ClusterSlotsFunc)call->func) (call->slots, call->error, call->data);
+}
+
+void
+cluster_ledger_read_slots (ClusterLedger *self, const char *tree_id,
+                           ClusterSlotsFunc func, gpointer data)
+{
+  cluster_ledger_start (self,
+                        cluster_ledger_call_new (self, read_slots, finish_slots,
+                                                 G_CALLBACK (func), data),
+                        "mt_slots", tree_id, g_ptr_array_new (), FALSE);
+}
+
+static void
 read_history (ClusterLedgerCall *call, const ClusterReply *reply)
 {
   guint n_bad;
@@ -225,6 +250,32 @@ cluster_ledger_desire (ClusterLedger *self, const char *tree_id,
                                              cluster_cause_get_name (cause),
                                              reason, text, NULL),
                         TRUE);
+}
+
+void
+cluster_ledger_move_slot (ClusterLedger *self, const char *tree_id,
+                          const ClusterSlot *slot, ClusterSlotState to,
+                          const char *text, ClusterVersionFunc func,
+                          gpointer data)
+{
+  ClusterLedgerCall *call = cluster_ledger_call_new (
+      self, read_version, finish_version, G_CALLBACK (func), data);
+  char ordinal[12], gen[12];
+
+  if (!cluster_lease_is_valid (self->lease, 0))
+    {
+      fail (self, call);
+      return;
+    }
+  call->token = g_strdup (cluster_lease_get_token (self->lease));
+  g_snprintf (ordinal, sizeof ordinal, "%u", slot->ordinal);
+  g_snprintf (gen, sizeof gen, "%u", slot->gen);
+  cluster_ledger_start (
+      self, call, "mt_slot", tree_id,
+      cluster_ledger_list (call->token, ordinal, gen,
+                           cluster_slot_state_get_name (slot->state),
+                           cluster_slot_state_get_name (to), text, NULL),
+      TRUE);
 }
 
 static void

@@ -28,6 +28,7 @@ struct _ClusterLedgerCall
   guint64 version;           /* read */
   GPtrArray *rows;           /* owned, nullable: read */
   char **trees;              /* owned, nullable: read */
+  GArray *slots;             /* owned, nullable: read */
   ClusterScaling scaling;    /* read */
   ClusterLeaseAnswer answer; /* read; its texts are owned here */
   char *answer_token, *why;  /* owned, nullable */

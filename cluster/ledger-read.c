@@ -10,6 +10,7 @@
 
 #define BEAT_N_ITEMS 4
 #define AUDIT_N_ITEMS 6
+#define SLOT_N_ITEMS 2
 #define NAME_MAX_BYTES 200
 
 enum
@@ -247,6 +248,72 @@ cluster_read_beats (const ClusterReply *reply, const char *tree_id,
     }
   g_ptr_array_sort (beats, compare_beats);
   return beats;
+}
+
+/* --- subtrees ------------------------------------------------------------ */
+
+/* read_slot: "3" and "1 serving 1700000000000" */
+static gboolean
+read_slot (const ClusterReply *reply, guint at, ClusterSlot *ret)
+{
+  const char *value = text_at (reply, at + 1);
+  g_auto (GStrv) words = g_strsplit (value != NULL ? value : "", " ", 4);
+  guint64 ordinal, gen, at_ms;
+
+  if (text_at (reply, at) == NULL || g_strv_length (words) != 3
+      || !number_at (reply, at, CLUSTER_MAX_SUBTREES - 1, &ordinal)
+      || !g_ascii_string_to_unsigned (words[0], 10, 1, G_MAXUINT, &gen, NULL)
+      || !g_ascii_string_to_unsigned (words[2], 10, 0, CLUSTER_EPOCH_MAX,
+                                      &at_ms, NULL))
+    return FALSE;
+  ret->ordinal = (guint)ordinal;
+  ret->gen = (guint)gen;
+  ret->state = cluster_slot_state_parse (words[1]);
+  ret->at_wall_ms = (gint64)at_ms;
+  return ret->state != CLUSTER_SLOT_NONE && ret->state != CLUSTER_SLOT_N;
+}
+
+static int
+compare_slots (gconstpointer a, gconstpointer b)
+{
+  guint left = ((const ClusterSlot *)a)->ordinal;
+  guint right = ((const ClusterSlot *)b)->ordinal;
+
+  return (left > right) - (left < right);
+}
+
+GArray *
+cluster_read_slots (const ClusterReply *reply, guint *ret_n_bad, GError **error)
+{
+  GArray *slots;
+  guint n = 0;
+
+  *ret_n_bad = 0;
+  if (!check_rows (reply, SLOT_N_ITEMS, CLUSTER_MAX_SLOTS, error))
+    return NULL;
+  slots = g_array_new (FALSE, FALSE, sizeof (ClusterSlot));
+  for (guint i = 0; i < reply->n_items; i += SLOT_N_ITEMS)
+    {
+      ClusterSlot slot;
+
+      if (read_slot (reply, i, &slot))
+        g_array_append_val (slots, slot);
+      else
+        ++*ret_n_bad;
+    }
+  g_array_sort (slots, compare_slots);
+  for (guint i = 0; i < slots->len; i++)
+    {
+      const ClusterSlot *slot = &g_array_index (slots, ClusterSlot, i);
+
+      if (n > 0
+          && g_array_index (slots, ClusterSlot, n - 1).ordinal == slot->ordinal)
+        ++*ret_n_bad; /* "3" and "03" */
+      else
+        g_array_index (slots, ClusterSlot, n++) = *slot;
+    }
+  g_array_set_size (slots, n);
+  return slots;
 }
 
 /* --- history ------------------------------------------------------------ */

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "cluster/redis-reply.h"
+#include "cluster/slot.h"
 #include "cluster/types.h"
 
 #define CLUSTER_MAX_TREES 64
@@ -17,6 +18,7 @@
 #define CLUSTER_REASON_MAX_BYTES 200
 #define CLUSTER_AUDIT_MAX_BYTES 2048
 #define CLUSTER_MAX_HISTORY 500 /* entries of one question */
+#define CLUSTER_MAX_SLOTS 4096  /* subtrees of a tree that ever were */
 #define CLUSTER_HEARTBEAT_MS 3000
 
 /* policy:{tree}: what the store itself enforces, and the text it came from */
@@ -70,6 +72,9 @@ char **cluster_read_trees (const ClusterReply *reply, GError **error);
 /* (transfer full) (element-type ClusterBeat): by id */
 GPtrArray *cluster_read_beats (const ClusterReply *reply, const char *tree_id,
                                guint *ret_n_bad, GError **error);
+/* (transfer full) (element-type ClusterSlot): by ordinal, each once */
+GArray *cluster_read_slots (const ClusterReply *reply, guint *ret_n_bad,
+                            GError **error);
 /* (transfer full) (element-type ClusterAudit): newest first */
 GPtrArray *cluster_read_history (const ClusterReply *reply, guint *ret_n_bad,
                                  GError **error);

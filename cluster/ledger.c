@@ -38,6 +38,7 @@ call_free (gpointer data)
   g_clear_error (&call->error);
   g_clear_pointer (&call->rows, g_ptr_array_unref);
   g_strfreev (call->trees);
+  g_clear_pointer (&call->slots, g_array_unref);
   cluster_scaling_clear (&call->scaling);
   g_free (call->tree_id);
   g_free (call->token);

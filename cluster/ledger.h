@@ -65,6 +65,11 @@ void cluster_ledger_read_scaling (ClusterLedger *self, const char *tree_id,
 /* (element-type ClusterBeat) */
 void cluster_ledger_read_beats (ClusterLedger *self, const char *tree_id,
                                 ClusterRowsFunc func, gpointer data);
+/* @slots: (nullable) (element-type ClusterSlot): by ordinal; borrowed */
+typedef void (*ClusterSlotsFunc) (GArray *slots, const GError *error,
+                                  gpointer data);
+void cluster_ledger_read_slots (ClusterLedger *self, const char *tree_id,
+                                ClusterSlotsFunc func, gpointer data);
 /* (element-type ClusterAudit): newest first, of the tree and of none
  * @before: (nullable): an entry's id: older than that
  * @n: at most CLUSTER_MAX_HISTORY */
@@ -100,6 +105,15 @@ void cluster_ledger_desire (ClusterLedger *self, const char *tree_id,
                             guint64 version, guint n, ClusterCause cause,
                             const char *reason, const char *text,
                             ClusterVersionFunc func, gpointer data);
+/* cluster_ledger_move_slot: the leader: a subtree goes on to @to, when it is in
+ * @slot's state and life (its first, and after gone the next). FENCED, CONFLICT;
+ * BOUND: no such step (cluster/slot.h), or more would serve than are desired.
+ * The version is the life.
+ * @text: as above */
+void cluster_ledger_move_slot (ClusterLedger *self, const char *tree_id,
+                               const ClusterSlot *slot, ClusterSlotState to,
+                               const char *text, ClusterVersionFunc func,
+                               gpointer data);
 /* cluster_ledger_audit: an entry. As leader (@by NULL), or by somebody who
  * asked this node for something.
  * @func: (nullable) */

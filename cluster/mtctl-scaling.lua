@@ -3,11 +3,15 @@
 -- Who holds the lease may write what is desired, within the tree's policy; it
 -- is all checked here, so that a leader who was deposed, or is mad, cannot.
 -- Keys under the prefix: lease:scaler lease:epoch desired:{tree} policy:{tree}
--- audit; channel lease:scaler. A token is cfg:ctr:node:nonce: the sentinels'
+-- slot:{tree} join:{node} audit; channels lease:scaler slots:{tree}. A token is cfg:ctr:node:nonce: the sentinels'
 -- config epoch, a counter that only grows, who.
 local MAX_AUDIT, MAX_AUDIT_BYTES, MAX_AUDIT_LOOK = 100000, 2048, 2000
 -- between two changes of what is desired, whatever for; between two steps down
 local MIN_CHANGE_MS, MIN_IN_MS = 1000, 25000
+
+-- subtrees of a tree that ever were; of these on their way beside what is
+-- desired; what a node that joins is taken for when it does not beat yet
+local MAX_SLOTS, MAX_SPARE, JOIN_MS = 4096, 64, 3000
 
 local function now_ms()
   local time = call('TIME')
@@ -151,6 +155,112 @@ function M.mt_desire(a)
   end
   audit(p, tree, 'desire', node_of(token), token, a[8])
   return version
+end
+
+-- cluster/slot.c has the same ways
+local WAYS = {
+  none = { planned = true, serving = true },
+  planned = { starting = true, draining = true, gone = true },
+  starting = { joined = true, draining = true },
+  joined = { serving = true, draining = true },
+  serving = { draining = true },
+  draining = { gone = true },
+  gone = { planned = true },
+}
+
+-- "gen state at", of a slot's value; what is none counts as nothing
+local function read_slot(value)
+  local gen, state = string.match(value or '', '^(%d+) (%l+) %d+$')
+  if not WAYS[state or ''] then
+    return 0, 'none'
+  end
+  return tonumber(gen), state
+end
+
+-- count_slots: that serve, and that shall or do
+local function count_slots(p, tree)
+  local serving, active = 0, 0
+  for _, value in ipairs(call('HVALS', p .. 'slot:' .. tree)) do
+    local _, state = read_slot(value)
+    serving = serving + (state == 'serving' and 1 or 0)
+    active = active + (WAYS[state].draining and 1 or 0)
+  end
+  return serving, active
+end
+
+-- check_slot: why the slot may not go from where it is to there, or nil. No more
+-- serve than are desired, whoever believes to lead.
+local function check_slot(p, tree, ordinal, gen, from, to)
+  local had, state = read_slot(call('HGET', p .. 'slot:' .. tree, ordinal))
+  if state ~= from then
+    return 'CONFLICT the subtree is ' .. state
+  end
+  if not WAYS[from] or not WAYS[from][to] then
+    return 'BOUND no way from ' .. from .. ' to ' .. to
+  end
+  local want = had + (from == 'gone' and 1 or 0)
+  if gen ~= want and not (from == 'none' and gen > 0) then
+    return 'CONFLICT the subtree is in life ' .. had
+  end
+  if to ~= 'planned' and to ~= 'serving' then
+    return nil
+  end
+  local n = tonumber(call('HGET', p .. 'desired:' .. tree, 'n') or '0')
+  local serving, active = count_slots(p, tree)
+  if to == 'serving' and serving >= n then
+    return 'BOUND ' .. serving .. ' serve, ' .. n .. ' are desired'
+  end
+  if to == 'planned' and active >= n + MAX_SPARE then
+    return 'BOUND ' .. active .. ' are on their way or serve'
+  end
+  if from == 'none' and call('HLEN', p .. 'slot:' .. tree) >= MAX_SLOTS then
+    return 'BOUND the tree has ' .. MAX_SLOTS .. ' subtrees'
+  end
+end
+
+-- token ordinal gen from to text -> gen
+function M.mt_slot(a)
+  local p, tree, token, ordinal, gen = a[1], a[2], a[3], a[4], tonumber(a[5])
+  local from, to, text = a[6], a[7], a[8]
+  local why = fence(p, token)
+  if not why and #text > MAX_AUDIT_BYTES then
+    why = 'BOUND a text of ' .. #text .. ' bytes'
+  end
+  why = why or check_slot(p, tree, ordinal, gen, from, to)
+  if why then
+    return redis.error_reply(why)
+  end
+  call('HSET', p .. 'slot:' .. tree, ordinal,
+       a[5] .. ' ' .. to .. ' ' .. whole(now_ms()))
+  audit(p, tree, 'slot', node_of(token), token, text)
+  call('PUBLISH', p .. 'slots:' .. tree, ordinal)
+  return gen
+end
+
+-- -> ordinal value, ordinal value, …
+function M.mt_slots(a)
+  return call('HGETALL', a[1] .. 'slot:' .. a[2])
+end
+
+-- A node asks whether it is wanted: ordinal gen node boot -> its subtree's
+-- state; none: the store has never heard of this life of it, gone: there is a
+-- later one. It is said again before JOIN_MS are over, as long as it lives.
+function M.mt_join(a)
+  local p, tree, ordinal, gen = a[1], a[2], a[3], tonumber(a[4])
+  local node, boot = a[5], a[6]
+  local had, state = read_slot(call('HGET', p .. 'slot:' .. tree, ordinal))
+  local hb, claim = call('GET', p .. 'hb:' .. node), p .. 'join:' .. node
+  local other = hb and boot_of(hb) or call('GET', claim)
+  if other and other ~= boot then
+    return redis.error_reply('TAKEN another boot lives as ' .. node)
+  end
+  if gen ~= had then
+    state = gen < had and 'gone' or 'none'
+  end
+  if WAYS[state].draining then
+    call('SET', claim, boot, 'PX', JOIN_MS)
+  end
+  return state
 end
 
 -- version min max step_out step_in cool_out cool_in (ms) by text -> version

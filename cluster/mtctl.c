@@ -25,6 +25,7 @@ static const char library_foot[] =
     "add('mt_trees', { 'no-writes' })\n"
     "add('mt_beats', { 'no-writes' })\n"
     "add('mt_history', { 'no-writes' })\n"
+    "add('mt_slots', { 'no-writes' })\n"
     "add('mt_beat', {})\n"
     "add('mt_leave', {})\n"
     "add('mt_place', {})\n"
@@ -37,7 +38,9 @@ static const char library_foot[] =
     "add('mt_resign', {})\n"
     "add('mt_desire', {})\n"
     "add('mt_policy', {})\n"
-    "add('mt_audit', {})\n";
+    "add('mt_audit', {})\n"
+    "add('mt_slot', {})\n"
+    "add('mt_join', {})\n";
 
 static const char script_foot[] =
     "local rest = {}\n"

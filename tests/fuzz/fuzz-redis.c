@@ -114,6 +114,23 @@ check_leader_rows (const ClusterReply *reply)
     }
 }
 
+static void
+check_slots (const ClusterReply *reply)
+{
+  guint n_bad = 0;
+  g_autoptr (GArray) slots = cluster_read_slots (reply, &n_bad, NULL);
+
+  for (guint i = 0; slots != NULL && i < slots->len; i++)
+    {
+      const ClusterSlot *slot = &g_array_index (slots, ClusterSlot, i);
+
+      if (slot->ordinal >= CLUSTER_MAX_SUBTREES || slot->gen == 0
+          || slot->state <= CLUSTER_SLOT_NONE || slot->state >= CLUSTER_SLOT_N
+          || (i > 0 && slot[-1].ordinal >= slot->ordinal))
+        g_error ("a bad slot came through");
+    }
+}
+
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t len)
 {
@@ -130,6 +147,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t len)
       check_mountpoints (reply);
       check_scaling (reply);
       check_leader_rows (reply);
+      check_slots (reply);
       cluster_read_status (reply, NULL, NULL);
       cluster_read_claim (reply, "live", &current, NULL);
       g_clear_pointer (&current, cluster_stream_free);

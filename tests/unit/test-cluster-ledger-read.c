@@ -208,6 +208,60 @@ test_history (void)
   g_assert_null (cluster_read_history (cut, &n_bad, NULL));
 }
 
+static void
+test_slots (void)
+{
+  static const char *const texts[] = {
+    "10",     "2 serving 1700000000000",
+    "2",      "1 gone 1",
+    "x",      "1 gone 1", /* no ordinal */
+    "3",      "0 gone 1", /* lives begin at 1 */
+    "4",      "1 open 1", /* no state */
+    "5",      "1 none 1", /* is not written */
+    "6",      "1 gone 1 more",
+    "7",      "~",
+    "010",    "1 gone 1", /* one ordinal twice */
+    "100000", "1 gone 1",
+  };
+  g_autoptr (ClusterReply) reply = make (texts, G_N_ELEMENTS (texts));
+  g_autoptr (ClusterReply) cut = make (texts, 3);
+  guint n_bad;
+  g_autoptr (GArray) slots = cluster_read_slots (reply, &n_bad, NULL);
+  const ClusterSlot *slot;
+
+  g_assert_cmpuint (slots->len, ==, 2);
+  g_assert_cmpuint (n_bad, ==, 8);
+  slot = &g_array_index (slots, ClusterSlot, 0);
+  g_assert_cmpuint (slot->ordinal, ==, 2);
+  g_assert_cmpint (slot->state, ==, CLUSTER_SLOT_GONE);
+  slot = &g_array_index (slots, ClusterSlot, 1);
+  g_assert_cmpuint (slot->ordinal, ==, 10);
+  g_assert_null (cluster_read_slots (cut, &n_bad, NULL));
+}
+
+static void
+test_slots_limit (void)
+{
+  g_autofree const char **texts =
+      g_new (const char *, 2 * (CLUSTER_MAX_SLOTS + 1));
+  g_autoptr (GPtrArray) ordinals = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; i <= CLUSTER_MAX_SLOTS; i++)
+    {
+      g_ptr_array_add (ordinals, g_strdup_printf ("%u", i));
+      texts[2 * i] = ordinals->pdata[i];
+      texts[2 * i + 1] = "1 gone 1";
+    }
+  for (guint n = CLUSTER_MAX_SLOTS; n <= CLUSTER_MAX_SLOTS + 1; n++)
+    {
+      g_autoptr (ClusterReply) reply = make (texts, 2 * n);
+      guint n_bad;
+      g_autoptr (GArray) slots = cluster_read_slots (reply, &n_bad, NULL);
+
+      g_assert_true ((slots != NULL) == (n == CLUSTER_MAX_SLOTS));
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -218,6 +272,8 @@ main (int argc, char **argv)
   g_test_add_func ("/cluster/ledger-read/trees", test_trees);
   g_test_add_func ("/cluster/ledger-read/trees/limit", test_trees_limit);
   g_test_add_func ("/cluster/ledger-read/beats", test_beats);
+  g_test_add_func ("/cluster/ledger-read/slots", test_slots);
+  g_test_add_func ("/cluster/ledger-read/slots/limit", test_slots_limit);
   g_test_add_func ("/cluster/ledger-read/history", test_history);
   return g_test_run ();
 }

@@ -222,6 +222,24 @@ on_rows (GPtrArray *rows, const GError *error, gpointer data)
 }
 
 static void
+on_slots (GArray *slots, const GError *error, gpointer data)
+{
+  g_assert_true ((slots == NULL) == (error != NULL));
+  on_done (error, data);
+}
+
+static void
+move (Fixture *f)
+{
+  const ClusterSlot slot = { .ordinal = 3,
+                             .gen = 2,
+                             .state = CLUSTER_SLOT_JOINED };
+
+  cluster_ledger_move_slot (f->ledger, "main", &slot, CLUSTER_SLOT_SERVING,
+                            "{}", on_version, f);
+}
+
+static void
 desire (Fixture *f)
 {
   cluster_ledger_desire (f->ledger, "main", 1, 2, CLUSTER_CAUSE_DEMAND, "why",
@@ -241,9 +259,11 @@ ask_all (Fixture *f)
   cluster_ledger_read_history (f->ledger, "main", NULL, 10, on_rows, f);
   cluster_ledger_put_policy (f->ledger, "main", &policy, on_version, f);
   cluster_ledger_audit (f->ledger, "main", "note", "me", "{}", on_done, f);
+  cluster_ledger_read_slots (f->ledger, "main", on_slots, f);
   desire (f);
+  move (f);
   g_assert_cmpuint (f->n_done, ==, 0); /* never from within the call */
-  return 7;
+  return 9;
 }
 
 static gboolean
@@ -272,6 +292,32 @@ test_leads (Fixture *f, gconstpointer data)
   /* what a leader may do is refused here already */
   desire (f);
   WAIT (f->n_done == 3);
+  g_assert_cmpint (f->code, ==, CLUSTER_ERROR_FENCED);
+}
+
+static void
+test_slot (Fixture *f, gconstpointer data)
+{
+  open_ledger (f, TRUE);
+  WAIT (leads (f));
+  set_rule (f, 5, "\r\n3\r\n$1\r\n2\r\n$6\r\njoined\r\n$7\r\nserving\r\n",
+            ":2\r\n");
+  move (f);
+  WAIT (f->n_done == 1);
+  g_assert_cmpuint (f->n_errors, ==, 0);
+  g_assert_cmpuint (f->version, ==, 2);
+  set_rule (f, 5, "mt_slot", "-BOUND 2 serve, 2 are desired\r\n");
+  move (f);
+  WAIT (f->n_done == 2);
+  g_assert_cmpint (f->code, ==, CLUSTER_ERROR_BOUND);
+  g_assert_true (leads (f));
+  set_rule (f, 5, "mt_slot", "-FENCED other leads\r\n");
+  move (f);
+  WAIT (f->n_done == 3);
+  g_assert_cmpint (f->code, ==, CLUSTER_ERROR_FENCED);
+  g_assert_false (leads (f));
+  move (f);
+  WAIT (f->n_done == 4);
   g_assert_cmpint (f->code, ==, CLUSTER_ERROR_FENCED);
 }
 
@@ -377,6 +423,7 @@ main (int argc, char **argv)
 #define ADD(name, func)                                                        \
   g_test_add ("/cluster/ledger/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("leads", test_leads);
+  ADD ("slot", test_slot);
   ADD ("fenced", test_fenced);
   ADD ("no-candidate", test_no_candidate);
   ADD ("away", test_away);
