@@ -463,3 +463,39 @@ world_free (World *self)
   g_free (self);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (World, world_free)
+
+/* --- ready made ------------------------------------------------------------
+ */
+
+/* a tree of n subtrees that serve, and its warm slot */
+static inline World *
+world_grown (guint n)
+{
+  World *world = world_new ();
+
+  world->n_desired = n;
+  world_run (world, 20);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, n);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_JOINED), ==, 1);
+  g_assert_cmpuint (world->n_refused, ==, 0);
+  return world;
+}
+
+static inline void
+world_kill (WorldNode *node)
+{
+  g_assert_nonnull (node);
+  node->state = SCALING_INSTANCE_ENDED;
+}
+
+static inline void
+world_silence (World *world, guint ordinal, gboolean is_silent)
+{
+  for (guint i = 0; i < world->nodes->len; i++)
+    {
+      WorldNode *node = world->nodes->pdata[i];
+
+      if (node->ordinal == ordinal)
+        node->is_silent = is_silent;
+    }
+}
