@@ -229,7 +229,13 @@ scaling_subtrees_look (ScalingSubtrees *self)
 {
   const ScalingPolicy *policy = self->input->policy;
 
-  self->summary = (ScalingSubtreesSummary){ 0 };
+  /* without a list what it said last stays */
+  if (self->input->instances == NULL)
+    self->summary =
+        (ScalingSubtreesSummary){ .n_instances = self->summary.n_instances,
+                                  .n_pooled = self->summary.n_pooled };
+  else
+    self->summary = (ScalingSubtreesSummary){ 0 };
   self->n_egress = MAX (policy->egress_per_subtree, 1);
   self->n_core = policy->n_warm_egress == 0
                      ? self->n_egress
