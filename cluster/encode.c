@@ -156,6 +156,7 @@ add_numbers (JsonBuilder *builder, const ClusterLoad *load)
   base_json_add_uint (builder, "slots", load->n_slots);
   base_json_add_uint (builder, "waiting", load->n_waiting);
   base_json_add_bool (builder, "draining", load->is_draining);
+  base_json_add_bool (builder, "warm", load->is_warm);
 }
 
 char *
@@ -442,6 +443,8 @@ read_newer (Reader *reader, ClusterLoad *load)
                       ? (guint)read_newer_uint (all, "slots", G_MAXINT)
                       : load->max_viewers;
   load->n_waiting = (guint)read_newer_uint (all, "waiting", G_MAXINT);
+  load->is_warm = json_object_has_member (all, "warm")
+                  && read_bool (&(Reader){ all, TRUE }, "warm");
   if (json_object_has_member (all, "mem_ratio"))
     load->mem_ratio = read_ratio (&(Reader){ all, TRUE }, "mem_ratio");
   for (guint i = 0; i < CLUSTER_TOTAL_N; i++)

@@ -98,6 +98,7 @@ typedef struct {
   guint n_waiting;                /* viewers with a place and no media yet */
   double mem_ratio;               /* of what this process may have, 0 to 1 */
   gboolean is_draining;
+  gboolean is_warm;               /* of a subtree that is not open yet */
   guint n_links, n_carried;
   ClusterLink links[CLUSTER_MAX_LINKS];
   /* "carried":["89abcdef",…]: cluster_stream_hash() of streams that are here */

@@ -82,8 +82,9 @@ typedef struct
 struct _ScalingController
 {
   ScalingControllerConfig config;
-  char *provisioner; /* owned, nullable: its kind */
-  GPtrArray *trees;  /* owned (element-type ScalingTree) by id */
+  char *provisioner;               /* owned, nullable: its kind */
+  ScalingSubtreesDriver *subtrees; /* (nullable) borrowed */
+  GPtrArray *trees;                /* owned (element-type ScalingTree) by id */
   guint tick_id;
   gboolean is_reading;
   guint64 term; /* that we saw last: another store has another */

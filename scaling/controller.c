@@ -218,6 +218,41 @@ observe_reaction (ScalingTree *tree)
   tree->reacting_us = 0;
 }
 
+/* take_slots: the driver's last step is a second old: as old as heartbeats */
+static void
+take_slots (ScalingTree *tree)
+{
+  ScalingSubtreesDriver *subtrees = tree->controller->subtrees;
+  const ScalingSubtreesSummary *summary =
+      subtrees != NULL
+          ? scaling_subtrees_driver_get_summary (subtrees, tree->tree_id)
+          : NULL;
+
+  if (summary != NULL)
+    scaling_survey_take_slots (tree->survey, summary);
+}
+
+/* carry_out: what is desired, when the store says something of it */
+static void
+carry_out (ScalingTree *tree)
+{
+  const ScalingController *self = tree->controller;
+  ScalingSubtreesView view = {
+    .tree_id = tree->tree_id,
+    .policy = &tree->policy,
+    .n_desired = tree->scaling.n_desired,
+    .beats = tree->beats,
+    .n_nodes_elsewhere = tree->snapshot->n_nodes_elsewhere,
+    .now_us = tree->snapshot->now_us,
+    .now_wall_ms = tree->scaling.now_wall_ms,
+  };
+
+  if (self->subtrees != NULL && self->config.is_enabled
+      && !self->config.is_dry_run && tree->policy.is_enabled
+      && tree->scaling.version > 0)
+    scaling_subtrees_driver_take (self->subtrees, &view);
+}
+
 static void
 take_turn (ScalingTree *tree)
 {
@@ -229,6 +264,7 @@ take_turn (ScalingTree *tree)
   tree->snapshot = scaling_survey_take (
       tree->survey, tree->beats, &tree->scaling, count_elsewhere (tree),
       base_clock_now_us (), base_clock_wall_us ());
+  take_slots (tree);
   scaling_decide (&tree->policy, tree->snapshot, tree->history,
                   &tree->decision);
   tree->n_decisions[tree->decision.action]++;
@@ -238,6 +274,7 @@ take_turn (ScalingTree *tree)
                   - TICK_MS * BASE_US_PER_MS / 2;
   observe_reaction (tree);
   scaling_controller_act (tree);
+  carry_out (tree);
 }
 
 /* --- reading ------------------------------------------------------------ */
@@ -420,6 +457,23 @@ scaling_controller_set_provisioner (ScalingController *self, const char *kind)
 }
 
 void
+scaling_controller_set_subtrees (ScalingController *self,
+                                 ScalingSubtreesDriver *subtrees)
+{
+  self->subtrees = subtrees;
+}
+
+void
+scaling_controller_on_served (gboolean is_warm, gint64 us, gpointer data)
+{
+  ScalingController *self = data;
+  BaseHistogram *seconds = self->provision_seconds[is_warm ? 0 : 1];
+
+  if (seconds != NULL)
+    base_histogram_observe (seconds, (double)us / BASE_US_PER_S);
+}
+
+void
 scaling_controller_set_enabled (ScalingController *self, gboolean is_enabled)
 {
   self->config.is_enabled = is_enabled;
@@ -436,6 +490,8 @@ scaling_controller_leader_changed (ScalingController *self, gboolean is_leader)
 {
   for (guint i = 0; i < self->trees->len; i++)
     forget (self->trees->pdata[i]);
+  if (self->subtrees != NULL)
+    scaling_subtrees_driver_forget (self->subtrees);
   if (is_leader)
     on_tick (self);
 }

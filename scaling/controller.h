@@ -17,6 +17,7 @@
 
 #include "cluster/ledger.h"
 #include "scaling/policy.h"
+#include "scaling/subtrees-driver.h"
 
 /* of the same kind and tree in the audit, unless it says something else */
 #define SCALING_NOTE_AGAIN_US (60 * G_USEC_PER_SEC)
@@ -42,6 +43,11 @@ void scaling_controller_free (ScalingController *self);
 /* who starts what is wanted, for people: "docker"; NULL: nobody */
 void scaling_controller_set_provisioner (ScalingController *self,
                                          const char *kind);
+/* who carries out what is desired; NULL: nobody. Borrowed: it goes later */
+void scaling_controller_set_subtrees (ScalingController *self,
+                                      ScalingSubtreesDriver *subtrees);
+/* for its config, with the controller as data */
+void scaling_controller_on_served (gboolean is_warm, gint64 us, gpointer data);
 void scaling_controller_set_enabled (ScalingController *self,
                                      gboolean is_enabled);
 gboolean scaling_controller_is_enabled (ScalingController *self);

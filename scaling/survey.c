@@ -10,7 +10,7 @@
 /* What is known of one subtree. */
 typedef struct
 {
-  guint n_egress, n_draining;
+  guint n_egress, n_draining, n_warm;
 } Subtree;
 
 struct _ScalingSurvey
@@ -86,6 +86,7 @@ fill_node (ScalingSurvey *self, const ClusterBeat *beat, ScalingNode *ret)
   ret->roles = beat->node.roles;
   ret->is_fresh = beat->age_ms <= SCALING_FRESH_MS;
   ret->is_draining = load->is_draining;
+  ret->is_warm = load->is_warm;
   ret->subtree =
       scaling_survey_find_subtree (self->tree_id, beat->node.node_id);
   ret->n_viewers = load->n_viewers;
@@ -123,6 +124,7 @@ count_node (ScalingSurvey *self, const ScalingNode *node)
     }
   subtree->n_egress++;
   subtree->n_draining += node->is_draining;
+  subtree->n_warm += node->is_warm;
 }
 
 /* --- the tree ----------------------------------------------------------- */
@@ -134,7 +136,7 @@ count_subtrees (ScalingSurvey *self)
   GHashTableIter iter;
   gpointer value;
 
-  snapshot->n_serving = snapshot->n_draining = 0;
+  snapshot->n_serving = snapshot->n_draining = snapshot->n_warm = 0;
   g_hash_table_iter_init (&iter, self->subtrees);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
@@ -142,6 +144,8 @@ count_subtrees (ScalingSurvey *self)
 
       if (subtree->n_draining == subtree->n_egress)
         snapshot->n_draining++;
+      else if (subtree->n_warm == subtree->n_egress)
+        snapshot->n_warm++;
       else
         snapshot->n_serving++;
     }
@@ -223,6 +227,16 @@ scaling_survey_take (ScalingSurvey *self, GPtrArray *beats,
                               ? (gint64)base_sketch_quantile (self->joins, 0.95)
                               : -1;
   return snapshot;
+}
+
+void
+scaling_survey_take_slots (ScalingSurvey *self,
+                           const ScalingSubtreesSummary *summary)
+{
+  self->snapshot.n_serving = summary->n_serving;
+  self->snapshot.n_starting = summary->n_starting;
+  self->snapshot.n_draining = summary->n_draining;
+  self->snapshot.n_warm = summary->n_warm;
 }
 
 guint

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cluster/ledger-read.h"
+#include "scaling/subtrees.h"
 #include "scaling/types.h"
 
 #define SCALING_FRESH_MS 2000 /* a heartbeat that is older counts as silent */
@@ -28,6 +29,10 @@ const ScalingSnapshot *scaling_survey_take (ScalingSurvey *self,
                                             const ClusterScaling *scaling,
                                             guint n_nodes_elsewhere,
                                             gint64 now_us, gint64 wall_us);
+/* scaling_survey_take_slots: what the leader has of subtrees counts for the
+ * last snapshot instead of what heartbeats show */
+void scaling_survey_take_slots (ScalingSurvey *self,
+                                const ScalingSubtreesSummary *summary);
 /* of egress nodes: all, and viewers on them */
 guint scaling_survey_get_n_egress (ScalingSurvey *self);
 guint scaling_survey_get_n_viewers (ScalingSurvey *self);

@@ -166,6 +166,7 @@ test_load (void)
                        .cpu_ratio = 0.25,
                        .n_joins = 7,
                        .is_draining = TRUE,
+                       .is_warm = TRUE,
                        .n_links = 2,
                        .links = { { "p1", TRUE, FALSE, 4, 0.01, 0.5, 800, 9 },
                                   { "p 2" } },
@@ -186,6 +187,7 @@ test_load (void)
   g_assert_cmpstr (again, ==, text);
   g_assert_cmpuint (cluster_stream_hash ("a"), ==, 0xe40c292c);
   g_assert_true (got.is_draining);
+  g_assert_true (got.is_warm);
   parts = g_strsplit (text, "\"viewers\":3", 2);
   negative = g_strjoinv ("\"viewers\":-3", parts);
   g_assert_false (cluster_load_from_json (negative, &got));

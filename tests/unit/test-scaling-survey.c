@@ -156,6 +156,32 @@ test_subtrees (Fixture *f, gconstpointer data)
   g_assert_cmpuint (snapshot->n_desired, ==, 0);
 }
 
+/* A warm slot is not open, and one that opens serves with its first node. */
+static void
+test_warm (Fixture *f, gconstpointer data)
+{
+  static const ScalingSubtreesSummary slots = {
+    .n_serving = 4, .n_starting = 3, .n_draining = 2, .n_warm = 1
+  };
+  const ScalingSnapshot *snapshot;
+  ClusterBeat *first = add (f, "mt-main-s0-g1-e0", CLUSTER_ROLE_EGRESS, 0);
+
+  add (f, "mt-main-s0-g1-e1", CLUSTER_ROLE_EGRESS, 0)->load.is_warm = TRUE;
+  first->load.is_warm = TRUE;
+  snapshot = take (f, 0, 0);
+  g_assert_cmpuint (snapshot->n_warm, ==, 1);
+  g_assert_cmpuint (snapshot->n_serving, ==, 0);
+  first->load.is_warm = FALSE;
+  snapshot = take (f, 0, 0);
+  g_assert_cmpuint (snapshot->n_warm, ==, 0);
+  g_assert_cmpuint (snapshot->n_serving, ==, 1);
+  scaling_survey_take_slots (f->survey, &slots);
+  g_assert_cmpuint (snapshot->n_serving, ==, 4);
+  g_assert_cmpuint (snapshot->n_starting, ==, 3);
+  g_assert_cmpuint (snapshot->n_draining, ==, 2);
+  g_assert_cmpuint (snapshot->n_warm, ==, 1);
+}
+
 static void
 test_disturbed (Fixture *f, gconstpointer data)
 {
@@ -220,6 +246,7 @@ main (int argc, char **argv)
   ADD ("nodes", test_nodes);
   ADD ("name", test_subtree_of_a_name);
   ADD ("subtrees", test_subtrees);
+  ADD ("warm", test_warm);
   ADD ("disturbed", test_disturbed);
   ADD ("join-p95", test_join_p95);
   return g_test_run ();
