@@ -107,6 +107,27 @@ base_settings_to_config (BaseSettings *self)
   return g_string_free (text, FALSE);
 }
 
+char **
+base_settings_dup_environment (BaseSettings *self, const char *const *except)
+{
+  GPtrArray *items = g_ptr_array_new ();
+
+  for (guint i = 0; i < self->n_specs; i++)
+    {
+      const BaseSettingSpec *spec = &self->specs[i];
+      g_autofree char *name = g_ascii_strup (spec->key, -1);
+
+      if (!self->values[i].is_set || !self->values[i].text || !spec->group
+          || g_strv_contains (except, spec->key))
+        continue;
+      g_strdelimit (name, "-", '_');
+      g_ptr_array_add (items, g_strdup_printf ("MEDIA_TREE_%s=%s", name,
+                                               self->values[i].text));
+    }
+  g_ptr_array_add (items, NULL);
+  return (char **)g_ptr_array_free (items, FALSE);
+}
+
 char *
 base_settings_to_sample (BaseSettings *self)
 {

@@ -147,6 +147,42 @@ cluster_ledger_read_history (ClusterLedger *self, const char *tree_id,
       "mt_history", tree_id, cluster_ledger_list (from, count, NULL), FALSE);
 }
 
+static void
+read_join (ClusterLedgerCall *call, const ClusterReply *reply)
+{
+  call->state = cluster_slot_state_parse (cluster_reply_get_text (reply));
+  if (reply->type == CLUSTER_REPLY_ERROR)
+    cluster_read_status (reply, NULL, &call->error);
+  else if (call->state == CLUSTER_SLOT_N)
+    g_set_error (&call->error, CLUSTER_ERROR, CLUSTER_ERROR_PROTOCOL,
+                 "the store's answer is no state of a subtree");
+}
+
+static void
+finish_join (ClusterLedgerCall *call)
+{
+  ((ClusterJoinFunc)call->func) (call->error != NULL ? CLUSTER_SLOT_N
+                                                     : call->state,
+                                 call->error, call->data);
+}
+
+void
+cluster_ledger_join (ClusterLedger *self, guint ordinal, guint gen,
+                     const char *boot_id, ClusterJoinFunc func, gpointer data)
+{
+  char texts[2][12];
+
+  g_snprintf (texts[0], sizeof texts[0], "%u", ordinal);
+  g_snprintf (texts[1], sizeof texts[1], "%u", gen);
+  cluster_ledger_start (
+      self,
+      cluster_ledger_call_new (self, read_join, finish_join, G_CALLBACK (func),
+                               data),
+      "mt_join", self->tree_id,
+      cluster_ledger_list (texts[0], texts[1], self->node_id, boot_id, NULL),
+      FALSE);
+}
+
 /* --- writing ------------------------------------------------------------ */
 
 const char *

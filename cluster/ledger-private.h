@@ -29,6 +29,7 @@ struct _ClusterLedgerCall
   GPtrArray *rows;           /* owned, nullable: read */
   char **trees;              /* owned, nullable: read */
   GArray *slots;             /* owned, nullable: read */
+  ClusterSlotState state;    /* read */
   ClusterScaling scaling;    /* read */
   ClusterLeaseAnswer answer; /* read; its texts are owned here */
   char *answer_token, *why;  /* owned, nullable */

@@ -77,6 +77,17 @@ void cluster_ledger_read_history (ClusterLedger *self, const char *tree_id,
                                   const char *before, guint n,
                                   ClusterRowsFunc func, gpointer data);
 
+/* @state: CLUSTER_SLOT_N with @error */
+typedef void (*ClusterJoinFunc) (ClusterSlotState state, const GError *error,
+                                 gpointer data);
+/* cluster_ledger_join: this node is of a subtree: how is that? Its state; NONE:
+ * the store has never heard of this life of it, GONE: there is a later one.
+ * TAKEN: another boot lives under our name. To be asked again within
+ * CLUSTER_HEARTBEAT_MS, as long as the name shall be kept. */
+void cluster_ledger_join (ClusterLedger *self, guint ordinal, guint gen,
+                          const char *boot_id, ClusterJoinFunc func,
+                          gpointer data);
+
 /* --- writing -------------------------------------------------------------- */
 
 /* @version: what the store has now; 0 with @error

@@ -229,6 +229,13 @@ on_slots (GArray *slots, const GError *error, gpointer data)
 }
 
 static void
+on_join (ClusterSlotState state, const GError *error, gpointer data)
+{
+  g_assert_true ((state == CLUSTER_SLOT_N) == (error != NULL));
+  on_done (error, data);
+}
+
+static void
 move (Fixture *f)
 {
   const ClusterSlot slot = { .ordinal = 3,
@@ -260,10 +267,11 @@ ask_all (Fixture *f)
   cluster_ledger_put_policy (f->ledger, "main", &policy, on_version, f);
   cluster_ledger_audit (f->ledger, "main", "note", "me", "{}", on_done, f);
   cluster_ledger_read_slots (f->ledger, "main", on_slots, f);
+  cluster_ledger_join (f->ledger, 1, 2, "boot", on_join, f);
   desire (f);
   move (f);
   g_assert_cmpuint (f->n_done, ==, 0); /* never from within the call */
-  return 9;
+  return 10;
 }
 
 static gboolean
@@ -319,6 +327,34 @@ test_slot (Fixture *f, gconstpointer data)
   move (f);
   WAIT (f->n_done == 4);
   g_assert_cmpint (f->code, ==, CLUSTER_ERROR_FENCED);
+}
+
+static void
+test_join (Fixture *f, gconstpointer data)
+{
+  static const struct
+  {
+    const char *reply;
+    int code;
+  } rows[] = { { "$7\r\nserving\r\n", -1 },
+               { "$4\r\nnone\r\n", -1 },
+               { "$4\r\nopen\r\n", CLUSTER_ERROR_PROTOCOL },
+               { ":1\r\n", CLUSTER_ERROR_PROTOCOL },
+               { "*0\r\n", CLUSTER_ERROR_PROTOCOL },
+               { "-TAKEN another boot lives as me\r\n", CLUSTER_ERROR_TAKEN } };
+
+  open_ledger (f, FALSE);
+  WAIT (cluster_ledger_is_connected (f->ledger));
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      f->n_errors = 0;
+      set_rule (f, 5, "\r\n3\r\n$1\r\n2\r\n$2\r\nme\r\n$4\r\nboot\r\n",
+                rows[i].reply);
+      cluster_ledger_join (f->ledger, 3, 2, "boot", on_join, f);
+      WAIT (f->n_done == i + 1);
+      g_assert_cmpuint (f->n_errors, ==, rows[i].code != -1);
+      g_assert_cmpint (f->code, ==, rows[i].code);
+    }
 }
 
 /* a refused write ends the lease, if it was made under this token */
@@ -424,6 +460,7 @@ main (int argc, char **argv)
   g_test_add ("/cluster/ledger/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("leads", test_leads);
   ADD ("slot", test_slot);
+  ADD ("join", test_join);
   ADD ("fenced", test_fenced);
   ADD ("no-candidate", test_no_candidate);
   ADD ("away", test_away);
