@@ -10,6 +10,7 @@
 #include "node/janus.h"
 #include "node/load.h"
 #include "node/log.h"
+#include "node/scaling.h"
 
 #define FULL_RETRY_AFTER_MAX_S 5
 #define NOT_LIVE_RETRY_AFTER_S 2
@@ -148,7 +149,8 @@ node_admission_is_closed (gpointer data)
 {
   NodeAdmission *self = data;
 
-  return node_drain_is_active (self->parts->drain);
+  return node_drain_is_active (self->parts->drain)
+         || node_scaling_is_warm (self->parts->scaling);
 }
 
 gboolean
@@ -173,7 +175,7 @@ has_room (RelayStream *stream, gpointer data)
 {
   NodeAdmission *self = data;
 
-  return !node_drain_is_active (self->parts->drain)
+  return !node_admission_is_closed (self)
          && node_load_has_room (self->parts->load, stream);
 }
 

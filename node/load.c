@@ -8,6 +8,7 @@
 #include "node/drain.h"
 #include "node/monitor.h"
 #include "node/process.h"
+#include "node/scaling.h"
 
 /* what a packet has beside its payload: RTP and its extensions, the SRTP tag */
 #define OVERHEAD_BYTES 36
@@ -384,6 +385,7 @@ node_load_fill (NodeLoad *self, ClusterLoad *load)
   fill_totals (self, load);
   fill_sketches (self, load);
   load->is_draining = !parts->is_ready || node_drain_is_active (parts->drain);
+  load->is_warm = node_scaling_is_warm (parts->scaling);
   self->last = *load;
 }
 

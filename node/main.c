@@ -348,7 +348,7 @@ build_cluster (Program *self)
             ? EX_UNAVAILABLE
             : EX_CONFIG,
         error);
-  parts->scaling = node_scaling_new (parts, &error);
+  parts->scaling = node_scaling_new (parts, on_drained, self, &error);
   if (!parts->scaling)
     return fail (EX_CONFIG, error);
   parts->admission = node_admission_new (parts);

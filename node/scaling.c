@@ -4,16 +4,23 @@
 
 #include "node/cluster.h"
 #include "node/log.h"
+#include "node/provision.h"
 #include "node/settings-scaling.h"
+#include "node/slot.h"
+#include "scaling/subtrees-lines.h"
 
 #define LEAVE_MS 500
 #define NONCE_CHARS 16
 
 struct _NodeScaling
 {
-  const NodeParts *parts;        /* borrowed */
-  ClusterLedger *ledger;         /* owned, nullable */
-  ScalingController *controller; /* owned */
+  const NodeParts *parts;          /* borrowed */
+  ClusterLedger *ledger;           /* owned, nullable */
+  ScalingController *controller;   /* owned */
+  ScalingProvisioner *provisioner; /* owned, nullable */
+  ScalingSubtreesLines *lines;     /* owned, nullable: with it */
+  ScalingSubtreesDriver *subtrees; /* owned, nullable: with it */
+  NodeSlot *slot;                  /* owned, nullable: of no subtree */
   char nonce[NONCE_CHARS + 1];
 };
 
@@ -68,8 +75,35 @@ make_controller (NodeScaling *self, GError **error)
   return TRUE;
 }
 
+static gboolean
+make_subtrees (NodeScaling *self, GError **error)
+{
+  const NodeParts *parts = self->parts;
+  ScalingSubtreesDriverConfig config = {
+    .wire = scaling_subtrees_lines_wire,
+    .metrics = parts->metrics,
+    .on_served = scaling_controller_on_served,
+    .data = self->controller,
+  };
+
+  if (!node_provision_new (parts, &self->provisioner, error))
+    return FALSE;
+  if (!self->provisioner)
+    return TRUE;
+  self->lines = scaling_subtrees_lines_new (
+      self->ledger, base_settings_get_string (parts->settings, "admin-token"));
+  config.wire_data = self->lines;
+  config.provisioner = self->provisioner;
+  self->subtrees = scaling_subtrees_driver_new (&config);
+  scaling_controller_set_provisioner (
+      self->controller, scaling_provisioner_get_kind (self->provisioner));
+  scaling_controller_set_subtrees (self->controller, self->subtrees);
+  return TRUE;
+}
+
 NodeScaling *
-node_scaling_new (const NodeParts *parts, GError **error)
+node_scaling_new (const NodeParts *parts, void (*on_unwanted) (gpointer data),
+                  gpointer data, GError **error)
 {
   NodeScaling *self = g_new0 (NodeScaling, 1);
 
@@ -77,8 +111,12 @@ node_scaling_new (const NodeParts *parts, GError **error)
   g_snprintf (self->nonce, sizeof self->nonce, "%08x%08x", g_random_int (),
               g_random_int ());
   if ((!parts->options->has_cluster || open_ledger (self, error))
-      && make_controller (self, error))
-    return self;
+      && make_controller (self, error) && make_subtrees (self, error))
+    {
+      if (self->ledger)
+        self->slot = node_slot_new (parts, self->ledger, on_unwanted, data);
+      return self;
+    }
   node_scaling_free (self);
   return NULL;
 }
@@ -128,8 +166,18 @@ node_scaling_free (NodeScaling *self)
   g_return_if_fail (self);
   /* first what may still answer */
   g_clear_pointer (&self->ledger, cluster_ledger_free);
+  g_clear_pointer (&self->provisioner, scaling_provisioner_free);
+  g_clear_pointer (&self->lines, scaling_subtrees_lines_free);
+  g_clear_pointer (&self->slot, node_slot_free);
+  g_clear_pointer (&self->subtrees, scaling_subtrees_driver_free);
   g_clear_pointer (&self->controller, scaling_controller_free);
   g_free (self);
+}
+
+gboolean
+node_scaling_is_warm (NodeScaling *self)
+{
+  return self && node_slot_is_warm (self->slot);
 }
 
 ClusterLedger *
@@ -158,6 +206,12 @@ node_scaling_describe (NodeScaling *self)
   json_builder_add_value (json, describe_lease (self));
   json_builder_set_member_name (json, "controller");
   json_builder_add_value (json, scaling_controller_describe (self->controller));
+  json_builder_set_member_name (json, "subtrees");
+  json_builder_add_value (
+      json, self->subtrees ? scaling_subtrees_driver_describe (self->subtrees)
+                           : json_node_new (JSON_NODE_NULL));
+  json_builder_set_member_name (json, "slot");
+  json_builder_add_value (json, node_slot_describe (self->slot));
   json_builder_end_object (json);
   return json_builder_get_root (json);
 }

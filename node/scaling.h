@@ -16,12 +16,17 @@
 
 /* @parts: borrowed, with metrics and cluster
  * Returns: (nullable): CLUSTER_ERROR_URL, NODE_SETTINGS_ERROR */
-NodeScaling *node_scaling_new (const NodeParts *parts, GError **error);
+/* @on_unwanted: this node is of a subtree that is not wanted: it shall end */
+NodeScaling *node_scaling_new (const NodeParts *parts,
+                               void (*on_unwanted) (gpointer data),
+                               gpointer data, GError **error);
 /* what the store says */
 void node_scaling_hear (NodeScaling *self, ClusterHint hint);
 /* resigns; runs the main loop until the store knows, half a second at most */
 void node_scaling_leave (NodeScaling *self);
 void node_scaling_free (NodeScaling *self);
+/* of a subtree that is not open to viewers yet. @self: (nullable) */
+gboolean node_scaling_is_warm (NodeScaling *self);
 /* (nullable): without a Redis */
 ClusterLedger *node_scaling_get_ledger (NodeScaling *self);
 /* (transfer none): always */

@@ -11,6 +11,7 @@
 #include "node/settings-cluster.h"
 #include "node/settings-export.h"
 #include "node/settings-metrics.h"
+#include "node/provision.h"
 #include "node/settings-scaling.h"
 
 #define MAX_PLAYOUT_DELAY_MS 40950 /* 12 bits of 10 ms */
@@ -174,6 +175,7 @@ node_settings_new (void)
   node_settings_add_export (settings);
   node_settings_add_metrics (settings);
   node_settings_add_scaling (settings);
+  node_settings_add_provision (settings);
   return settings;
 }
 

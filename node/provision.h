@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * node/provision: --provisioner and its settings → the ScalingProvisioner that
+ * a node has when it leads. Instances get what is set here, but what belongs to
+ * this node alone: so each of them can lead in its turn.
+ * Thread: main.
+ */
+#pragma once
+
+#include "base/settings.h"
+#include "node/parts.h"
+#include "scaling/provisioner.h"
+
+void node_settings_add_provision (BaseSettings *settings);
+/* node_provision_new: @ret: (out) (transfer full) (nullable): NULL: nobody
+ * starts anything
+ * Returns: FALSE with NODE_SETTINGS_ERROR or the kind's own */
+gboolean node_provision_new (const NodeParts *parts, ScalingProvisioner **ret,
+                             GError **error);
