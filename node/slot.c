@@ -9,7 +9,10 @@
 #include "node/log.h"
 #include "scaling/provisioner.h"
 
-#define TICK_MS 1000
+/* a closed one asks at each tick, so that it opens at once */
+#define TICK_MS 250
+#define OPEN_ASKS_US G_USEC_PER_SEC
+#define CARRY_US G_USEC_PER_SEC
 
 struct _NodeSlot
 {
@@ -20,7 +23,7 @@ struct _NodeSlot
   guint ordinal, gen;
   guint tick_id;
   gboolean is_asking, has_joined, is_open, is_over;
-  gint64 started_us;
+  gint64 started_us, asked_us, carried_us;
   ClusterSlotState state; /* as last heard; NONE before */
 };
 
@@ -66,9 +69,12 @@ take_state (NodeSlot *self)
         }
       return;
     }
+  /* a relay feeds its subtree to the end: when it may drain the leader says */
   if (!self->has_joined)
     end (self, "its subtree is not wanted");
-  else if (self->state != CLUSTER_SLOT_NONE
+  else if ((self->state == CLUSTER_SLOT_GONE
+            || (self->state == CLUSTER_SLOT_DRAINING
+                && (self->parts->options->roles & NODE_ROLE_RELAY) == 0))
            && !node_drain_is_active (self->parts->drain))
     node_drain_start (self->parts->drain, NODE_DRAIN_DEFAULT_US,
                       base_clock_now_us ());
@@ -95,14 +101,21 @@ static gboolean
 on_tick (gpointer data)
 {
   NodeSlot *self = data;
+  gint64 now_us = base_clock_now_us ();
 
   if (self->is_over)
     return G_SOURCE_CONTINUE;
-  if (self->has_joined && !self->is_open)
-    carry_all (self);
-  if (self->is_asking || !cluster_ledger_is_connected (self->ledger))
+  if (self->has_joined && !self->is_open
+      && now_us - self->carried_us >= CARRY_US)
+    {
+      self->carried_us = now_us;
+      carry_all (self);
+    }
+  if (self->is_asking || !cluster_ledger_is_connected (self->ledger)
+      || (self->is_open && now_us - self->asked_us < OPEN_ASKS_US))
     return G_SOURCE_CONTINUE;
   self->is_asking = TRUE;
+  self->asked_us = now_us;
   cluster_ledger_join (self->ledger, self->ordinal, self->gen,
                        node_cluster_get_boot_id (self->parts->cluster), on_join,
                        self);

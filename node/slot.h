@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * NodeSlot: a node of a subtree that the leader started, known by its name
- * (scaling_provision_dup_name()). Each second it asks the store how its subtree
- * is: until that serves the node is warm: it carries all live streams, so that
- * the first viewer waits for nothing, and takes none. One that is not wanted
- * when it starts, or whose name another has, ends without ever having had a
- * viewer; one whose subtree goes later drains.
- *   Once it has joined, a store that is away, or has forgotten, changes
- * nothing. Owner:  NodeScaling. Thread: main.
+ * (scaling_provision_dup_name()). It asks the store again and again how its
+ * subtree is: until that serves the node is warm: it carries all live streams,
+ * so that the first viewer waits for nothing, and takes none. One that is not
+ * wanted when it starts, or whose name another has, ends without ever having
+ * had a viewer; one whose subtree goes later drains.
+ *   Once it has joined, a store that is away or forgets changes nothing.
+ * Owner:  NodeScaling. Thread: main.
  */
 #pragma once
 

@@ -24,6 +24,9 @@ typedef struct
   GPtrArray *instances; /* owned, nullable */
   gint64 rest_us;       /* it is listed again then */
   guint n_desired;      /* of the last round */
+  guint n_moving;       /* slots that are to move on in the store */
+  gboolean has_moved;   /* one did: what follows need not wait for a second */
+  guint again_id;
   gboolean has_summary;
   char *fault; /* owned, nullable: the last thing that did not work */
 } Tree;
@@ -55,6 +58,40 @@ struct _ScalingSubtreesDriver
 };
 
 /* --- orders --------------------------------------------------------------- */
+
+static void begin_round (Tree *tree);
+
+static gboolean
+on_again (gpointer data)
+{
+  Tree *tree = data;
+  const ScalingSubtreesDriverConfig *config = &tree->driver->config;
+  gint64 passed_us =
+      config->wire.now_us (config->wire_data) - tree->input.now_us;
+
+  tree->again_id = 0;
+  if (tree->n_due > 0 || tree->round_era != tree->driver->era)
+    return G_SOURCE_REMOVE;
+  tree->input.now_us += passed_us;
+  tree->input.now_wall_ms += passed_us / BASE_US_PER_MS;
+  begin_round (tree);
+  return G_SOURCE_REMOVE;
+}
+
+/* go_on: with the same heartbeats, when all that was to move has been answered
+ * and something did */
+static void
+go_on (Tree *tree, const ScalingOrder *order, gboolean is_done)
+{
+  if (order->kind != SCALING_ORDER_SLOT)
+    return;
+  tree->n_moving--;
+  tree->has_moved |= is_done;
+  if (tree->n_moving > 0 || !tree->has_moved || tree->again_id != 0)
+    return;
+  tree->has_moved = FALSE;
+  tree->again_id = g_idle_add (on_again, tree);
+}
 
 /* is_busy: it is being done already, as asked by who led before */
 static gboolean
@@ -88,6 +125,7 @@ finish (Call *call, const GError *error, gint64 retry_us)
                              error == NULL || is_busy (error), retry_us,
                              g_random_double (),
                              self->config.wire.now_us (self->config.wire_data));
+  go_on (tree, &call->order, error == NULL);
   g_hash_table_remove (self->calls, call);
 }
 
@@ -204,6 +242,7 @@ begin (Tree *tree, const ScalingOrder *order)
   call->era = self->era;
   call->order = *order;
   g_hash_table_add (self->calls, call);
+  tree->n_moving += order->kind == SCALING_ORDER_SLOT;
   switch (order->kind)
     {
     case SCALING_ORDER_SLOT:
@@ -233,7 +272,6 @@ begin (Tree *tree, const ScalingOrder *order)
 static void
 end_round (Tree *tree)
 {
-  g_clear_pointer (&tree->beats, g_ptr_array_unref);
   g_clear_pointer (&tree->slots, g_array_unref);
   g_clear_pointer (&tree->instances, g_ptr_array_unref);
 }
@@ -336,12 +374,34 @@ get_tree (ScalingSubtreesDriver *self, const char *tree_id)
   return tree;
 }
 
+/* begin_round: of the view that was taken last */
+static void
+begin_round (Tree *tree)
+{
+  ScalingSubtreesDriver *self = tree->driver;
+  gint64 now_us = tree->input.now_us;
+  gboolean lists =
+      now_us >= tree->rest_us || tree->input.n_desired != tree->n_desired;
+
+  tree->n_desired = tree->input.n_desired;
+  tree->round_era = self->era;
+  tree->n_due = 1 + lists;
+  tree->input.is_list_whole = FALSE;
+  if (lists)
+    {
+      tree->rest_us = now_us + SCALING_DRIVER_REST_US;
+      scaling_provisioner_list (self->config.provisioner, tree->tree_id,
+                                on_listed, tree);
+    }
+  self->config.wire.read_slots (tree->tree_id, on_slots, tree,
+                                self->config.wire_data);
+}
+
 void
 scaling_subtrees_driver_take (ScalingSubtreesDriver *self,
                               const ScalingSubtreesView *view)
 {
   Tree *tree = get_tree (self, view->tree_id);
-  gboolean lists;
 
   if (tree == NULL || tree->n_due > 0)
     {
@@ -349,8 +409,8 @@ scaling_subtrees_driver_take (ScalingSubtreesDriver *self,
       return;
     }
   tree->policy = *view->policy;
+  g_clear_pointer (&tree->beats, g_ptr_array_unref);
   tree->beats = g_ptr_array_ref (view->beats);
-  tree->round_era = self->era;
   tree->input = (ScalingSubtreesInput){
     .n_desired = view->n_desired,
     .n_nodes_elsewhere = view->n_nodes_elsewhere,
@@ -358,17 +418,7 @@ scaling_subtrees_driver_take (ScalingSubtreesDriver *self,
     .now_us = view->now_us,
     .now_wall_ms = view->now_wall_ms,
   };
-  lists = view->now_us >= tree->rest_us || view->n_desired != tree->n_desired;
-  tree->n_desired = view->n_desired;
-  tree->n_due = 1 + lists;
-  if (lists)
-    {
-      tree->rest_us = view->now_us + SCALING_DRIVER_REST_US;
-      scaling_provisioner_list (self->config.provisioner, tree->tree_id,
-                                on_listed, tree);
-    }
-  self->config.wire.read_slots (tree->tree_id, on_slots, tree,
-                                self->config.wire_data);
+  begin_round (tree);
 }
 
 /* --- seeing inside ----------------------------------------------------------
@@ -496,7 +546,9 @@ tree_free (gpointer data)
 {
   Tree *tree = data;
 
+  g_clear_handle_id (&tree->again_id, g_source_remove);
   end_round (tree);
+  g_clear_pointer (&tree->beats, g_ptr_array_unref);
   scaling_subtrees_free (tree->subtrees);
   g_free (tree->fault);
   g_free (tree->tree_id);

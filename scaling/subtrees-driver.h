@@ -7,10 +7,12 @@
  * node still leads; the token goes along, so that what is on its way when
  * another takes over is refused there (CONTROL-PLANE.md A3).
  *   A tree that rests is listed each 5 s, one in motion each second; between
- * two lists slots move on, and nothing is made or taken away. Bounds:
- * CLUSTER_MAX_TREES; a round of a tree that is not over lets the next one be
- * left out; orders as ScalingSubtrees has them. Owner:  ScalingController's
- * owner. Thread: main. It must outlive what its wire asks and its provisioner.
+ * two lists slots move on, and nothing is made or taken away. Where a slot has
+ * moved the next step follows at once, with the same heartbeats.
+ * Bounds: CLUSTER_MAX_TREES; a round of a tree that is not over lets the next
+ * one be left out; orders as ScalingSubtrees has them.
+ * Owner:  ScalingController's owner. Thread: main. It must outlive what its
+ * wire asks, and its provisioner.
  */
 #pragma once
 

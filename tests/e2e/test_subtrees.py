@@ -4,6 +4,7 @@ that is warm, and takes the warm one when more are wanted."""
 import json
 import os
 import signal
+import urllib.request
 
 import pytest
 
@@ -22,17 +23,33 @@ POLICY = {
         "scaleUpBy": 1, "scaleDownBy": 1, "evaluationInterval": 1}]}
 
 
-def end_all(directory):
-    """What outlives its leader by design."""
-    for name in os.listdir(directory):
-        try:
-            with open(os.path.join(directory, name, "process"),
-                      encoding="utf-8") as file:
-                pid = int(dict(line.strip().split("=", 1) for line in file
-                               if "=" in line)["pid"])
-            os.kill(pid, signal.SIGKILL)
-        except (OSError, KeyError):
-            pass
+class Instances:
+    """Those that outlive their leader, by design: ended with the test."""
+
+    def __init__(self, directory):
+        self.directory = str(directory)
+        os.makedirs(self.directory, mode=0o700)
+
+    def pids(self):
+        for name in os.listdir(self.directory):
+            try:
+                path = os.path.join(self.directory, name, "process")
+                with open(path, encoding="utf-8") as file:
+                    pid = int(file.read().split()[0])
+                with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+                    if f"--node-id={name}" in file.read().split("\0"):
+                        yield pid
+            except (OSError, IndexError):
+                pass
+
+    def kill(self):
+        def is_over():
+            for pid in self.pids():
+                os.kill(pid, signal.SIGKILL)
+            return not list(self.pids())
+        # one of them may lead, and start another
+        for _ in range(2):
+            wait_for(is_over, "the end of all instances")
 
 
 @pytest.fixture
@@ -42,22 +59,19 @@ def redis(world):
 
 @pytest.fixture
 def leader(world, redis, tmp_path):
-    path, directory = tmp_path / "policy.json", tmp_path / "instances"
+    path = tmp_path / "policy.json"
     path.write_text(json.dumps(POLICY))
-    directory.mkdir(mode=0o700)
-    cluster = Cluster(world, redis.url, "--insecure")
-    try:
-        yield cluster.node(
-            "i1", "injection", "--autoscaling", "--autoscaling-policy",
-            str(path), "--provisioner", "process", "--provision-dir",
-            str(directory), "--provision-max", str(N_MAX),
-            "--provision-http-port", str(free_ports(N_MAX) - 1),
-            "--provision-relay-port", str(free_ports(N_MAX) - 1),
-            "--provision-rtc-port", str(free_ports(32 * N_MAX) - 32),
-            "--provision-pool-port", "20000", "--provision-min-memory", "0")
-    finally:
-        cluster["i1"].kill()
-        end_all(directory)
+    instances = world.add(Instances(tmp_path / "instances"))
+    node = Cluster(world, redis.url, "--insecure").node(
+        "i1", "injection", "--autoscaling", "--autoscaling-policy", str(path),
+        "--provisioner", "process", "--provision-dir", instances.directory,
+        "--provision-max", str(N_MAX),
+        "--provision-http-port", str(free_ports(N_MAX) - 1),
+        "--provision-relay-port", str(free_ports(N_MAX) - 1),
+        "--provision-rtc-port", str(free_ports(32 * N_MAX) - 32),
+        "--provision-pool-port", "20000", "--provision-min-memory", "0")
+    node.instances = instances
+    return node
 
 
 def slots(redis):
@@ -71,6 +85,15 @@ def nodes(leader):
     return {row["id"]: row for row in rows if row["alive"]}
 
 
+def get(url, path):
+    with urllib.request.urlopen(url + path, timeout=5) as reply:
+        return json.load(reply)
+
+
+def slot(leader, name):
+    return get(nodes(leader)[name]["url"], "/debug/state")["scaling"]["slot"]
+
+
 def put_policy(redis, **more):
     text = json.loads(json.dumps(POLICY))
     text["policies"][0].update(more)
@@ -79,19 +102,59 @@ def put_policy(redis, **more):
                "test", json.dumps(text))
 
 
-def test_grows(leader, redis):
+def give_back(redis, n):
+    """As an operator would: no cooldown."""
+    put_policy(redis)
+    redis.call("FCALL", "mt_desire", 0, "", "main",
+               redis.call("GET", "lease:scaler"),
+               redis.call("HGET", "desired:main", "ver"), n, "manual", "test",
+               "{}")
+
+
+def test_there_and_back(leader, redis):
     wait_for(lambda: slots(redis) == {0: "serving", 1: "joined"},
              "one that serves, one that is warm", 25)
     names = {f"mt-main-s{i}-g1-{m}" for i in range(2) for m in ("r", "e0")}
     there = wait_for(lambda: names <= set(nodes(leader)) and nodes(leader),
                      "their nodes")
     assert set(there) == names | {"i1"}
+    open_one = wait_for(
+        lambda: not slot(leader, "mt-main-s0-g1-e0")["warm"]
+        and slot(leader, "mt-main-s0-g1-e0"), "one that is open")
+    assert open_one["state"] == "serving" and open_one["joined"]
+    closed = wait_for(
+        lambda: slot(leader, "mt-main-s1-g1-e0")["joined"]
+        and slot(leader, "mt-main-s1-g1-e0"), "one that has joined")
+    assert closed["warm"]
+    # the warm one is taken, and another one is made warm
     put_policy(redis, minReplicas=2)
     wait_for(lambda: slots(redis).get(1) == "serving", "the warm one serves")
+    wait_for(lambda: not slot(leader, "mt-main-s1-g1-e0")["warm"], "it is open")
     wait_for(lambda: slots(redis).get(2) == "joined", "another is warm", 15)
     metrics = leader.metrics()
     for pool in ("warm", "cold"):
         assert metrics.total("media_tree_scaling_provision_seconds_count",
                              pool=pool) == 1
-    assert metrics.total("media_tree_scaling_subtrees", state="serving") == 2
-    assert metrics.total("media_tree_scaling_subtrees", state="warm") == 1
+    wait_for(lambda: [leader.metrics().total("media_tree_scaling_subtrees",
+                                             state=state)
+                      for state in ("serving", "warm")] == [2, 1], "gauges")
+    # and given back: the highest that serves, its nodes end by themselves
+    give_back(redis, 1)
+    seen = []
+
+    def is_gone():
+        there = nodes(leader)
+        seen.append(tuple(there[f"mt-main-s1-g1-{m}"]["draining"]
+                          if f"mt-main-s1-g1-{m}" in there else None
+                          for m in ("r", "e0")))
+        return slots(redis)[1] == "gone"
+    wait_for(is_gone, "the end of the second", 25)
+    # the relay feeds the other to its end
+    assert (False, True) in seen and (True, None) in seen, seen
+    assert not {(True, True), (None, True)} & set(seen), seen
+    assert slots(redis) == {0: "serving", 1: "gone", 2: "joined"}
+    assert len(list(leader.instances.pids())) == 4
+    metrics = leader.metrics()
+    assert metrics.total("media_tree_scaling_orders_total", result="failed") \
+        == 0
+    assert metrics.total("media_tree_scaling_orders_total", order="drain") >= 2
