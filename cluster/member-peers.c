@@ -433,8 +433,8 @@ may_take (ClusterMember *self, const ClusterPeer *peer, ClusterRoles role)
   return peer->is_alive && (peer->node.roles & role) != 0
          && !peer->load.is_draining
          && !(peer->load.is_warm && role == CLUSTER_ROLE_EGRESS)
-         && free_slots (peer, role) > 0
-         && peer->node.url != NULL && peer->node.url[0] != '\0'
+         && free_slots (peer, role) > 0 && peer->node.url != NULL
+         && peer->node.url[0] != '\0'
          && strcmp (peer->node.node_id, self->node.node_id) != 0;
 }
 
