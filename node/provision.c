@@ -16,6 +16,8 @@ static const BaseSettingSpec specs[] = {
     "of a machine and user." },
   { "provision-max", BASE_SETTING_INT, 1, SCALING_PORTS_MAX_INSTANCES, "29",
     NULL, "Scaling", "Processes at most." },
+  { "provision-cost", BASE_SETTING_INT, 0, 1000000000, "0", NULL, "Scaling",
+    "What one process costs an hour, in thousandths of what you count." },
   { "provision-min-memory", BASE_SETTING_SIZE, 0, G_MAXINT64, "512 MiB", NULL,
     "Scaling", "None is started that would leave less memory available." },
   { "provision-http-port", BASE_SETTING_INT, 1, 65000, "7070", NULL, "Scaling",
@@ -93,7 +95,12 @@ node_provision_new (const NodeParts *parts, ScalingProvisioner **ret,
     }
   *ret = scaling_provision_process_new (&config, error);
   if (*ret)
-    return TRUE;
+    {
+      scaling_provisioner_set_cost_per_hour (
+          *ret,
+          (double)base_settings_get_int (settings, "provision-cost") / 1000);
+      return TRUE;
+    }
   g_prefix_error (error, "provision-dir: ");
   return FALSE;
 }

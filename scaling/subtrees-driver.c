@@ -455,6 +455,10 @@ add_tree (JsonBuilder *json, const Tree *tree, double cost)
                         (double)summary->longest_wait_us / BASE_US_PER_S);
   base_json_add_double (json, "cost_per_hour", cost * summary->n_instances);
   base_json_add_double (json, "warm_cost_per_hour", cost * summary->n_pooled);
+  /* if they ran */
+  base_json_add_double (json, "cold_cost_per_hour",
+                        cost * summary->n_cold
+                            * (1 + MAX (tree->policy.egress_per_subtree, 1)));
   base_json_add_text (json, "fault", tree->fault);
   json_builder_end_object (json);
 }
@@ -483,41 +487,12 @@ scaling_subtrees_driver_describe (ScalingSubtreesDriver *self)
 }
 
 static void
-write_cost (BaseMetricsWriter *writer, const Tree *tree, double cost)
-{
-  const ScalingSubtreesSummary *summary =
-      scaling_subtrees_get_summary (tree->subtrees);
-  g_autofree char *label = base_metrics_label ("tree", tree->tree_id);
-  guint n_cold =
-      summary->n_cold * (1 + MAX (tree->policy.egress_per_subtree, 1));
-  const struct
-  {
-    const char *pool;
-    guint n;
-  } rows[] = { { "serving", summary->n_instances - summary->n_pooled },
-               { "warm", summary->n_pooled },
-               { "cold", n_cold } };
-
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
-    {
-      g_autofree char *labels =
-          g_strdup_printf ("%s,pool=\"%s\"", label, rows[i].pool);
-
-      base_metrics_write (writer, "media_tree_scaling_cost_per_hour", "gauge",
-                          "What instances cost, cold ones if they ran", labels,
-                          cost * rows[i].n);
-    }
-}
-
-static void
 collect (BaseMetricsWriter *writer, gpointer data)
 {
   static const char *const results[N_RESULTS] = { "done", "failed" };
   ScalingSubtreesDriver *self = data;
   double cost =
       scaling_provisioner_get_cost_per_hour (self->config.provisioner);
-  GHashTableIter iter;
-  gpointer tree;
 
   for (guint i = 0; i < SCALING_ORDER_N; i++)
     for (guint k = 0; k < N_RESULTS; k++)
@@ -530,12 +505,9 @@ collect (BaseMetricsWriter *writer, gpointer data)
                             "counter", "What was done about subtrees", labels,
                             (double)self->n_orders[i][k]);
       }
-  if (cost <= 0 || !self->config.wire.leads (0, self->config.wire_data))
-    return;
-  g_hash_table_iter_init (&iter, self->trees);
-  while (g_hash_table_iter_next (&iter, NULL, &tree))
-    if (((Tree *)tree)->has_summary)
-      write_cost (writer, tree, cost);
+  base_metrics_write (writer, "media_tree_scaling_instance_cost_per_hour",
+                      "gauge", "What one instance costs, as it was set", NULL,
+                      cost);
 }
 
 /* --- life --------------------------------------------------------------------

@@ -28,7 +28,9 @@ def nodes(module_world):
     that adds up what the first one says."""
     alone = module_world.node("--insecure", "--state-dir",
                               module_world.directory_of("state"))
-    cluster = Cluster(module_world, module_world.redis().url, "--insecure")
+    cluster = Cluster(module_world, module_world.redis().url, "--insecure",
+                      "--provisioner", "process", "--provision-dir",
+                      module_world.directory_of("instances"))
     cluster.grow()
     for origin, egress in ((alone, alone), (cluster["i1"], cluster["e1"])):
         module_world.obs(origin, "live")
