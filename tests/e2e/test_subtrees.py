@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 
+from lib import sdp
 from lib.cluster import Cluster
 from lib.node import free_ports
 from lib.wait import wait_for
@@ -62,7 +63,8 @@ def leader(world, redis, tmp_path):
     path = tmp_path / "policy.json"
     path.write_text(json.dumps(POLICY))
     instances = world.add(Instances(tmp_path / "instances"))
-    node = Cluster(world, redis.url, "--insecure").node(
+    cluster = Cluster(world, redis.url, "--insecure")
+    node = cluster.node(
         "i1", "injection", "--autoscaling", "--autoscaling-policy", str(path),
         "--provisioner", "process", "--provision-dir", instances.directory,
         "--provision-max", str(N_MAX),
@@ -70,7 +72,7 @@ def leader(world, redis, tmp_path):
         "--provision-relay-port", str(free_ports(N_MAX) - 1),
         "--provision-rtc-port", str(free_ports(32 * N_MAX) - 32),
         "--provision-pool-port", "20000", "--provision-min-memory", "0")
-    node.instances = instances
+    node.instances, node.cluster = instances, cluster
     return node
 
 
@@ -111,7 +113,44 @@ def give_back(redis, n):
                "{}")
 
 
-def test_there_and_back(leader, redis):
+def join(leader, url):
+    """What a viewer is told who asks there"""
+    reply = leader.post_sdp(f"{url}/whep/live",
+                            sdp.read_offer("chromium-156-recvonly.sdp"))
+    return reply.status, reply.headers["Location"]
+
+
+def test_not_desired(leader):
+    """A node of a subtree that nobody wants ends by itself."""
+    node = leader.cluster.node("mt-main-s7-g1-e0", "egress", ready=False)
+    assert node.process.wait(20) == 0
+
+
+def test_refused(world, leader, redis):
+    """A warm slot takes nobody: who asks there is sent to the open one, or is
+    refused; that alone makes it open."""
+    world.obs(leader, "live")
+    wait_for(lambda: slots(redis) == {0: "serving", 1: "joined"},
+             "one that serves, one that is warm", 25)
+    there = nodes(leader)
+    closed, opened = (there[f"mt-main-s{i}-g1-e0"]["url"] for i in (1, 0))
+    answers = []
+
+    def is_open():
+        status, location = join(leader, closed)
+        answers.append(status)
+        if status == 307:
+            assert location.startswith(f"{opened}/")
+            # now nobody serves: those who are refused are the signal
+            redis.call("HSET", "slot:main", 0, "1 draining 1")
+        return status == 201
+    wait_for(is_open, "the warm one to open", 20)
+    assert set(answers[:-1]) <= {307, 503} and 503 in answers, answers
+    assert slots(redis)[1] == "serving"
+
+
+def test_there_and_back(world, leader, redis):
+    world.obs(leader, "live")
     wait_for(lambda: slots(redis) == {0: "serving", 1: "joined"},
              "one that serves, one that is warm", 25)
     names = {f"mt-main-s{i}-g1-{m}" for i in range(2) for m in ("r", "e0")}
@@ -126,6 +165,9 @@ def test_there_and_back(leader, redis):
         lambda: slot(leader, "mt-main-s1-g1-e0")["joined"]
         and slot(leader, "mt-main-s1-g1-e0"), "one that has joined")
     assert closed["warm"]
+    # it has the stream, so that its first viewer waits for nothing
+    wait_for(lambda: nodes(leader)["mt-main-s1-g1-e0"]["streams"] == 1,
+             "the stream at the warm one")
     # the warm one is taken, and another one is made warm
     put_policy(redis, minReplicas=2)
     wait_for(lambda: slots(redis).get(1) == "serving", "the warm one serves")
