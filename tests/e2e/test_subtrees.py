@@ -10,7 +10,7 @@ import pytest
 
 from lib import sdp
 from lib.cluster import Cluster
-from lib.node import free_ports
+from lib.node import free_ports, run_binary
 from lib.wait import wait_for
 
 N_MAX = 12
@@ -118,6 +118,19 @@ def join(leader, url):
     reply = leader.post_sdp(f"{url}/whep/live",
                             sdp.read_offer("chromium-156-recvonly.sdp"))
     return reply.status, reply.headers["Location"]
+
+
+def test_settings(tmp_path):
+    """What is missing is said before anything starts."""
+    args = ["--redis-url", "redis://127.0.0.1:1", "--cluster-secret", "s" * 32,
+            "--http-listen", "127.0.0.1:0", "--provisioner", "process"]
+    done = run_binary(*args)
+    assert done.returncode == 78
+    assert "provisioner: process needs a --provision-dir" in done.stderr
+    (tmp_path / "file").write_text("")
+    done = run_binary(*args, "--provision-dir", str(tmp_path / "file"))
+    assert done.returncode == 78
+    assert "provision-dir: " in done.stderr
 
 
 def test_not_desired(leader):
