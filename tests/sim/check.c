@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sim/check: I1 to I4 and G2. */
+#include "check.h"
+
+#include "cluster/lease.h"
+#include "engine.h"
+#include "leader.h"
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_US (50 * SIM_US_PER_MS)
+#define N_LOOKS 240 /* 12 s: what was desired lately */
+#define MAX_EPOCHS 256
+
+typedef struct
+{
+  gint64 next_us;
+  guint n_desired[N_LOOKS], n_looks;
+  guint64 last_ctr[MAX_EPOCHS]; /* of a line: by its epoch */
+  char held[128];               /* before the call: "" = nobody */
+  int n_before;
+  GHashTable *open; /* owned: names that were open */
+} Check;
+
+static Check check;
+
+static const char *
+get_arg (GPtrArray *args, guint i)
+{
+  return i < args->len ? args->pdata[i] : "";
+}
+
+/* --- what a server accepts ------------------------------------------------ */
+
+static int
+peek_desired (guint server)
+{
+  const char *text = sim_redis_peek (sim_store_get_redis (server),
+                                     SIM_PREFIX "desired:" SIM_TREE, "n");
+
+  return text != NULL ? atoi (text) : -1;
+}
+
+void
+sim_check_before_call (guint server, const char *func, GPtrArray *args)
+{
+  static const char *const get[] = { "GET", SIM_PREFIX "lease:scaler", NULL };
+  ClusterReply *held = sim_redis_call (sim_store_get_redis (server), get);
+
+  g_strlcpy (check.held, held->text != NULL ? held->text : "",
+             sizeof check.held);
+  cluster_reply_free (held);
+  check.n_before = peek_desired (server);
+}
+
+static void
+check_token (guint server, const char *token)
+{
+  guint64 epoch = sim_store_get_epoch (server), cfg, ctr;
+
+  if (!cluster_lease_parse_token (token, &cfg, &ctr, NULL))
+    sim_fail ("I2: %s is no token", token);
+  else if (cfg != epoch)
+    sim_fail ("I2: redis %u, of epoch %" G_GUINT64_FORMAT ", gave out %s",
+              server, epoch, token);
+  else if (epoch < MAX_EPOCHS && ctr <= check.last_ctr[epoch])
+    sim_fail ("I1: redis %u gave out %s after %" G_GUINT64_FORMAT, server,
+              token, check.last_ctr[epoch]);
+  else if (epoch < MAX_EPOCHS)
+    check.last_ctr[epoch] = ctr;
+}
+
+static void
+check_change (guint server)
+{
+  int n = peek_desired (server), step = n - check.n_before;
+
+  sim_trace ("redis %u: %d desired, before %d", server, n, check.n_before);
+  if (n < 0 || n > SIM_MAX_SUBTREES)
+    sim_fail ("I3: redis %u has %d desired", server, n);
+  else if (check.n_before >= 0 && (step > 2 || step < -1))
+    sim_fail ("I3: redis %u went from %d to %d", server, check.n_before, n);
+}
+
+static gboolean
+has_token (const char *func)
+{
+  static const char *const funcs[] = { "mt_renew", "mt_desire", "mt_slot",
+                                       "mt_audit", NULL };
+
+  return g_strv_contains (funcs, func);
+}
+
+void
+sim_check_after_call (guint server, const char *func, GPtrArray *args,
+                      const ClusterReply *reply)
+{
+  const char *token = get_arg (args, 2);
+
+  if (reply->type == CLUSTER_REPLY_ERROR)
+    {
+      if (g_str_has_prefix (reply->text, "ERR")
+          || strstr (reply->text, "mtctl:") != NULL)
+        sim_fail ("%s: %s", func, reply->text);
+      return;
+    }
+  if (strcmp (func, "mt_acquire") == 0
+      && strcmp (reply->items[0]->text, "OK") == 0)
+    check_token (server, reply->items[1]->text);
+  else if (has_token (func) && token[0] != '\0'
+           && strcmp (token, check.held) != 0)
+    sim_fail ("I1: redis %u let %s do %s while %s held the lease", server,
+              token, func, check.held[0] != '\0' ? check.held : "nobody");
+  if (peek_desired (server) != check.n_before)
+    check_change (server);
+}
+
+void
+sim_check_promoted (guint server)
+{
+}
+
+/* --- who acts, who serves -------------------------------------------------- */
+
+static void
+check_leaders (void)
+{
+  int first = -1;
+
+  for (guint i = 0; i < SIM_N_LEADERS; i++)
+    {
+      if (!sim_leader_is_acting (i))
+        continue;
+      if (first >= 0)
+        sim_fail ("G2: c%d and c%u act as leader", first, i);
+      first = (int)i;
+    }
+}
+
+static guint
+get_most_desired (void)
+{
+  guint most = 0;
+
+  for (guint i = 0; i < MIN (check.n_looks, N_LOOKS); i++)
+    most = MAX (most, check.n_desired[i]);
+  return most;
+}
+
+static void
+check_opened (const GArray *all, const SimInstance *opened)
+{
+  guint most = get_most_desired (), n = 0;
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      const SimInstance *other = &g_array_index (all, SimInstance, i);
+
+      if (!other->is_open)
+        continue;
+      n += other->ordinal == SIM_NO_ORDINAL || other->ordinal < most;
+      if (strcmp (other->name, opened->name) != 0
+          && other->ordinal == opened->ordinal
+          && opened->ordinal != SIM_NO_ORDINAL)
+        sim_fail ("I4: %s and %s serve as subtree %u", other->name,
+                  opened->name, opened->ordinal);
+      else if (strcmp (other->name, opened->name) == 0
+               && other->host != opened->host)
+        sim_fail ("I4: %s serves on two hosts", opened->name);
+    }
+  if (opened->ordinal != SIM_NO_ORDINAL && opened->ordinal >= most)
+    sim_fail ("I4: %s opened, and %u were desired at most lately",
+              opened->name, most);
+  else if (n > most)
+    sim_fail ("I4: %u serve since %s opened, and %u were desired at most "
+              "lately",
+              n, opened->name, most);
+}
+
+static void
+check_instances (void)
+{
+  const GArray *all = sim_engine_look ();
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      const SimInstance *instance = &g_array_index (all, SimInstance, i);
+
+      if (!instance->is_open)
+        g_hash_table_remove (check.open, instance->name);
+      else if (g_hash_table_add (check.open, g_strdup (instance->name)))
+        check_opened (all, instance);
+    }
+}
+
+void
+sim_check_now (void)
+{
+  int n;
+
+  check_leaders ();
+  if (sim_now () < check.next_us)
+    return;
+  check.next_us = sim_now () + LOOK_US;
+  n = peek_desired (sim_store_get_master ());
+  check.n_desired[check.n_looks++ % N_LOOKS] = (guint)MAX (n, 0);
+  check_instances ();
+}
+
+void
+sim_check_begin (void)
+{
+  memset (&check, 0, sizeof check);
+  check.open = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+}
+
+void
+sim_check_end (void)
+{
+  g_clear_pointer (&check.open, g_hash_table_unref);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test-sim: the control plane in many worlds, one a seed; TAP.
+ *   test-sim --seeds 2000              each must hold
+ *   test-sim --seed 17 --trace         one, told line by line
+ *   test-sim --mutation fencing        without fencing: one of 1,000 must fail
+ */
+#include "check.h"
+#include "engine.h"
+#include "faults.h"
+#include "leader.h"
+#include "store.h"
+#include "wire.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FAULTS_US (25 * SIM_US_PER_S)
+#define CALM_US (60 * SIM_US_PER_S) /* after the last fault all is well again */
+#define STABLE_US (2 * SIM_US_PER_S)
+#define MUTATION_SEEDS 1000
+
+/* What is removed, to see that it is missed. */
+typedef struct
+{
+  const char *name;
+  const char *from, *to; /* (nullable) in the Lua text */
+  void (*forget) (gboolean is_forgotten);
+} Mutation;
+
+static const Mutation mutations[] = {
+  { "fencing", "  if held ~= token then\n    return 'FENCED '",
+    "  if false then\n    return 'FENCED '", NULL },
+  { "wait", NULL, NULL, sim_wire_forget_wait },
+  { "ordinals", NULL, NULL, sim_leaders_forget_ordinals },
+  { "join-claim", NULL, NULL, sim_engine_forget_join },
+  { "sentinel-rule", NULL, NULL, sim_wire_ask_once },
+  { "epoch-order", "local ctr = math.max((tonumber(known[2] or '') or 0) + 1, now_ms())",
+    "local ctr = now_ms()", NULL },
+};
+
+static gint64 first_seed = 1, n_seeds = 2000, one_seed = -1;
+static gboolean is_traced;
+static char *mutation_name;
+static guint64 n_events;
+static gint64 virtual_us;
+
+static const GOptionEntry options[] = {
+  { "first", 0, 0, G_OPTION_ARG_INT64, &first_seed, "The first seed", "N" },
+  { "seeds", 0, 0, G_OPTION_ARG_INT64, &n_seeds, "How many", "N" },
+  { "seed", 0, 0, G_OPTION_ARG_INT64, &one_seed, "This one alone", "N" },
+  { "trace", 0, 0, G_OPTION_ARG_NONE, &is_traced, "Tell what happens", NULL },
+  { "mutation", 0, 0, G_OPTION_ARG_STRING, &mutation_name,
+    "Without this; one of 1,000 seeds must fail", "NAME" },
+  { NULL }
+};
+
+/* --- is all well ---------------------------------------------------------- */
+
+/* (nullable): what is not */
+static const char *
+find_trouble (void)
+{
+  const GArray *all = sim_engine_look ();
+  guint master = sim_store_get_master (), n_acting = 0, n_open = 0;
+  gboolean serves[SIM_MAX_SUBTREES] = { FALSE };
+  const char *desired = sim_redis_peek (sim_store_get_redis (master),
+                                        SIM_PREFIX "desired:" SIM_TREE, "n");
+  gint64 n = desired != NULL ? g_ascii_strtoll (desired, NULL, 10) : 0;
+
+  if (!sim_store_is_settled ())
+    return "the store has not settled";
+  for (guint i = 0; i < SIM_N_LEADERS; i++)
+    n_acting += sim_leader_is_acting (i);
+  if (n_acting != 1)
+    return "nobody leads";
+  for (guint i = 0; i < all->len; i++)
+    {
+      const SimInstance *instance = &g_array_index (all, SimInstance, i);
+
+      if (!instance->is_running)
+        continue;
+      if (!instance->is_open)
+        return "an instance runs and does not serve";
+      n_open++;
+      if (instance->ordinal < SIM_MAX_SUBTREES)
+        serves[instance->ordinal] = TRUE;
+    }
+  if (n_open != n)
+    return "another number serves than is desired";
+  for (guint i = 0; i < n; i++)
+    if (!serves[i])
+      return "an ordinal does not serve";
+  return NULL;
+}
+
+static void
+run_calm (void)
+{
+  gint64 end_us = sim_now () + CALM_US, well_us = -1;
+  const char *trouble = "";
+
+  sim_trace ("no more faults");
+  sim_leaders_calm ();
+  sim_engine_set_faulty (FALSE);
+  while (sim_now () < end_us && sim_get_failure () == NULL)
+    {
+      gint64 next_us = sim_now () + 250 * SIM_US_PER_MS;
+
+      while (sim_step (next_us))
+        sim_check_now ();
+      trouble = find_trouble ();
+      if (trouble != NULL)
+        well_us = -1;
+      else if (well_us < 0)
+        well_us = sim_now ();
+      else if (sim_now () - well_us >= STABLE_US)
+        return;
+    }
+  sim_fail ("liveness: 60 s after the last fault %s", trouble);
+}
+
+/* --- worlds --------------------------------------------------------------- */
+
+/* Returns: (transfer full) (nullable): what failed */
+static char *
+run_seed (SimLua *lua, const Mutation *mutation, gint64 seed)
+{
+  char *failure;
+
+  sim_world_begin ((guint64)seed, is_traced);
+  sim_store_begin (lua);
+  sim_wire_begin ();
+  sim_check_begin ();
+  sim_engine_begin ();
+  sim_leaders_begin ();
+  if (mutation != NULL && mutation->forget != NULL)
+    mutation->forget (TRUE);
+  sim_faults_begin (FAULTS_US);
+  while (sim_step (FAULTS_US + SIM_US_PER_MS))
+    sim_check_now ();
+  if (sim_get_failure () == NULL)
+    run_calm ();
+  failure = g_strdup (sim_get_failure ());
+  n_events += sim_get_n_events ();
+  virtual_us += sim_now ();
+  sim_leaders_end ();
+  sim_engine_end ();
+  sim_store_end ();
+  sim_check_end ();
+  sim_world_end ();
+  sim_wire_end ();
+  return failure;
+}
+
+static char *
+read_contract (void)
+{
+  char *text;
+  g_autoptr (GError) error = NULL;
+
+  if (!g_file_get_contents (SIM_DIR "/contract.lua", &text, NULL, &error))
+    g_error ("%s", error->message);
+  return text;
+}
+
+static const Mutation *
+find_mutation (const char *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (mutations); i++)
+    if (strcmp (mutations[i].name, name) == 0)
+      return &mutations[i];
+  fprintf (stderr, "test-sim: no mutation is called %s\n", name);
+  exit (2);
+}
+
+/* Returns: whether it came out as it should */
+static gboolean
+run (const Mutation *mutation)
+{
+  g_autofree char *contract = read_contract ();
+  SimLua *lua = sim_lua_new (mutation != NULL ? mutation->from : NULL,
+                             mutation != NULL ? mutation->to : NULL, contract);
+  gint64 n = one_seed >= 0      ? 1
+             : mutation != NULL ? MUTATION_SEEDS
+                                : n_seeds;
+  gint64 n_failed = 0, i;
+
+  for (i = 0; i < n && n_failed < (mutation != NULL ? 1 : 20); i++)
+    {
+      gint64 seed = one_seed >= 0 ? one_seed : first_seed + i;
+      g_autofree char *failure = run_seed (lua, mutation, seed);
+
+      if (failure == NULL)
+        continue;
+      n_failed++;
+      printf ("# seed %" G_GINT64_FORMAT ": %s\n#   test-sim --seed "
+              "%" G_GINT64_FORMAT "%s%s --trace\n",
+              seed, failure, seed, mutation != NULL ? " --mutation " : "",
+              mutation != NULL ? mutation->name : "");
+      fflush (stdout);
+    }
+  sim_lua_free (lua);
+  printf ("# %" G_GINT64_FORMAT " seeds, %.0f s of their time, %" G_GUINT64_FORMAT
+          " events, %" G_GINT64_FORMAT " failed\n",
+          i, (double)virtual_us / SIM_US_PER_S, n_events, n_failed);
+  return mutation != NULL ? n_failed > 0 : n_failed == 0;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_autoptr (GError) error = NULL;
+  const Mutation *mutation = NULL;
+  gboolean ok;
+
+  g_option_context_add_main_entries (context, options, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error))
+    {
+      fprintf (stderr, "test-sim: %s\n", error->message);
+      return 2;
+    }
+  if (mutation_name != NULL)
+    mutation = find_mutation (mutation_name);
+  printf ("1..1\n");
+  ok = run (mutation);
+  printf ("%s 1 - %s%s\n", ok ? "ok" : "not ok",
+          mutation != NULL ? "it is missed: " : "worlds with faults",
+          mutation != NULL ? mutation->name : "");
+  return ok ? 0 : 1;
+}
