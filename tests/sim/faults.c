@@ -35,8 +35,9 @@ on_undo (gpointer data)
 static gint64
 plan_end (gint64 min_ms, gint64 max_ms)
 {
-  return MIN (sim_now () + sim_between (min_ms, max_ms) * SIM_US_PER_MS,
-              faults.until_us);
+  gint64 at_us = sim_now () + sim_between (min_ms, max_ms) * SIM_US_PER_MS;
+
+  return MIN (at_us, faults.until_us);
 }
 
 static void
@@ -115,6 +116,8 @@ slow_down (guint a, guint b)
     b = master;
   else
     a = master;
+  if (a == b)
+    return;
   sim_slow (a, b, sim_between (20, 2500) * SIM_US_PER_MS);
   sim_trace ("host %u reaches host %u slowly", a, b);
   undo_at (plan_end (500, 5000), speed_up, a, b);

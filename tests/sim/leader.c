@@ -42,8 +42,8 @@ want (Leader *self)
 
   if (sim_now () >= changes_us)
     {
-      n_wanted = (guint)CLAMP ((gint64)n_wanted + sim_between (-2, 2), 1,
-                               SIM_MAX_SUBTREES);
+      n = n_wanted + sim_between (-2, 2);
+      n_wanted = (guint)CLAMP (n, 1, SIM_MAX_SUBTREES);
       changes_us = sim_now () + sim_between (1, 8) * SIM_US_PER_S;
     }
   n = n_wanted + (sim_chance (200) ? sim_between (-1, 1) : 0);
@@ -140,6 +140,10 @@ place (const char *name)
 static void
 do_order (Leader *self, const SimOrder *order)
 {
+  static const char *const names[] = { "slot", "ensure", "remove", "drain" };
+
+  sim_trace ("%s: %s %u of life %u %s%s", self->proc.name, names[order->kind],
+             order->ordinal, order->gen, order->name, order->to);
   if (!sim_leader_is_acting (self->index)
       || !cluster_lease_is_valid (self->ledger->lease, MIN_VALID_US))
     return;
@@ -221,6 +225,7 @@ read_slots (ClusterLedgerCall *call, const ClusterReply *reply)
 {
   Leader *self = call->data;
 
+  sim_trace ("%s reads %u slots, %u desired", self->proc.name, reply->n_items / 5, self->n_desired);
   g_array_set_size (self->slots, 0);
   if (reply->type != CLUSTER_REPLY_ARRAY)
     return;

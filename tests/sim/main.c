@@ -100,7 +100,7 @@ run_calm (void)
   gint64 end_us = sim_now () + CALM_US, well_us = -1;
   const char *trouble = "";
 
-  sim_trace ("no more faults");
+  sim_trace ("no more faults from here on");
   sim_leaders_calm ();
   sim_engine_set_faulty (FALSE);
   while (sim_now () < end_us && sim_get_failure () == NULL)

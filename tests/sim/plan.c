@@ -64,6 +64,23 @@ act (GArray *orders, SimOrderKind kind, const SimSlot *slot, const char *name)
   order (orders, what);
 }
 
+/* it shall go */
+static void
+give_back (const SimSlot *slot, const SimInstance *instance, const char *name,
+       GArray *orders)
+{
+  gboolean runs = instance != NULL && instance->is_running;
+
+  if (strcmp (slot->state, "starting") == 0
+      || strcmp (slot->state, "serving") == 0)
+    move (orders, slot, slot->gen, "draining");
+  else if (strcmp (slot->state, "draining") == 0 && !slot->is_alive && !runs)
+    move (orders, slot, slot->gen, "gone");
+  else if (strcmp (slot->state, "draining") == 0)
+    act (orders, slot->is_alive ? SIM_ORDER_DRAIN : SIM_ORDER_REMOVE, slot,
+         name);
+}
+
 /* it shall be there */
 static void
 bring_up (SimPlan *self, const SimSlot *slot, const SimInstance *instance,
@@ -77,7 +94,10 @@ bring_up (SimPlan *self, const SimSlot *slot, const SimInstance *instance,
       return;
     }
   if (strcmp (slot->state, "draining") == 0)
-    return; /* it goes first */
+    {
+      give_back (slot, instance, name, orders); /* first */
+      return;
+    }
   if (slot->is_alive || strcmp (slot->state, "starting") == 0)
     self->silent_us[i] = 0;
   else if (self->silent_us[i] == 0)
@@ -100,23 +120,6 @@ bring_up (SimPlan *self, const SimSlot *slot, const SimInstance *instance,
     move (orders, slot, slot->gen + 1, "starting");
   else if (instance == NULL)
     act (orders, SIM_ORDER_ENSURE, slot, name);
-}
-
-/* it shall go */
-static void
-give_back (const SimSlot *slot, const SimInstance *instance, const char *name,
-       GArray *orders)
-{
-  gboolean runs = instance != NULL && instance->is_running;
-
-  if (strcmp (slot->state, "starting") == 0
-      || strcmp (slot->state, "serving") == 0)
-    move (orders, slot, slot->gen, "draining");
-  else if (strcmp (slot->state, "draining") == 0 && !slot->is_alive && !runs)
-    move (orders, slot, slot->gen, "gone");
-  else if (strcmp (slot->state, "draining") == 0)
-    act (orders, slot->is_alive ? SIM_ORDER_DRAIN : SIM_ORDER_REMOVE, slot,
-         name);
 }
 
 static void

@@ -8,6 +8,7 @@
 
 #define NONE SIM_N_STORES
 #define TICK_US (100 * SIM_US_PER_MS)
+#define VOTE_US (2 * SIM_US_PER_S)
 #define DOWN_AFTER_US (1 * SIM_US_PER_S)
 
 typedef struct
@@ -39,6 +40,8 @@ typedef struct
   SimSentinelView view;
   gint64 unseen_us[SIM_N_STORES]; /* since when; -1 = is there */
   gboolean is_failing_over;
+  guint64 promised;        /* the epoch that it voted in last, */
+  gint64 promised_until_us; /* and how long it votes for nobody else */
 } Sentinel;
 
 static Server servers[SIM_N_STORES];
@@ -329,8 +332,9 @@ sees_down (guint sentinel)
   return since_us >= 0 && sim_now () - since_us >= DOWN_AFTER_US;
 }
 
+/* those who see it down too */
 static guint
-count_votes (guint sentinel)
+count_witnesses (guint sentinel)
 {
   guint n = 1;
 
@@ -339,6 +343,32 @@ count_votes (guint sentinel)
          && sentinels[i].view.epoch == sentinels[sentinel].view.epoch
          && sees_down (i);
   return n;
+}
+
+/* get_elected: a majority votes for it, each for one in an epoch */
+static gboolean
+get_elected (guint sentinel)
+{
+  guint64 epoch = 0;
+  guint n = 0;
+
+  for (guint i = 0; i < SIM_N_STORES; i++)
+    if (i == sentinel || reaches (sentinel, i))
+      {
+        n += sim_now () >= sentinels[i].promised_until_us;
+        epoch = MAX (epoch, MAX (sentinels[i].promised,
+                                 sentinels[i].view.epoch));
+      }
+  if (n < 2 || sim_now () < sentinels[sentinel].promised_until_us)
+    return FALSE;
+  for (guint i = 0; i < SIM_N_STORES; i++)
+    if ((i == sentinel || reaches (sentinel, i))
+        && sim_now () >= sentinels[i].promised_until_us)
+      {
+        sentinels[i].promised = epoch + 1;
+        sentinels[i].promised_until_us = sim_now () + VOTE_US;
+      }
+  return TRUE;
 }
 
 static guint
@@ -388,7 +418,7 @@ on_promote (gpointer data)
   guint index = (guint)(self - sentinels), chosen = choose (index);
   Server *server;
 
-  if (!sees_down (index) || count_votes (index) < 2 || chosen == NONE)
+  if (!sees_down (index) || count_witnesses (index) < 2 || chosen == NONE)
     {
       self->is_failing_over = FALSE;
       return;
@@ -399,9 +429,8 @@ on_promote (gpointer data)
   server->is_synced = FALSE;
   server->link++;
   memset (server->acked, 0, sizeof server->acked);
-  server->epoch = self->view.epoch + 1;
+  server->epoch = self->view.epoch = self->promised;
   break_connections (server);
-  self->view.epoch++;
   self->view.by_name = chosen;
   sim_trace ("sentinel %u: redis %u is master, epoch %" G_GUINT64_FORMAT, index,
              chosen, self->view.epoch);
@@ -469,7 +498,8 @@ look (guint sentinel)
     if (sentinels[i].is_failing_over && reaches (i, sentinel))
       return;
   if (self->is_failing_over || !sees_down (sentinel)
-      || count_votes (sentinel) < 2 || sim_chance (700))
+      || count_witnesses (sentinel) < 2 || sim_chance (700)
+      || !get_elected (sentinel))
     return;
   self->is_failing_over = TRUE;
   sim_at (sim_now () + sim_between (20, 400) * SIM_US_PER_MS, NULL, on_promote,
