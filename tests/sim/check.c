@@ -12,6 +12,8 @@
 
 #define LOOK_US (50 * SIM_US_PER_MS)
 #define N_LOOKS 240 /* 12 s: what was desired lately */
+/* how long a renewal may be good for, by the slowest clock there is */
+#define GAP_US (3 * SIM_US_PER_S)
 #define MAX_EPOCHS 256
 
 typedef struct
@@ -22,9 +24,12 @@ typedef struct
   char held[128];               /* before the call: "" = nobody */
   int n_before;
   GHashTable *open; /* owned: names that were open */
+  gboolean has_gap;
 } Check;
 
 static Check check;
+static gboolean is_strict;
+static guint n_gaps; /* worlds */
 
 static const char *
 get_arg (GPtrArray *args, guint i)
@@ -117,12 +122,20 @@ sim_check_after_call (guint server, const char *func, GPtrArray *args,
     check_change (server);
 }
 
-void
-sim_check_promoted (guint server)
-{
-}
-
 /* --- who acts, who serves -------------------------------------------------- */
+
+/* is_known_gap: a replica that follows the old master until the sentinels take
+ * it away lets a leader there count a renewal, moments before one on the new
+ * master can. WAIT of one replica in two cannot know better; what they do is
+ * fenced, and it is over with that renewal. */
+static gboolean
+is_known_gap (guint a, guint b)
+{
+  gint64 since_us = sim_now () - sim_store_get_deserted_us ();
+
+  return !is_strict && since_us <= GAP_US
+         && sim_leader_get_epoch (a) != sim_leader_get_epoch (b);
+}
 
 static void
 check_leaders (void)
@@ -133,8 +146,14 @@ check_leaders (void)
     {
       if (!sim_leader_is_acting (i))
         continue;
-      if (first >= 0)
+      if (first >= 0 && !is_known_gap ((guint)first, i))
         sim_fail ("G2: c%d and c%u act as leader", first, i);
+      else if (first >= 0 && !check.has_gap)
+        {
+          sim_trace ("c%d and c%u act, on two lines of masters", first, i);
+          check.has_gap = TRUE;
+          n_gaps++;
+        }
       first = (int)i;
     }
 }
@@ -214,6 +233,18 @@ sim_check_begin (void)
 {
   memset (&check, 0, sizeof check);
   check.open = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+}
+
+void
+sim_check_set_strict (gboolean strict)
+{
+  is_strict = strict;
+}
+
+guint
+sim_check_get_n_gaps (void)
+{
+  return n_gaps;
 }
 
 void

@@ -47,6 +47,7 @@ typedef struct
 static Server servers[SIM_N_STORES];
 static Sentinel sentinels[SIM_N_STORES];
 static SimLua *functions;
+static gint64 deserted_us;
 static void (*watcher) (guint sentinel);
 
 static gboolean
@@ -317,6 +318,12 @@ sim_sentinel_get_view (guint sentinel, SimSentinelView *ret)
   *ret = sentinels[sentinel].view;
 }
 
+gint64
+sim_store_get_deserted_us (void)
+{
+  return deserted_us;
+}
+
 void
 sim_sentinel_watch (void (*func) (guint sentinel))
 {
@@ -394,6 +401,11 @@ break_connections (Server *self)
 static void
 follow (Server *self, guint master)
 {
+  guint index = (guint)(self - servers);
+
+  if (!self->is_master && self->is_synced && servers[self->master].is_master
+      && servers[self->master].is_up && reaches (index, self->master))
+    deserted_us = sim_now ();
   self->is_master = FALSE;
   self->is_synced = FALSE;
   self->master = master;
@@ -434,7 +446,6 @@ on_promote (gpointer data)
   self->view.by_name = chosen;
   sim_trace ("sentinel %u: redis %u is master, epoch %" G_GUINT64_FORMAT, index,
              chosen, self->view.epoch);
-  sim_check_promoted (chosen);
   sim_at (sim_now () + sim_between (20, 600) * SIM_US_PER_MS, NULL,
           on_failover_over, self, NULL);
   if (watcher != NULL)
@@ -573,6 +584,7 @@ sim_store_begin (SimLua *lua)
 {
   functions = lua;
   watcher = NULL;
+  deserted_us = G_MININT64 / 2;
   memset (servers, 0, sizeof servers);
   memset (sentinels, 0, sizeof sentinels);
   for (guint i = 0; i < SIM_N_STORES; i++)
