@@ -1,254 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sim/engine: making and ending instances; what an instance does itself. */
+/* sim/engine: making and ending instances, with what goes wrong in it. */
 #include "engine.h"
-
-#include "cluster/functions.h"
-#include "store.h"
 
 #include <string.h>
 
 #define DEADLINE_US (5 * SIM_US_PER_S)
 #define SNAPSHOT_US (500 * SIM_US_PER_MS)
 #define N_SNAPSHOTS 7
-#define BEAT_MS 1000
-#define HEARTBEAT_MS "3000"
-#define KEEP_MS "60000"
-
 typedef struct
 {
-  SimInstance shown;
+  SimNode *node;    /* owned */
   gboolean is_gone; /* its name is free again */
-  SimProc proc;
-  char boot[33];
-  ClusterRedisUrl *url;        /* owned, nullable, as the next two */
-  ClusterSentinel *sentinel;
-  ClusterFunctions *functions;
-  gboolean is_joining, has_claimed; /* claimed: the store said so */
-} Node;
+} Place;
 
-static GPtrArray *nodes; /* owned (element-type Node) */
+static GPtrArray *nodes; /* owned (element-type Place) */
 static GArray *snapshots[N_SNAPSHOTS];
 static GArray *seen; /* of the moment */
-static gboolean is_faulty, joins_not;
-
-/* --- an instance's own life ----------------------------------------------- */
-
-static void join (Node *self);
-
-static void
-go_quiet (Node *self)
-{
-  g_clear_pointer (&self->functions, cluster_functions_free);
-  g_clear_pointer (&self->sentinel, cluster_sentinel_free);
-  g_clear_pointer (&self->url, cluster_redis_url_free);
-}
-
-static void
-end (Node *self, const char *why)
-{
-  if (!self->shown.is_running)
-    return;
-  sim_trace ("%s ends: %s", self->shown.name, why);
-  self->shown.is_running = self->shown.is_open = FALSE;
-  sim_proc_kill (&self->proc);
-  go_quiet (self);
-}
-
-static void
-on_end_refused (gpointer data)
-{
-  end (data, "refused");
-}
-
-static void
-open_up (Node *self)
-{
-  if (self->shown.is_open || self->shown.is_draining)
-    return;
-  self->shown.is_open = TRUE;
-  sim_trace ("%s opens", self->shown.name);
-}
-
-static void
-on_beat (const ClusterReply *reply, const GError *error, gpointer data)
-{
-  Node *self = data;
-
-  if (reply != NULL && reply->type == CLUSTER_REPLY_ERROR
-      && g_str_has_prefix (reply->text, "TAKEN"))
-    {
-      self->shown.is_open = FALSE;
-      sim_at (sim_now (), &self->proc, on_end_refused, self, NULL);
-    }
-}
-
-static void
-beat (Node *self)
-{
-  g_autoptr (GPtrArray) args = g_ptr_array_new ();
-  g_autofree char *text = g_strdup_printf ("{\"boot\":\"%s\"}", self->boot);
-  const char *all[] = { self->shown.name, self->boot, "1", "{}",
-                        text,             HEARTBEAT_MS, KEEP_MS };
-
-  for (guint i = 0; i < G_N_ELEMENTS (all); i++)
-    g_ptr_array_add (args, (char *)all[i]);
-  cluster_functions_call (self->functions, "mt_beat", SIM_TREE, args, on_beat,
-                          self, NULL);
-}
-
-static void
-on_second (gpointer data)
-{
-  Node *self = data;
-
-  if (self->has_claimed || self->shown.is_open)
-    beat (self);
-  if (!self->has_claimed && !joins_not
-      && self->shown.ordinal != SIM_NO_ORDINAL)
-    join (self);
-  sim_at (sim_now () + BEAT_MS * SIM_US_PER_MS, &self->proc, on_second, self,
-          NULL);
-}
-
-static void
-on_joined (const ClusterReply *reply, const GError *error, gpointer data)
-{
-  Node *self = data;
-
-  if (reply == NULL || reply->type == CLUSTER_REPLY_ERROR)
-    self->is_joining = FALSE;
-  if (reply == NULL || reply->type != CLUSTER_REPLY_ERROR)
-    return;
-  sim_trace ("%s: %s", self->shown.name, reply->text);
-  if (!g_str_has_prefix (reply->text, "TAKEN")
-      && !g_str_has_prefix (reply->text, "NOTDESIRED"))
-    return;
-  self->shown.is_open = FALSE;
-  sim_at (sim_now (), &self->proc, on_end_refused, self, NULL);
-}
-
-/* the claim holds once a replica has it too */
-static void
-on_confirmed (const ClusterReply *reply, const GError *error, gpointer data)
-{
-  Node *self = data;
-
-  if (!self->is_joining)
-    return;
-  self->is_joining = FALSE;
-  if (reply == NULL || reply->type != CLUSTER_REPLY_INTEGER
-      || reply->integer < 1)
-    return;
-  self->has_claimed = TRUE;
-  open_up (self);
-}
-
-static void
-join (Node *self)
-{
-  static const char *const wait[] = { "WAIT", "1", "300", NULL };
-  g_autoptr (GPtrArray) args = g_ptr_array_new ();
-  ClusterRedis *redis;
-  char ordinal[12], gen[12];
-
-  if (self->is_joining || self->shown.is_draining)
-    return;
-  redis = cluster_redis_link_get (cluster_functions_get_link (self->functions));
-  g_snprintf (ordinal, sizeof ordinal, "%u", self->shown.ordinal);
-  g_snprintf (gen, sizeof gen, "%u", self->shown.gen);
-  g_ptr_array_add (args, ordinal);
-  g_ptr_array_add (args, gen);
-  g_ptr_array_add (args, self->shown.name);
-  g_ptr_array_add (args, self->boot);
-  if (!cluster_functions_call (self->functions, "mt_join", SIM_TREE, args,
-                               on_joined, self, NULL))
-    return;
-  self->is_joining = TRUE;
-  beat (self);
-  cluster_redis_send (redis, wait, on_confirmed, self, NULL);
-}
-
-static void
-on_ready (gpointer data)
-{
-  Node *self = data;
-
-  if (joins_not || self->shown.ordinal == SIM_NO_ORDINAL)
-    open_up (self);
-  else
-    {
-      /* perhaps another master: it must know of the claim */
-      self->has_claimed = FALSE;
-      join (self);
-    }
-}
-
-static void
-on_down (const GError *error, gpointer data)
-{
-}
-
-static void
-on_switch (gpointer data)
-{
-  Node *self = data;
-
-  cluster_redis_link_drop (cluster_functions_get_link (self->functions),
-                           "another master", TRUE);
-}
-
-static void
-start (gpointer data)
-{
-  static const ClusterFunctionsCallbacks callbacks = { on_ready, on_down };
-  Node *self = data;
-  SimProc *before;
-
-  if (self->is_gone || self->shown.is_running)
-    return;
-  sim_proc_init (&self->proc, self->shown.name, self->shown.host);
-  self->proc.rate = 1;
-  self->shown.is_running = TRUE;
-  self->has_claimed = self->is_joining = FALSE;
-  g_snprintf (self->boot, sizeof self->boot, "%016" G_GINT64_MODIFIER "x%016x",
-              sim_random (), nodes->len);
-  before = sim_enter (&self->proc);
-  self->url = cluster_redis_url_parse (SIM_URL, NULL);
-  self->sentinel = cluster_sentinel_new (self->url, NULL, &cluster_redis_limits,
-                                         on_switch, self);
-  self->functions = cluster_functions_new (SIM_PREFIX, self->url,
-                                           self->sentinel, NULL,
-                                           &cluster_redis_limits, &callbacks,
-                                           self);
-  on_second (self);
-  sim_enter (before);
-}
-
-static void
-on_left (gpointer data)
-{
-  end (data, "drained");
-}
-
-void
-sim_engine_drain (const char *name)
-{
-  guint from = sim_self ()->host;
-
-  for (guint i = 0; i < nodes->len; i++)
-    {
-      Node *node = nodes->pdata[i];
-
-      if (strcmp (node->shown.name, name) != 0 || !node->shown.is_running
-          || node->shown.is_draining || sim_is_cut (from, node->shown.host))
-        continue;
-      sim_trace ("%s drains", name);
-      node->shown.is_draining = TRUE;
-      node->shown.is_open = FALSE;
-      sim_at (sim_now () + sim_between (200, 3000) * SIM_US_PER_MS,
-              &node->proc, on_left, node, NULL);
-    }
-}
+static gboolean is_faulty;
 
 /* --- the engine ----------------------------------------------------------- */
 
@@ -297,16 +65,17 @@ tell (Call *call, gint64 at_us)
   sim_at (at_us, call->asker, on_told, call, call_unref);
 }
 
-static Node *
+static Place *
 find (const char *name, guint host)
 {
   for (guint i = 0; i < nodes->len; i++)
     {
-      Node *node = nodes->pdata[i];
+      Place *place = nodes->pdata[i];
+      const SimInstance *shown = sim_node_get (place->node);
 
-      if (!node->is_gone && strcmp (node->shown.name, name) == 0
-          && (host == 0 || node->shown.host == host))
-        return node;
+      if (!place->is_gone && strcmp (shown->name, name) == 0
+          && (host == 0 || shown->host == host))
+        return place;
     }
   return NULL;
 }
@@ -319,29 +88,33 @@ is_away (const Call *call, guint host)
 }
 
 static void
-make (const SimInstance *wanted)
+on_start (gpointer data)
 {
-  Node *node = find (wanted->name, wanted->host);
+  Place *place = data;
 
-  if (node != NULL && node->shown.is_running)
-    return;
-  if (node == NULL)
-    {
-      if (nodes->len == SIM_MAX_NODES)
-        return;
-      node = g_new0 (Node, 1);
-      node->shown = *wanted;
-      g_ptr_array_add (nodes, node);
-      sim_trace ("%s is made on host %u", wanted->name, wanted->host);
-    }
-  sim_at (sim_now () + sim_between (50, 1500) * SIM_US_PER_MS, NULL, start,
-          node, NULL);
+  if (!place->is_gone)
+    sim_node_start (place->node);
 }
 
 static void
 on_make (gpointer data)
 {
-  make (data);
+  const SimInstance *wanted = data;
+  Place *place = find (wanted->name, wanted->host);
+
+  if (place != NULL && sim_node_get (place->node)->is_running)
+    return;
+  if (place == NULL)
+    {
+      if (nodes->len == SIM_MAX_NODES)
+        return;
+      place = g_new0 (Place, 1);
+      place->node = sim_node_new (wanted);
+      g_ptr_array_add (nodes, place);
+      sim_trace ("%s is made on host %u", wanted->name, wanted->host);
+    }
+  sim_at (sim_now () + sim_between (50, 1500) * SIM_US_PER_MS, NULL, on_start,
+          place, NULL);
 }
 
 static void
@@ -368,19 +141,19 @@ static void
 on_remove (gpointer data)
 {
   Call *call = data;
-  Node *node = find (call->wanted.name, 0);
+  Place *place = find (call->wanted.name, 0);
 
-  if ((node != NULL && is_away (call, node->shown.host))
+  if ((place != NULL && is_away (call, sim_node_get (place->node)->host))
       || (is_faulty && sim_chance (80)))
     {
       tell (call, sim_now () + DEADLINE_US);
       return;
     }
   call->is_done = TRUE;
-  if (node != NULL)
+  if (place != NULL)
     {
-      end (node, "removed");
-      node->is_gone = TRUE;
+      sim_node_end (place->node, "removed");
+      place->is_gone = TRUE;
     }
   tell (call, sim_now () + SIM_US_PER_MS);
 }
@@ -391,8 +164,12 @@ take_snapshot (void)
   GArray *list = g_array_new (FALSE, FALSE, sizeof (SimInstance));
 
   for (guint i = 0; i < nodes->len; i++)
-    if (!((Node *)nodes->pdata[i])->is_gone)
-      g_array_append_val (list, ((Node *)nodes->pdata[i])->shown);
+    {
+      const Place *place = nodes->pdata[i];
+
+      if (!place->is_gone)
+        g_array_append_vals (list, sim_node_get (place->node), 1);
+    }
   return list;
 }
 
@@ -433,15 +210,25 @@ ask (Call call, SimFunc func)
 }
 
 void
-sim_engine_ensure (const char *name, guint ordinal, guint gen, guint host,
-                   SimEngineDone done, gpointer data)
+sim_engine_ensure (const SimInstance *wanted, SimEngineDone done, gpointer data)
 {
-  Call call = { .wanted = { .ordinal = ordinal, .gen = gen, .host = host },
-                .done = done,
-                .data = data };
+  ask ((Call){ .wanted = *wanted, .done = done, .data = data }, on_ensure);
+}
 
-  g_strlcpy (call.wanted.name, name, sizeof call.wanted.name);
-  ask (call, on_ensure);
+gboolean
+sim_engine_drain (const char *name)
+{
+  Place *place = find (name, 0);
+  guint from = sim_self ()->host, host;
+
+  if (place == NULL)
+    return FALSE;
+  host = sim_node_get (place->node)->host;
+  if (sim_is_cut (from, host) || sim_is_cut (host, from)
+      || !sim_node_get (place->node)->is_running)
+    return FALSE;
+  sim_node_drain (place->node);
+  return TRUE;
 }
 
 void
@@ -476,11 +263,11 @@ sim_engine_crash_one (void)
 
   for (guint i = 0; i < nodes->len; i++)
     {
-      Node *node = nodes->pdata[(from + i) % nodes->len];
+      const Place *place = nodes->pdata[(from + i) % nodes->len];
 
-      if (!node->shown.is_running)
+      if (!sim_node_get (place->node)->is_running)
         continue;
-      end (node, "crashed");
+      sim_node_end (place->node, "crashed");
       return;
     }
 }
@@ -490,34 +277,32 @@ sim_engine_look (void)
 {
   g_array_set_size (seen, 0);
   for (guint i = 0; i < nodes->len; i++)
-    if (!((Node *)nodes->pdata[i])->is_gone)
-      g_array_append_val (seen, ((Node *)nodes->pdata[i])->shown);
-  return seen;
-}
+    {
+      const Place *place = nodes->pdata[i];
 
-void
-sim_engine_forget_join (gboolean is_forgotten)
-{
-  joins_not = is_forgotten;
+      if (!place->is_gone)
+        g_array_append_vals (seen, sim_node_get (place->node), 1);
+    }
+  return seen;
 }
 
 /* --- life ----------------------------------------------------------------- */
 
 static void
-node_free (gpointer data)
+place_free (gpointer data)
 {
-  Node *node = data;
+  Place *place = data;
 
-  go_quiet (node);
-  g_free (node);
+  sim_node_free (place->node);
+  g_free (place);
 }
 
 void
 sim_engine_begin (void)
 {
-  nodes = g_ptr_array_new_with_free_func (node_free);
+  nodes = g_ptr_array_new_with_free_func (place_free);
   seen = g_array_new (FALSE, FALSE, sizeof (SimInstance));
-  is_faulty = joins_not = FALSE;
+  is_faulty = FALSE;
   on_snapshot (NULL);
 }
 

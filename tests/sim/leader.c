@@ -2,28 +2,31 @@
 /* sim/leader: candidates with the production ledger. */
 #include "leader.h"
 
-#include "cluster/ledger-private.h"
-#include "plan.h"
-#include "store.h"
+#include "cluster/ledger.h"
+#include "engine.h"
+#include "scaling/subtrees.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define TICK_MS 1000
+#define DRAIN_MS 5000
 #define MIN_VALID_US (100 * SIM_US_PER_MS)
 
 typedef struct
 {
   SimProc proc;
   guint index;
-  ClusterLedger *ledger; /* owned, nullable: it is dead */
-  SimPlan plan;
+  ClusterLedger *ledger;     /* owned, nullable: it is dead */
+  ScalingSubtrees *subtrees; /* owned, nullable, likewise */
   guint tick;
-  gboolean is_reading, is_asking, has_slots;
+  gboolean is_reading, is_asking, is_resigning;
   guint64 version;
   guint n_desired;
-  GArray *slots;  /* owned (element-type SimSlot) */
-  GArray *orders; /* owned (element-type SimOrder) */
+  gint64 now_wall_ms; /* the store's */
+  GArray *slots;      /* owned, nullable (element-type ClusterSlot) */
+  GPtrArray *beats;   /* owned, nullable (element-type ClusterBeat) */
+  GArray *orders;     /* owned (element-type ScalingOrder) */
+  GPtrArray *errands; /* owned: orders under way */
   guint n_named;
 } Leader;
 
@@ -31,6 +34,8 @@ static Leader leaders[SIM_N_LEADERS];
 static guint n_wanted;
 static gint64 changes_us; /* what is wanted, next */
 static gboolean are_calm, ordinals_not;
+static ScalingPolicies *policies; /* owned */
+static ScalingPolicy rules;
 
 /* --- what is wanted ------------------------------------------------------- */
 
@@ -93,42 +98,39 @@ desire (Leader *self)
 
 /* --- doing ---------------------------------------------------------------- */
 
+/* An order that is under way. */
+typedef struct
+{
+  Leader *self;
+  ScalingOrder order;
+} Errand;
+
+static void
+answer (Errand *errand, gboolean is_done)
+{
+  Leader *self = errand->self;
+  double jitter = (double)sim_between (0, 1000) / 1000;
+
+  scaling_subtrees_answer (self->subtrees, &errand->order, is_done, -1, jitter,
+                           sim_proc_now_us (&self->proc));
+  g_ptr_array_remove_fast (self->errands, errand);
+}
+
 static void
 on_done (gboolean is_done, gpointer data)
 {
+  answer (data, is_done);
 }
 
 static void
-read_status (ClusterLedgerCall *call, const ClusterReply *reply)
+on_moved (guint64 version, gboolean is_durable, const GError *error,
+          gpointer data)
 {
-  if (reply->type == CLUSTER_REPLY_ERROR)
-    sim_trace ("%s: %s", ((Leader *)call->data)->proc.name, reply->text);
-}
+  Errand *errand = data;
 
-static void
-finish_nothing (ClusterLedgerCall *call)
-{
-}
-
-static void
-move (Leader *self, const SimOrder *order)
-{
-  const char *token = cluster_lease_get_token (self->ledger->lease);
-  char ordinal[12], gen[12], to_gen[12];
-
-  if (token == NULL)
-    return;
-  g_snprintf (ordinal, sizeof ordinal, "%u", order->ordinal);
-  g_snprintf (gen, sizeof gen, "%u", order->from.gen);
-  g_snprintf (to_gen, sizeof to_gen, "%u", order->gen);
-  cluster_ledger_start (
-      self->ledger,
-      cluster_ledger_call_new (self->ledger, read_status, finish_nothing, NULL,
-                               self),
-      "mt_slot", SIM_TREE,
-      cluster_ledger_list (token, ordinal, gen, order->from.state, to_gen,
-                           order->to, NULL),
-      TRUE);
+  if (error != NULL)
+    sim_trace ("%s: %s", errand->self->proc.name, error->message);
+  answer (errand, error == NULL);
 }
 
 static guint
@@ -138,31 +140,42 @@ place (const char *name)
 }
 
 static void
-do_order (Leader *self, const SimOrder *order)
+do_order (Leader *self, const ScalingOrder *order)
 {
-  static const char *const names[] = { "slot", "ensure", "remove", "drain" };
+  ClusterSlot slot = { order->ordinal, order->gen, order->from, 0 };
+  SimInstance wanted = { .ordinal = order->ordinal,
+                         .gen = order->gen,
+                         .host = place (order->name),
+                         .is_relay = order->role == CLUSTER_ROLE_RELAY };
+  Errand *errand = g_new (Errand, 1);
 
-  sim_trace ("%s: %s %u of life %u %s%s", self->proc.name, names[order->kind],
-             order->ordinal, order->gen, order->name, order->to);
-  if (!sim_leader_is_acting (self->index)
-      || !cluster_lease_is_valid (self->ledger->lease, MIN_VALID_US))
-    return;
-  switch (order->kind)
-    {
-    case SIM_ORDER_SLOT:
-      move (self, order);
-      return;
-    case SIM_ORDER_ENSURE:
-      sim_engine_ensure (order->name, order->ordinal, order->gen,
-                         place (order->name), on_done, self);
-      return;
-    case SIM_ORDER_REMOVE:
-      sim_engine_remove (order->name, on_done, self);
-      return;
-    case SIM_ORDER_DRAIN:
-    default:
-      sim_engine_drain (order->name);
-    }
+  sim_trace ("%s: %s %u of life %u %s%s: %s", self->proc.name,
+             scaling_order_kind_get_name (order->kind), order->ordinal,
+             order->gen, order->name,
+             order->kind == SCALING_ORDER_SLOT
+                 ? cluster_slot_state_get_name (order->to)
+                 : "",
+             order->why != NULL ? order->why : "");
+  *errand = (Errand){ self, *order };
+  g_ptr_array_add (self->errands, errand);
+  g_strlcpy (wanted.name, order->name, sizeof wanted.name);
+  if (!cluster_lease_is_valid (cluster_ledger_get_lease (self->ledger),
+                               MIN_VALID_US))
+    answer (errand, FALSE);
+  else if (order->kind == SCALING_ORDER_SLOT)
+    cluster_ledger_move_slot (self->ledger, SIM_TREE, &slot, order->to, "{}",
+                              on_moved, errand);
+  else if (order->kind == SCALING_ORDER_ENSURE)
+    sim_engine_ensure (&wanted, on_done, errand);
+  else if (order->kind == SCALING_ORDER_REMOVE)
+    sim_engine_remove (order->name, on_done, errand);
+  else
+    answer (errand, sim_engine_drain (order->name));
+}
+
+static void
+on_nobody_asked (gboolean is_done, gpointer data)
+{
 }
 
 /* the mutation: so many more, or fewer, than there are */
@@ -175,82 +188,111 @@ count_instead (Leader *self, GArray *instances)
     {
       const SimInstance *instance = &g_array_index (instances, SimInstance, i);
 
-      if (!instance->is_running)
-        continue;
-      if (++n > self->n_desired)
+      if ((!instance->has_started || instance->is_running)
+          && ++n > self->n_desired)
         sim_engine_drain (instance->name);
     }
   for (; n < self->n_desired; n++)
     {
-      char name[48];
+      SimInstance wanted = { .ordinal = SIM_NO_ORDINAL, .gen = 1 };
 
-      g_snprintf (name, sizeof name, "mt-%s-%u-%u-%u", SIM_TREE, self->index,
-                  self->proc.life, self->n_named++);
-      sim_engine_ensure (name, SIM_NO_ORDINAL, 1, place (name), on_done, self);
+      g_snprintf (wanted.name, sizeof wanted.name, "mt-%s-%u-%u-%u", SIM_TREE,
+                  self->index, self->proc.life, self->n_named++);
+      wanted.host = place (wanted.name);
+      sim_engine_ensure (&wanted, on_nobody_asked, NULL);
     }
+}
+
+static void
+free_instance (gpointer data)
+{
+  scaling_instance_free (data);
+}
+
+/* @list: (nullable)
+ * Returns: (transfer full) (nullable) (element-type ScalingInstance) */
+static GPtrArray *
+to_instances (GArray *list)
+{
+  GPtrArray *instances;
+
+  if (list == NULL)
+    return NULL;
+  instances = g_ptr_array_new_with_free_func (free_instance);
+  for (guint i = 0; i < list->len; i++)
+    {
+      const SimInstance *shown = &g_array_index (list, SimInstance, i);
+      ScalingInstance *instance = g_new0 (ScalingInstance, 1);
+
+      instance->name = g_strdup (shown->name);
+      instance->state = !shown->has_started ? SCALING_INSTANCE_STARTING
+                        : shown->is_running ? SCALING_INSTANCE_RUNNING
+                                            : SCALING_INSTANCE_ENDED;
+      g_ptr_array_add (instances, instance);
+    }
+  return instances;
 }
 
 /* --- reading -------------------------------------------------------------- */
 
 static void
-on_listed (GArray *instances, gpointer data)
+end_round (Leader *self)
+{
+  self->is_reading = FALSE;
+  g_clear_pointer (&self->slots, g_array_unref);
+  g_clear_pointer (&self->beats, g_ptr_array_unref);
+}
+
+static void
+on_listed (GArray *list, gpointer data)
+{
+  Leader *self = data;
+  g_autoptr (GPtrArray) instances = to_instances (list);
+  ScalingSubtreesInput input = { .policy = &rules,
+                                 .n_desired = self->n_desired,
+                                 .instances = instances,
+                                 .is_list_whole = TRUE,
+                                 .drain_ms = DRAIN_MS,
+                                 .now_us = sim_proc_now_us (&self->proc),
+                                 .now_wall_ms = self->now_wall_ms };
+
+  if (self->slots == NULL || self->beats == NULL
+      || !sim_leader_is_acting (self->index))
+    {
+      end_round (self);
+      return;
+    }
+  if (ordinals_not && list != NULL)
+    count_instead (self, list);
+  input.n_slots = self->slots->len;
+  input.slots = (const ClusterSlot *)(gpointer)self->slots->data;
+  input.beats = self->beats;
+  g_array_set_size (self->orders, 0);
+  if (!ordinals_not)
+    scaling_subtrees_step (self->subtrees, &input, self->orders);
+  for (guint i = 0; i < self->orders->len; i++)
+    do_order (self, &g_array_index (self->orders, ScalingOrder, i));
+  end_round (self);
+}
+
+static void
+on_beats (GPtrArray *rows, const GError *error, gpointer data)
 {
   Leader *self = data;
 
-  self->is_reading = FALSE;
-  if (instances == NULL || !self->has_slots
-      || !sim_leader_is_acting (self->index))
-    return;
-  if (ordinals_not)
-    {
-      count_instead (self, instances);
-      return;
-    }
-  sim_plan_step (&self->plan, self->n_desired, self->slots, instances,
-                 sim_proc_now_us (&self->proc), self->orders);
-  for (guint i = 0; i < self->orders->len; i++)
-    do_order (self, &g_array_index (self->orders, SimOrder, i));
-}
-
-static const char *
-text_at (const ClusterReply *reply, guint i)
-{
-  const char *text = cluster_reply_get_text (cluster_reply_get_item (reply, i));
-
-  return text != NULL ? text : "";
-}
-
-static void
-read_slots (ClusterLedgerCall *call, const ClusterReply *reply)
-{
-  Leader *self = call->data;
-
-  sim_trace ("%s reads %u slots, %u desired", self->proc.name, reply->n_items / 5, self->n_desired);
-  g_array_set_size (self->slots, 0);
-  if (reply->type != CLUSTER_REPLY_ARRAY)
-    return;
-  self->has_slots = TRUE;
-  for (guint i = 0; i + 4 < reply->n_items; i += 5)
-    {
-      SimSlot slot = { .ordinal = (guint)atoi (text_at (reply, i)),
-                       .gen = (guint)atoi (text_at (reply, i + 1)),
-                       .is_alive = text_at (reply, i + 4)[0] == '1' };
-
-      g_strlcpy (slot.state, text_at (reply, i + 2), sizeof slot.state);
-      g_strlcpy (slot.node, text_at (reply, i + 3), sizeof slot.node);
-      g_array_append_val (self->slots, slot);
-    }
-}
-
-static void
-finish_slots (ClusterLedgerCall *call)
-{
-  Leader *self = call->data;
-
-  if (self->has_slots && sim_leader_is_acting (self->index))
+  self->beats = rows != NULL ? g_ptr_array_ref (rows) : NULL;
+  if (rows != NULL && self->slots != NULL)
     sim_engine_list (on_listed, self);
   else
-    self->is_reading = FALSE;
+    end_round (self);
+}
+
+static void
+on_slots (GArray *slots, const GError *error, gpointer data)
+{
+  Leader *self = data;
+
+  self->slots = slots != NULL ? g_array_ref (slots) : NULL;
 }
 
 static void
@@ -260,20 +302,18 @@ on_scaling (const ClusterScaling *scaling, const GError *error, gpointer data)
 
   if (scaling == NULL || !sim_leader_is_acting (self->index))
     {
-      self->is_reading = FALSE;
+      end_round (self);
       return;
     }
   self->version = scaling->version;
   self->n_desired = scaling->n_desired;
+  self->now_wall_ms = scaling->now_wall_ms;
   if (scaling->policy.version > 0)
     desire (self);
   else if (!self->is_asking)
     put_policy (self);
-  self->has_slots = FALSE;
-  cluster_ledger_start (self->ledger,
-                        cluster_ledger_call_new (self->ledger, read_slots,
-                                                 finish_slots, NULL, self),
-                        "mt_slots", SIM_TREE, g_ptr_array_new (), FALSE);
+  cluster_ledger_read_slots (self->ledger, SIM_TREE, on_slots, self);
+  cluster_ledger_read_beats (self->ledger, SIM_TREE, on_beats, self);
 }
 
 static gboolean
@@ -297,7 +337,7 @@ on_changed (gboolean is_leader, gpointer data)
   Leader *self = data;
 
   sim_trace ("%s %s", self->proc.name, is_leader ? "leads" : "leads no more");
-  self->is_reading = FALSE;
+  scaling_subtrees_forget (self->subtrees);
 }
 
 SimProc *
@@ -359,8 +399,8 @@ sim_leader_start (guint index)
   self->proc.boot_us = sim_between (0, 1000) * SIM_US_PER_S;
   self->proc.wall_step_us = sim_between (-3000, 3000) * SIM_US_PER_MS;
   before = sim_enter (&self->proc);
-  sim_plan_init (&self->plan);
-  self->is_reading = self->is_asking = FALSE;
+  self->is_reading = self->is_asking = self->is_resigning = FALSE;
+  self->subtrees = scaling_subtrees_new (SIM_TREE, NULL, NULL);
   self->ledger = cluster_ledger_new (&config, NULL);
   self->tick = g_timeout_add (TICK_MS, on_tick, self);
   sim_enter (before);
@@ -379,7 +419,9 @@ sim_leader_kill (guint index)
   before = sim_enter (&self->proc);
   g_source_remove (self->tick);
   g_clear_pointer (&self->ledger, cluster_ledger_free);
-  sim_plan_clear (&self->plan);
+  g_clear_pointer (&self->subtrees, scaling_subtrees_free);
+  end_round (self);
+  g_ptr_array_set_size (self->errands, 0);
   sim_enter (before);
 }
 
@@ -394,9 +436,9 @@ sim_leader_resign (guint index)
   Leader *self = &leaders[index];
   SimProc *before = sim_enter (&self->proc);
 
-  if (self->ledger != NULL && self->ledger->resigning == NULL
-      && !cluster_lease_is_resigned (self->ledger->lease))
+  if (self->ledger != NULL && !self->is_resigning)
     {
+      self->is_resigning = TRUE;
       sim_trace ("%s resigns", self->proc.name);
       cluster_ledger_resign (self->ledger, on_resigned, self);
     }
@@ -415,6 +457,26 @@ sim_leaders_forget_ordinals (gboolean is_forgotten)
   ordinals_not = is_forgotten;
 }
 
+/* a subtree is a relay and one or two egress nodes; some worlds have a warm one
+ * beside */
+static void
+make_policy (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = g_strdup_printf (
+      "{\"hardLimit\": 60, \"egressPerSubtree\": %d, "
+      "\"slots\": {\"warm\": %d, \"cold\": 1, \"warmEgress\": 1}, "
+      "\"policies\": [{\"name\": \"egress\", \"service\": \"egress\", "
+      "\"minReplicas\": 1, \"maxReplicas\": 12}]}",
+      (int)sim_between (1, 2), (int)sim_between (0, 1));
+
+  g_clear_pointer (&policies, scaling_policies_free);
+  policies = scaling_policies_parse (text, strlen (text), &error);
+  if (policies == NULL)
+    g_error ("%s", error->message);
+  rules = *scaling_policies_find (policies, "egress", SIM_TREE);
+}
+
 void
 sim_leaders_begin (void)
 {
@@ -422,11 +484,12 @@ sim_leaders_begin (void)
   n_wanted = 2;
   changes_us = 0;
   are_calm = ordinals_not = FALSE;
+  make_policy ();
   for (guint i = 0; i < SIM_N_LEADERS; i++)
     {
       leaders[i].index = i;
-      leaders[i].slots = g_array_new (FALSE, FALSE, sizeof (SimSlot));
-      leaders[i].orders = g_array_new (FALSE, FALSE, sizeof (SimOrder));
+      leaders[i].errands = g_ptr_array_new_with_free_func (g_free);
+      leaders[i].orders = g_array_new (FALSE, FALSE, sizeof (ScalingOrder));
       sim_leader_start (i);
     }
 }
@@ -437,7 +500,8 @@ sim_leaders_end (void)
   for (guint i = 0; i < SIM_N_LEADERS; i++)
     {
       sim_leader_kill (i);
-      g_array_unref (leaders[i].slots);
       g_array_unref (leaders[i].orders);
+      g_ptr_array_unref (leaders[i].errands);
     }
+  g_clear_pointer (&policies, scaling_policies_free);
 }

@@ -16,7 +16,9 @@
 #include <string.h>
 
 #define FAULTS_US (25 * SIM_US_PER_S)
-#define CALM_US (60 * SIM_US_PER_S) /* after the last fault all is well again */
+/* after the last fault all is well again; orphans are looked at for 60 s
+ * before they go, a start that hangs for 120 s */
+#define CALM_US (240 * SIM_US_PER_S)
 #define STABLE_US (2 * SIM_US_PER_S)
 #define MUTATION_SEEDS 1000
 
@@ -33,7 +35,7 @@ static const Mutation mutations[] = {
     "  if false then\n    return 'FENCED '", NULL },
   { "wait", NULL, NULL, sim_wire_forget_wait },
   { "ordinals", NULL, NULL, sim_leaders_forget_ordinals },
-  { "join-claim", NULL, NULL, sim_engine_forget_join },
+  { "join-claim", NULL, NULL, sim_node_forget_join },
   { "sentinel-rule", NULL, NULL, sim_wire_ask_once },
 };
 
@@ -63,7 +65,7 @@ find_trouble (void)
 {
   const GArray *all = sim_engine_look ();
   guint master = sim_store_get_master (), n_acting = 0, n_open = 0;
-  gboolean serves[SIM_MAX_SUBTREES] = { FALSE }, has_ordinals = TRUE;
+  gboolean serves[64] = { FALSE };
   const char *desired = sim_redis_peek (sim_store_get_redis (master),
                                         SIM_PREFIX "desired:" SIM_TREE, "n");
   gint64 n = desired != NULL ? g_ascii_strtoll (desired, NULL, 10) : 0;
@@ -78,21 +80,19 @@ find_trouble (void)
     {
       const SimInstance *instance = &g_array_index (all, SimInstance, i);
 
-      if (!instance->is_running)
-        continue;
+      if (instance->has_started && !instance->is_running)
+        return "an instance that has ended is still there";
       if (!instance->is_open)
-        return "an instance runs and does not serve";
-      n_open++;
-      has_ordinals = has_ordinals && instance->ordinal != SIM_NO_ORDINAL;
-      if (instance->ordinal < SIM_MAX_SUBTREES)
-        serves[instance->ordinal] = TRUE;
+        continue;
+      if (instance->ordinal == SIM_NO_ORDINAL || instance->ordinal >= 64)
+        n_open++;
+      else if (!serves[instance->ordinal])
+        {
+          serves[instance->ordinal] = TRUE;
+          n_open++;
+        }
     }
-  if (n_open != n)
-    return "another number serves than is desired";
-  for (guint i = 0; i < n && has_ordinals; i++)
-    if (!serves[i])
-      return "an ordinal does not serve";
-  return NULL;
+  return n_open != n ? "another number serves than is desired" : NULL;
 }
 
 static void
@@ -118,7 +118,7 @@ run_calm (void)
       else if (sim_now () - well_us >= STABLE_US)
         return;
     }
-  sim_fail ("liveness: 60 s after the last fault %s", trouble);
+  sim_fail ("liveness: 240 s after the last fault %s", trouble);
 }
 
 /* --- worlds --------------------------------------------------------------- */
@@ -154,17 +154,6 @@ run_seed (SimLua *lua, const Mutation *mutation, gint64 seed)
   return failure;
 }
 
-static char *
-read_contract (void)
-{
-  char *text;
-  g_autoptr (GError) error = NULL;
-
-  if (!g_file_get_contents (SIM_DIR "/contract.lua", &text, NULL, &error))
-    g_error ("%s", error->message);
-  return text;
-}
-
 static const Mutation *
 find_mutation (const char *name)
 {
@@ -179,9 +168,8 @@ find_mutation (const char *name)
 static gboolean
 run (const Mutation *mutation)
 {
-  g_autofree char *contract = read_contract ();
   SimLua *lua = sim_lua_new (mutation != NULL ? mutation->from : NULL,
-                             mutation != NULL ? mutation->to : NULL, contract);
+                             mutation != NULL ? mutation->to : NULL);
   gint64 n = one_seed >= 0      ? 1
              : mutation != NULL ? MUTATION_SEEDS
                                 : n_seeds;

@@ -216,18 +216,6 @@ to_reply (lua_State *lua)
     }
 }
 
-gboolean
-sim_lua_has (SimLua *self, const char *func)
-{
-  gboolean has;
-
-  lua_getfield (self->lua, LUA_REGISTRYINDEX, FUNCTIONS);
-  lua_getfield (self->lua, -1, func);
-  has = lua_isfunction (self->lua, -1);
-  lua_pop (self->lua, 2);
-  return has;
-}
-
 ClusterReply *
 sim_lua_call (SimLua *self, SimRedis *redis, const char *func, GPtrArray *args)
 {
@@ -263,19 +251,6 @@ add_function (SimLua *self, const char *name, lua_CFunction func)
   lua_setfield (self->lua, -2, name);
 }
 
-/* splice: (transfer full): @text: (transfer full); @more stands where the foot
- * begins, so that it has the library's locals */
-static char *
-splice (char *text, const char *more)
-{
-  const char *foot = "local function add (name, flags)";
-  g_auto (GStrv) parts = g_strsplit (text, foot, 2);
-
-  g_assert (parts[1] != NULL);
-  g_free (text);
-  return g_strconcat (parts[0], more, foot, parts[1], NULL);
-}
-
 static void
 load (SimLua *self, const char *text)
 {
@@ -303,11 +278,10 @@ change (char *text, const char *from, const char *to)
 }
 
 SimLua *
-sim_lua_new (const char *from, const char *to, const char *more)
+sim_lua_new (const char *from, const char *to)
 {
   SimLua *self = g_new0 (SimLua, 1);
-  g_autofree char *text =
-      change (splice (cluster_mtctl_library (), more), from, to);
+  g_autofree char *text = change (cluster_mtctl_library (), from, to);
 
   self->lua = luaL_newstate ();
   luaL_openlibs (self->lua);

@@ -13,12 +13,10 @@
 typedef struct _SimLua SimLua;
 
 /* @from, @to: (nullable): the one place where @from stands becomes @to; that it
- * is not there ends the program, so that no mutation is lost unseen
- * @more: functions that stand behind the library's own, and have its locals */
-SimLua *sim_lua_new (const char *from, const char *to, const char *more);
+ * is not there ends the program, so that no mutation is lost unseen */
+SimLua *sim_lua_new (const char *from, const char *to);
 void sim_lua_free (SimLua *self);
 /* @args: (element-type utf8): texts
  * Returns: (transfer full) */
 ClusterReply *sim_lua_call (SimLua *self, SimRedis *redis, const char *func,
                             GPtrArray *args);
-gboolean sim_lua_has (SimLua *self, const char *func);

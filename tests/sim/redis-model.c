@@ -441,6 +441,27 @@ do_hgetall (SimRedis *self, const char *const *argv)
   return sim_reply_array (items);
 }
 
+static ClusterReply *
+do_hvals (SimRedis *self, const char *const *argv)
+{
+  ClusterReply *error;
+  Value *value = find_hash (self, argv[1], &error);
+  GPtrArray *items;
+  GHashTableIter iter;
+  gpointer text;
+
+  if (error != NULL)
+    return error;
+  items = g_ptr_array_new ();
+  if (value != NULL)
+    {
+      g_hash_table_iter_init (&iter, value->hash);
+      while (g_hash_table_iter_next (&iter, NULL, &text))
+        g_ptr_array_add (items, sim_reply_text (text));
+    }
+  return sim_reply_array (items);
+}
+
 /* --- sets ----------------------------------------------------------------- */
 
 static ClusterReply *
@@ -630,6 +651,7 @@ static const struct
   { "HEXISTS", 2, do_hexists },
   { "HLEN", 1, do_hlen },
   { "HGETALL", 1, do_hgetall },
+  { "HVALS", 1, do_hvals },
   { "SADD", 2, do_sadd },
   { "SREM", 2, do_srem },
   { "SMEMBERS", 1, do_smembers },

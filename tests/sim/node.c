@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sim/node: asking, beating, opening, ending. */
+#include "node.h"
+
+#include "cluster/encode.h"
+#include "cluster/functions.h"
+
+#include <string.h>
+
+#define BEAT_MS 1000
+#define HEARTBEAT_MS "3000"
+#define KEEP_MS "60000"
+
+struct _SimNode
+{
+  SimInstance shown;
+  SimProc proc;
+  char boot[CLUSTER_ID_CHARS + 1];
+  ClusterRedisUrl *url; /* owned, nullable, as the next two */
+  ClusterSentinel *sentinel;
+  ClusterFunctions *functions;
+  char *node_text, *load_text[2]; /* owned: JSON; the second drains */
+  gboolean is_asking;
+};
+
+static gboolean joins_not;
+static guint n_boots;
+
+/* --- ending --------------------------------------------------------------- */
+
+static void
+go_quiet (SimNode *self)
+{
+  g_clear_pointer (&self->functions, cluster_functions_free);
+  g_clear_pointer (&self->sentinel, cluster_sentinel_free);
+  g_clear_pointer (&self->url, cluster_redis_url_free);
+}
+
+void
+sim_node_end (SimNode *self, const char *why)
+{
+  if (!self->shown.is_running)
+    return;
+  sim_trace ("%s ends: %s", self->shown.name, why);
+  self->shown.is_running = self->shown.is_open = FALSE;
+  sim_proc_kill (&self->proc);
+  go_quiet (self);
+}
+
+static void
+on_unwanted (gpointer data)
+{
+  sim_node_end (data, "it is not wanted");
+}
+
+static void
+on_left (gpointer data)
+{
+  sim_node_end (data, "it has drained");
+}
+
+void
+sim_node_drain (SimNode *self)
+{
+  if (!self->shown.is_running || self->shown.is_draining)
+    return;
+  sim_trace ("%s drains", self->shown.name);
+  self->shown.is_draining = TRUE;
+  self->shown.is_open = FALSE;
+  sim_at (sim_now () + sim_between (200, 4000) * SIM_US_PER_MS, &self->proc,
+          on_left, self, NULL);
+}
+
+/* not from within a reply's function: that connection goes too */
+static void
+give_up (SimNode *self)
+{
+  self->shown.is_open = FALSE;
+  sim_at (sim_now (), &self->proc, on_unwanted, self, NULL);
+}
+
+/* --- asking and beating --------------------------------------------------- */
+
+static void
+open_up (SimNode *self)
+{
+  if (self->shown.is_open || self->shown.is_draining || self->shown.is_relay)
+    return;
+  self->shown.is_open = TRUE;
+  sim_trace ("%s opens", self->shown.name);
+}
+
+static void
+on_joined (const ClusterReply *reply, const GError *error, gpointer data)
+{
+  SimNode *self = data;
+  const char *state = reply != NULL ? reply->text : NULL;
+
+  self->is_asking = FALSE;
+  if (state == NULL)
+    return;
+  if (reply->type == CLUSTER_REPLY_ERROR)
+    {
+      sim_trace ("%s: %s", self->shown.name, state);
+      if (g_str_has_prefix (state, "TAKEN"))
+        give_up (self);
+    }
+  else if (strcmp (state, "serving") == 0)
+    open_up (self);
+  else if (strcmp (state, "gone") == 0
+           || (strcmp (state, "none") == 0 && !self->shown.is_open
+               && !self->shown.is_draining))
+    give_up (self);
+}
+
+static void
+call (SimNode *self, const char *func, const char *const *list, guint n,
+      ClusterReplyFunc answer)
+{
+  g_autoptr (GPtrArray) args = g_ptr_array_new ();
+
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (args, (char *)list[i]);
+  if (!cluster_functions_call (self->functions, func, SIM_TREE, args, answer,
+                               self, NULL))
+    self->is_asking = FALSE;
+}
+
+static void
+on_beat (const ClusterReply *reply, const GError *error, gpointer data)
+{
+  if (reply != NULL && reply->type == CLUSTER_REPLY_ERROR
+      && g_str_has_prefix (reply->text, "TAKEN"))
+    give_up (data);
+}
+
+static void
+ask (SimNode *self)
+{
+  char ordinal[12], gen[12];
+  const char *join[] = { ordinal, gen, self->shown.name, self->boot };
+  const char *beat[] = { self->shown.name,
+                         self->boot,
+                         self->shown.is_relay ? "0" : "1",
+                         self->node_text,
+                         self->load_text[self->shown.is_draining],
+                         HEARTBEAT_MS,
+                         KEEP_MS };
+
+  g_snprintf (ordinal, sizeof ordinal, "%u", self->shown.ordinal);
+  g_snprintf (gen, sizeof gen, "%u", self->shown.gen);
+  call (self, "mt_beat", beat, G_N_ELEMENTS (beat), on_beat);
+  if (joins_not || self->shown.ordinal == SIM_NO_ORDINAL)
+    {
+      open_up (self);
+      return;
+    }
+  if (self->is_asking)
+    return;
+  self->is_asking = TRUE;
+  call (self, "mt_join", join, G_N_ELEMENTS (join), on_joined);
+}
+
+static void
+on_second (gpointer data)
+{
+  SimNode *self = data;
+
+  if (cluster_functions_is_ready (self->functions))
+    ask (self);
+  sim_at (sim_now () + BEAT_MS * SIM_US_PER_MS, &self->proc, on_second, self,
+          NULL);
+}
+
+static void
+on_ready (gpointer data)
+{
+  ((SimNode *)data)->is_asking = FALSE;
+  ask (data);
+}
+
+static void
+on_down (const GError *error, gpointer data)
+{
+}
+
+static void
+on_switch (gpointer data)
+{
+  SimNode *self = data;
+
+  cluster_redis_link_drop (cluster_functions_get_link (self->functions),
+                           "another master", TRUE);
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+static void
+write_texts (SimNode *self)
+{
+  char host[8];
+  ClusterNode node = { .node_id = self->shown.name,
+                       .boot_id = self->boot,
+                       .tree_id = (char *)SIM_TREE,
+                       .roles = self->shown.is_relay ? CLUSTER_ROLE_RELAY
+                                                     : CLUSTER_ROLE_EGRESS,
+                       .host = host,
+                       .url = (char *)"http://127.0.0.1:8080",
+                       .link_address = (char *)"127.0.0.1:9000" };
+  ClusterLoad *load = g_new0 (ClusterLoad, 1);
+
+  g_snprintf (host, sizeof host, "h%u", self->shown.host);
+  g_free (self->node_text);
+  self->node_text = cluster_node_to_json (&node);
+  for (guint i = 0; i < 2; i++)
+    {
+      load->is_draining = i == 1;
+      g_free (self->load_text[i]);
+      self->load_text[i] = cluster_load_to_json (load, self->boot);
+    }
+  g_free (load);
+}
+
+void
+sim_node_start (SimNode *self)
+{
+  static const ClusterFunctionsCallbacks callbacks = { on_ready, on_down };
+  SimProc *before;
+
+  if (self->shown.is_running)
+    return;
+  sim_proc_init (&self->proc, self->shown.name, self->shown.host);
+  self->proc.rate = 1;
+  self->shown.has_started = self->shown.is_running = TRUE;
+  self->shown.is_draining = self->is_asking = FALSE;
+  g_snprintf (self->boot, sizeof self->boot, "%016" G_GINT64_MODIFIER "x%016x",
+              sim_random (), ++n_boots);
+  write_texts (self);
+  before = sim_enter (&self->proc);
+  self->url = cluster_redis_url_parse (SIM_URL, NULL);
+  self->sentinel = cluster_sentinel_new (self->url, NULL, &cluster_redis_limits,
+                                         on_switch, self);
+  self->functions = cluster_functions_new (SIM_PREFIX, self->url,
+                                           self->sentinel, NULL,
+                                           &cluster_redis_limits, &callbacks,
+                                           self);
+  on_second (self);
+  sim_enter (before);
+}
+
+SimNode *
+sim_node_new (const SimInstance *shown)
+{
+  SimNode *self = g_new0 (SimNode, 1);
+
+  self->shown = *shown;
+  return self;
+}
+
+void
+sim_node_free (SimNode *self)
+{
+  go_quiet (self);
+  g_free (self->node_text);
+  g_free (self->load_text[0]);
+  g_free (self->load_text[1]);
+  g_free (self);
+}
+
+SimInstance *
+sim_node_get (SimNode *self)
+{
+  return &self->shown;
+}
+
+void
+sim_node_forget_join (gboolean is_forgotten)
+{
+  joins_not = is_forgotten;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sim/node: an instance's own life: it beats, asks each second whether it is
+ * wanted (mt_join), opens to viewers when its subtree serves, drains and ends
+ * when it is told. Silence of the store changes nothing for one that is open.
+ * Owner: sim/engine.
+ */
+#pragma once
+
+#include "world.h"
+
+#define SIM_TREE "live"
+#define SIM_PREFIX "mt:"
+#define SIM_URL "sentinel://a:1,b:2,c:3/mt"
+#define SIM_NO_ORDINAL G_MAXUINT
+
+typedef struct
+{
+  char name[64];
+  guint ordinal, gen;
+  guint host;
+  gboolean is_relay;
+  gboolean has_started; /* FALSE: it is made, and no more */
+  gboolean is_running;  /* the process; FALSE after has_started: it has ended */
+  gboolean is_open, is_draining;
+} SimInstance;
+
+typedef struct _SimNode SimNode;
+
+/* @shown: what it is; read by everybody */
+SimNode *sim_node_new (const SimInstance *shown);
+void sim_node_free (SimNode *self);
+SimInstance *sim_node_get (SimNode *self);
+/* a new process, unless there is one */
+void sim_node_start (SimNode *self);
+void sim_node_end (SimNode *self, const char *why);
+void sim_node_drain (SimNode *self);
+/* mutation: it opens without asking */
+void sim_node_forget_join (gboolean is_forgotten);
