@@ -20,7 +20,7 @@ struct _SimNode
   ClusterSentinel *sentinel;
   ClusterFunctions *functions;
   char *node_text, *load_text[2]; /* owned: JSON; the second drains */
-  gboolean is_asking;
+  gboolean is_asking, may_open;
 };
 
 static gboolean joins_not;
@@ -96,7 +96,7 @@ on_joined (const ClusterReply *reply, const GError *error, gpointer data)
   SimNode *self = data;
   const char *state = reply != NULL ? reply->text : NULL;
 
-  self->is_asking = FALSE;
+  self->may_open = FALSE;
   if (state == NULL)
     return;
   if (reply->type == CLUSTER_REPLY_ERROR)
@@ -106,14 +106,28 @@ on_joined (const ClusterReply *reply, const GError *error, gpointer data)
         give_up (self);
     }
   else if (strcmp (state, "serving") == 0)
-    open_up (self);
+    self->may_open = TRUE; /* once a replica has that too */
   else if (strcmp (state, "gone") == 0
            || (strcmp (state, "none") == 0 && !self->shown.is_open
                && !self->shown.is_draining))
     give_up (self);
 }
 
+/* The claim was written behind what it was answered by: a replica that has the
+ * one has the other. */
 static void
+on_confirmed (const ClusterReply *reply, const GError *error, gpointer data)
+{
+  SimNode *self = data;
+
+  self->is_asking = FALSE;
+  if (self->may_open && reply != NULL && reply->type == CLUSTER_REPLY_INTEGER
+      && reply->integer >= 1)
+    open_up (self);
+  self->may_open = FALSE;
+}
+
+static gboolean
 call (SimNode *self, const char *func, const char *const *list, guint n,
       ClusterReplyFunc answer)
 {
@@ -121,9 +135,8 @@ call (SimNode *self, const char *func, const char *const *list, guint n,
 
   for (guint i = 0; i < n; i++)
     g_ptr_array_add (args, (char *)list[i]);
-  if (!cluster_functions_call (self->functions, func, SIM_TREE, args, answer,
-                               self, NULL))
-    self->is_asking = FALSE;
+  return cluster_functions_call (self->functions, func, SIM_TREE, args, answer,
+                                 self, NULL);
 }
 
 static void
@@ -137,6 +150,8 @@ on_beat (const ClusterReply *reply, const GError *error, gpointer data)
 static void
 ask (SimNode *self)
 {
+  static const char *const wait[] = { "WAIT", "1", "300", NULL };
+  ClusterRedis *redis;
   char ordinal[12], gen[12];
   const char *join[] = { ordinal, gen, self->shown.name, self->boot };
   const char *beat[] = { self->shown.name,
@@ -157,8 +172,10 @@ ask (SimNode *self)
     }
   if (self->is_asking)
     return;
-  self->is_asking = TRUE;
-  call (self, "mt_join", join, G_N_ELEMENTS (join), on_joined);
+  redis = cluster_redis_link_get (cluster_functions_get_link (self->functions));
+  if (call (self, "mt_join", join, G_N_ELEMENTS (join), on_joined))
+    self->is_asking =
+        cluster_redis_send (redis, wait, on_confirmed, self, NULL);
 }
 
 static void

@@ -53,7 +53,7 @@ typedef struct
   SimProc *self;
   gboolean cuts[SIM_N_HOSTS][SIM_N_HOSTS];
   gint64 slow_us[SIM_N_HOSTS][SIM_N_HOSTS];
-  gboolean is_traced, has_failed;
+  gboolean is_traced, has_failed, is_calm;
   char failure[SIM_FAULT_MAX_CHARS];
 } World;
 
@@ -296,6 +296,12 @@ sim_slow (guint from, guint to, gint64 by_us)
   world.slow_us[from][to] = by_us;
 }
 
+void
+sim_calm (void)
+{
+  world.is_calm = TRUE;
+}
+
 static void
 message_free (gpointer data)
 {
@@ -386,7 +392,8 @@ sim_channel_send (SimChannel *self, SimProc *proc, SimFunc func, gpointer data,
   gint64 delay_us = sim_between (DELAY_MIN_US, DELAY_MAX_US)
                     + world.slow_us[self->from][self->to];
 
-  if (self->from != self->to && sim_chance (STALL_PERMILLE))
+  if (self->from != self->to && !world.is_calm
+      && sim_chance (STALL_PERMILLE))
     delay_us += sim_between (0, STALL_MAX_US);
   self->last_us = MAX (self->last_us, world.now_us + delay_us);
   *message = (Message){ .due_us = self->last_us,

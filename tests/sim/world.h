@@ -72,6 +72,9 @@ void sim_cut (guint from, guint to, gboolean is_cut);
 /* on top of each message's delay from now on, one way */
 void sim_slow (guint from, guint to, gint64 by_us);
 
+/* no message stalls any more */
+void sim_calm (void);
+
 /* One direction of a connection: in order, each once, and late while cut: what
  * was sent before the sender gave up may still arrive. */
 typedef struct _SimChannel SimChannel;
