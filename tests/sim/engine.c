@@ -16,6 +16,7 @@ typedef struct
 static GPtrArray *nodes; /* owned (element-type Place) */
 static GArray *snapshots[N_SNAPSHOTS];
 static GArray *seen; /* of the moment */
+static SimNode *edge; /* owned */
 static gboolean is_faulty;
 
 /* --- the engine ----------------------------------------------------------- */
@@ -303,6 +304,9 @@ sim_engine_begin (void)
   nodes = g_ptr_array_new_with_free_func (place_free);
   seen = g_array_new (FALSE, FALSE, sizeof (SimInstance));
   is_faulty = FALSE;
+  edge = sim_node_new (&(SimInstance){
+      .name = "edge", .host = 4, .ordinal = SIM_NO_ORDINAL, .is_edge = TRUE });
+  sim_node_start (edge);
   on_snapshot (NULL);
 }
 
@@ -311,6 +315,7 @@ sim_engine_end (void)
 {
   for (guint i = 0; i < N_SNAPSHOTS; i++)
     g_clear_pointer (&snapshots[i], g_array_unref);
+  g_clear_pointer (&edge, sim_node_free);
   g_clear_pointer (&nodes, g_ptr_array_unref);
   g_clear_pointer (&seen, g_array_unref);
 }

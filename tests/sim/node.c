@@ -165,6 +165,8 @@ ask (SimNode *self)
   g_snprintf (ordinal, sizeof ordinal, "%u", self->shown.ordinal);
   g_snprintf (gen, sizeof gen, "%u", self->shown.gen);
   call (self, "mt_beat", beat, G_N_ELEMENTS (beat), on_beat);
+  if (self->shown.is_edge)
+    return;
   if (joins_not || self->shown.ordinal == SIM_NO_ORDINAL)
     {
       open_up (self);
@@ -219,16 +221,27 @@ write_texts (SimNode *self)
   ClusterNode node = { .node_id = self->shown.name,
                        .boot_id = self->boot,
                        .tree_id = (char *)SIM_TREE,
-                       .roles = self->shown.is_relay ? CLUSTER_ROLE_RELAY
-                                                     : CLUSTER_ROLE_EGRESS,
+                       .roles = self->shown.is_edge    ? CLUSTER_ROLE_INJECTION
+                                : self->shown.is_relay ? CLUSTER_ROLE_RELAY
+                                                       : CLUSTER_ROLE_EGRESS,
                        .host = host,
                        .url = (char *)"http://127.0.0.1:8080",
                        .link_address = (char *)"127.0.0.1:9000" };
   ClusterLoad *load = g_new0 (ClusterLoad, 1);
+  ClusterLink *link = load->links;
 
   g_snprintf (host, sizeof host, "h%u", self->shown.host);
   g_free (self->node_text);
   self->node_text = cluster_node_to_json (&node);
+  load->n_streams = 1;
+  load->n_links = !self->shown.is_edge;
+  link->is_active = TRUE;
+  link->n_streams = 1;
+  if (self->shown.is_relay)
+    g_strlcpy (link->node, "edge", sizeof link->node);
+  else
+    g_snprintf (link->node, sizeof link->node, "mt-%s-s%u-g%u-r", SIM_TREE,
+                self->shown.ordinal, self->shown.gen);
   for (guint i = 0; i < 2; i++)
     {
       load->is_draining = i == 1;
