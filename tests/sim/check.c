@@ -124,7 +124,8 @@ sim_check_after_call (guint server, const char *func, GPtrArray *args,
     check_change (server);
 }
 
-/* --- who acts, who serves -------------------------------------------------- */
+/* --- who acts, who serves --------------------------------------------------
+ */
 
 /* is_known_gap: a replica that follows the old master until the sentinels take
  * it away lets a leader there count a renewal, moments before one on the new

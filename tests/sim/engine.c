@@ -15,7 +15,7 @@ typedef struct
 
 static GPtrArray *nodes; /* owned (element-type Place) */
 static GArray *snapshots[N_SNAPSHOTS];
-static GArray *seen; /* of the moment */
+static GArray *seen;  /* of the moment */
 static SimNode *edge; /* owned */
 static gboolean is_faulty;
 

@@ -190,8 +190,7 @@ pause_leader (guint a, guint b)
 static void
 step_clock (guint a, guint b)
 {
-  sim_leader_get_proc (a)->wall_step_us =
-      sim_between (-60, 60) * SIM_US_PER_S;
+  sim_leader_get_proc (a)->wall_step_us = sim_between (-60, 60) * SIM_US_PER_S;
 }
 
 static void
@@ -208,11 +207,11 @@ static const struct
   gboolean is_store;
   void (*begin) (guint a, guint b);
 } kinds[] = {
-  { 3, TRUE, isolate },      { 2, TRUE, cut_one_way },
-  { 2, TRUE, kill_store },   { 2, FALSE, cut_nodes },
-  { 3, FALSE, slow_down },   { 2, FALSE, kill_leader },
-  { 1, FALSE, resign },      { 3, FALSE, pause_leader },
-  { 1, FALSE, step_clock },  { 2, FALSE, crash_node },
+  { 3, TRUE, isolate },     { 2, TRUE, cut_one_way },
+  { 2, TRUE, kill_store },  { 2, FALSE, cut_nodes },
+  { 3, FALSE, slow_down },  { 2, FALSE, kill_leader },
+  { 1, FALSE, resign },     { 3, FALSE, pause_leader },
+  { 1, FALSE, step_clock }, { 2, FALSE, crash_node },
 };
 
 static void

@@ -70,9 +70,12 @@ on_version (guint64 version, gboolean is_durable, const GError *error,
 static void
 put_policy (Leader *self)
 {
-  ClusterPolicy policy = { .max = SIM_MAX_SUBTREES, .step_out = 2,
-                           .step_in = 1, .cool_out_ms = 5000,
-                           .cool_in_ms = 10000, .by = (char *)"sim",
+  ClusterPolicy policy = { .max = SIM_MAX_SUBTREES,
+                           .step_out = 2,
+                           .step_in = 1,
+                           .cool_out_ms = 5000,
+                           .cool_in_ms = 10000,
+                           .by = (char *)"sim",
                            .text = (char *)"{}" };
 
   self->is_asking = TRUE;

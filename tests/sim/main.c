@@ -43,7 +43,8 @@ static gint64 first_seed = 1, n_seeds = 2000, one_seed = -1;
 static gboolean is_traced, is_strict;
 static char *mutation_name;
 static guint64 n_events;
-static gint64 virtual_us, longest_us; /* from the last fault until all is well */
+static gint64 virtual_us,
+    longest_us; /* from the last fault until all is well */
 
 static const GOptionEntry options[] = {
   { "first", 0, 0, G_OPTION_ARG_INT64, &first_seed, "The first seed", "N" },
@@ -102,8 +103,8 @@ describe (void)
   const GArray *all = sim_engine_look ();
   SimRedis *redis = sim_store_get_redis (sim_store_get_master ());
 
-  sim_trace ("%s desired", sim_redis_peek (redis, SIM_PREFIX "desired:" SIM_TREE,
-                                           "n"));
+  sim_trace ("%s desired",
+             sim_redis_peek (redis, SIM_PREFIX "desired:" SIM_TREE, "n"));
   for (guint i = 0; i < 64; i++)
     {
       char ordinal[12];
@@ -175,7 +176,8 @@ run_seed (SimLua *lua, const Mutation *mutation, gint64 seed)
   sim_faults_begin (FAULTS_US);
   while (sim_step (FAULTS_US + SIM_US_PER_MS))
     sim_check_now ();
-  /* what is missing must be seen by what it does, not by what it leaves undone */
+  /* what is missing must be seen by what it does, not by what it leaves undone
+   */
   if (sim_get_failure () == NULL && mutation == NULL)
     run_calm ();
   failure = g_strdup (sim_get_failure ());
@@ -206,9 +208,7 @@ run (const Mutation *mutation)
 {
   SimLua *lua = sim_lua_new (mutation != NULL ? mutation->from : NULL,
                              mutation != NULL ? mutation->to : NULL);
-  gint64 n = one_seed >= 0      ? 1
-             : mutation != NULL ? MUTATION_SEEDS
-                                : n_seeds;
+  gint64 n = one_seed >= 0 ? 1 : mutation != NULL ? MUTATION_SEEDS : n_seeds;
   gint64 n_failed = 0, i;
 
   for (i = 0; i < n && n_failed < (mutation != NULL ? 1 : 20); i++)
@@ -226,11 +226,12 @@ run (const Mutation *mutation)
       fflush (stdout);
     }
   sim_lua_free (lua);
-  printf ("# %" G_GINT64_FORMAT " seeds, %.0f s of their time, %" G_GUINT64_FORMAT
-          " events, all well after %.0f s at most, %" G_GINT64_FORMAT " failed, %u had two leaders on two lines of masters\n",
+  printf ("# %" G_GINT64_FORMAT
+          " seeds, %.0f s of their time, %" G_GUINT64_FORMAT
+          " events, all well after %.0f s at most, %" G_GINT64_FORMAT
+          " failed, %u had two leaders on two lines of masters\n",
           i, (double)virtual_us / SIM_US_PER_S, n_events,
-          (double)longest_us / SIM_US_PER_S, n_failed,
-          sim_check_get_n_gaps ());
+          (double)longest_us / SIM_US_PER_S, n_failed, sim_check_get_n_gaps ());
   return mutation != NULL ? n_failed > 0 : n_failed == 0;
 }
 

@@ -270,10 +270,9 @@ sim_node_start (SimNode *self)
   self->url = cluster_redis_url_parse (SIM_URL, NULL);
   self->sentinel = cluster_sentinel_new (self->url, NULL, &cluster_redis_limits,
                                          on_switch, self);
-  self->functions = cluster_functions_new (SIM_PREFIX, self->url,
-                                           self->sentinel, NULL,
-                                           &cluster_redis_limits, &callbacks,
-                                           self);
+  self->functions =
+      cluster_functions_new (SIM_PREFIX, self->url, self->sentinel, NULL,
+                             &cluster_redis_limits, &callbacks, self);
   on_second (self);
   sim_enter (before);
 }

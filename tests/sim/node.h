@@ -20,7 +20,7 @@ typedef struct
   guint ordinal, gen;
   guint host;
   gboolean is_relay;
-  gboolean is_edge; /* nobody made it: the injection node, always there */
+  gboolean is_edge;     /* nobody made it: the injection node, always there */
   gboolean has_started; /* FALSE: it is made, and no more */
   gboolean is_running;  /* the process; FALSE after has_started: it has ended */
   gboolean is_open, is_draining;

@@ -207,8 +207,7 @@ to_reply (lua_State *lua)
     case LUA_TNUMBER:
       return sim_reply_integer ((gint64)lua_tonumber (lua, -1));
     case LUA_TBOOLEAN:
-      return lua_toboolean (lua, -1) ? sim_reply_integer (1)
-                                     : sim_reply_nil ();
+      return lua_toboolean (lua, -1) ? sim_reply_integer (1) : sim_reply_nil ();
     case LUA_TTABLE:
       return table_to_reply (lua);
     default:

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sim/store: servers, replication, sentinels. */
-#include "store.h"
+/* sim/store: sim_servers, replication, sentinels. */
+#include "store-private.h"
 
 #include "check.h"
 
 #include <string.h>
-
-#define NONE SIM_N_STORES
-#define TICK_US (100 * SIM_US_PER_MS)
-#define VOTE_US (2 * SIM_US_PER_S)
-#define DOWN_AFTER_US (1 * SIM_US_PER_S)
 
 typedef struct
 {
@@ -21,40 +16,8 @@ typedef struct
   gboolean is_over;
 } Wait;
 
-typedef struct
-{
-  SimRedis *redis; /* owned */
-  gboolean is_up, is_master, is_synced;
-  guint master; /* whom it follows */
-  guint life, link;
-  guint64 offset, epoch;
-  guint64 acked[SIM_N_STORES];
-  SimChannel *to[SIM_N_STORES], *back[SIM_N_STORES]; /* (nullable) borrowed */
-  GPtrArray *waits;                                  /* owned */
-  gint64 skew_us, wrong_us; /* wrong: since when it should follow another */
-  gint64 patience_us;
-} Server;
-
-typedef struct
-{
-  SimSentinelView view;
-  gint64 unseen_us[SIM_N_STORES]; /* since when; -1 = is there */
-  gboolean is_failing_over;
-  guint64 promised;        /* the epoch that it voted in last, */
-  gint64 promised_until_us; /* and how long it votes for nobody else */
-} Sentinel;
-
-static Server servers[SIM_N_STORES];
-static Sentinel sentinels[SIM_N_STORES];
+SimServer sim_servers[SIM_N_STORES];
 static SimLua *functions;
-static gint64 deserted_us;
-static void (*watcher) (guint sentinel);
-
-static gboolean
-reaches (guint host, guint other)
-{
-  return !sim_is_cut (host, other) && !sim_is_cut (other, host);
-}
 
 /* --- waiting -------------------------------------------------------------- */
 
@@ -64,7 +27,7 @@ sim_store_count (guint server, guint64 offset)
   guint n = 0;
 
   for (guint i = 0; i < SIM_N_STORES; i++)
-    n += i != server && servers[server].acked[i] >= offset;
+    n += i != server && sim_servers[server].acked[i] >= offset;
   return n;
 }
 
@@ -80,7 +43,7 @@ end_wait (Wait *wait, gboolean is_told)
 }
 
 static void
-look_at_waits (Server *self)
+look_at_waits (SimServer *self)
 {
   g_autoptr (GPtrArray) over = g_ptr_array_new ();
 
@@ -88,7 +51,7 @@ look_at_waits (Server *self)
     {
       Wait *wait = self->waits->pdata[i];
 
-      if (sim_store_count ((guint)(self - servers), wait->offset) < wait->k)
+      if (sim_store_count ((guint)(self - sim_servers), wait->offset) < wait->k)
         {
           i++;
           continue;
@@ -108,7 +71,7 @@ on_wait_over (gpointer data)
   if (wait->is_over)
     return;
   for (guint i = 0; i < SIM_N_STORES; i++)
-    g_ptr_array_remove (servers[i].waits, wait);
+    g_ptr_array_remove (sim_servers[i].waits, wait);
   end_wait (wait, TRUE);
 }
 
@@ -119,16 +82,23 @@ sim_store_wait (guint server, guint64 offset, guint k, gint64 timeout_us,
   Wait *wait = g_new0 (Wait, 1);
 
   *wait = (Wait){ offset, k, func, data, drop, FALSE };
-  g_ptr_array_add (servers[server].waits, wait);
+  g_ptr_array_add (sim_servers[server].waits, wait);
   sim_at (sim_now () + timeout_us, NULL, on_wait_over, wait, g_free);
-  look_at_waits (&servers[server]);
+  look_at_waits (&sim_servers[server]);
 }
 
-static void
-drop_waits (Server *self)
+void
+sim_server_drop_waits (SimServer *self)
 {
   while (self->waits->len > 0)
     end_wait (g_ptr_array_steal_index (self->waits, 0), FALSE);
+}
+
+void
+sim_server_break (SimServer *self)
+{
+  self->life++;
+  sim_server_drop_waits (self);
 }
 
 /* --- replication ---------------------------------------------------------- */
@@ -153,10 +123,10 @@ static void
 on_ack (gpointer data)
 {
   const Packet *packet = data;
-  Server *master = &servers[packet->to];
+  SimServer *master = &sim_servers[packet->to];
 
   if (!master->is_up || !master->is_master
-      || servers[packet->from].link != packet->link)
+      || sim_servers[packet->from].link != packet->link)
     return;
   master->acked[packet->from] =
       MAX (master->acked[packet->from], packet->offset);
@@ -164,13 +134,13 @@ on_ack (gpointer data)
 }
 
 static void
-acknowledge (Server *self)
+acknowledge (SimServer *self)
 {
   Packet *packet = g_new0 (Packet, 1);
-  guint index = (guint)(self - servers);
+  guint index = (guint)(self - sim_servers);
 
   *packet = (Packet){ index, self->master, self->link, self->offset, NULL };
-  sim_channel_send (servers[self->master].back[index], NULL, on_ack, packet,
+  sim_channel_send (sim_servers[self->master].back[index], NULL, on_ack, packet,
                     packet_free);
 }
 
@@ -178,7 +148,7 @@ static void
 on_effect (gpointer data)
 {
   const Packet *packet = data;
-  Server *self = &servers[packet->to];
+  SimServer *self = &sim_servers[packet->to];
 
   if (!self->is_up || !self->is_synced || self->link != packet->link)
     return;
@@ -193,17 +163,17 @@ on_effect (gpointer data)
 }
 
 static void
-replicate (Server *self)
+replicate (SimServer *self)
 {
   g_autoptr (GPtrArray) effects = sim_redis_take_effects (self->redis);
-  guint index = (guint)(self - servers);
+  guint index = (guint)(self - sim_servers);
 
   for (guint i = 0; effects != NULL && i < effects->len; i++)
     {
       self->offset++;
       for (guint k = 0; k < SIM_N_STORES; k++)
         {
-          Server *replica = &servers[k];
+          SimServer *replica = &sim_servers[k];
           Packet *packet;
 
           if (replica->master != index || !replica->is_synced)
@@ -217,7 +187,7 @@ replicate (Server *self)
 }
 
 static void
-close_channels (Server *self, guint replica)
+close_channels (SimServer *self, guint replica)
 {
   if (self->to[replica] == NULL)
     return;
@@ -225,18 +195,18 @@ close_channels (Server *self, guint replica)
   sim_channel_close (g_steal_pointer (&self->back[replica]), FALSE);
 }
 
-static void
-synchronise (Server *self)
+void
+sim_server_synchronise (SimServer *self)
 {
-  guint index = (guint)(self - servers);
-  Server *master;
+  guint index = (guint)(self - sim_servers);
+  SimServer *master;
 
   if (self->is_synced || !self->is_up || self->is_master
-      || self->master == NONE)
+      || self->master == SIM_NO_SERVER)
     return;
-  master = &servers[self->master];
-  if (!master->is_up || !master->is_master || !reaches (index, self->master)
-      || sim_chance (500))
+  master = &sim_servers[self->master];
+  if (!master->is_up || !master->is_master
+      || !sim_host_reaches (index, self->master) || sim_chance (500))
     return;
   close_channels (master, index);
   master->to[index] = sim_channel_new (self->master, index);
@@ -256,11 +226,10 @@ ClusterReply *
 sim_store_call (guint server, const char *func, GPtrArray *args,
                 guint64 *ret_offset)
 {
-  Server *self = &servers[server];
+  SimServer *self = &sim_servers[server];
   ClusterReply *reply;
 
-  sim_redis_set_wall_us (self->redis,
-                         sim_proc_wall_us (NULL) + self->skew_us);
+  sim_redis_set_wall_us (self->redis, sim_proc_wall_us (NULL) + self->skew_us);
   sim_check_before_call (server, func, args);
   reply = sim_lua_call (functions, self->redis, func, args);
   sim_check_after_call (server, func, args, reply);
@@ -272,260 +241,31 @@ sim_store_call (guint server, const char *func, GPtrArray *args,
 gboolean
 sim_store_is_up (guint server)
 {
-  return servers[server].is_up;
+  return sim_servers[server].is_up;
 }
 
 gboolean
 sim_store_is_master (guint server)
 {
-  return servers[server].is_up && servers[server].is_master;
+  return sim_servers[server].is_up && sim_servers[server].is_master;
 }
 
 guint
 sim_store_get_life (guint server)
 {
-  return servers[server].life;
+  return sim_servers[server].life;
 }
 
 SimRedis *
 sim_store_get_redis (guint server)
 {
-  return servers[server].redis;
+  return sim_servers[server].redis;
 }
 
 guint64
 sim_store_get_epoch (guint server)
 {
-  return servers[server].epoch;
-}
-
-guint
-sim_store_get_master (void)
-{
-  guint best = 0;
-
-  for (guint i = 1; i < SIM_N_STORES; i++)
-    if (sentinels[i].view.epoch > sentinels[best].view.epoch)
-      best = i;
-  return sentinels[best].view.by_name;
-}
-
-/* --- sentinels ------------------------------------------------------------ */
-
-void
-sim_sentinel_get_view (guint sentinel, SimSentinelView *ret)
-{
-  *ret = sentinels[sentinel].view;
-}
-
-gint64
-sim_store_get_deserted_us (void)
-{
-  return deserted_us;
-}
-
-void
-sim_sentinel_watch (void (*func) (guint sentinel))
-{
-  watcher = func;
-}
-
-static gboolean
-sees_down (guint sentinel)
-{
-  const Sentinel *self = &sentinels[sentinel];
-  gint64 since_us = self->unseen_us[self->view.by_name];
-
-  return since_us >= 0 && sim_now () - since_us >= DOWN_AFTER_US;
-}
-
-/* those who see it down too */
-static guint
-count_witnesses (guint sentinel)
-{
-  guint n = 1;
-
-  for (guint i = 0; i < SIM_N_STORES; i++)
-    n += i != sentinel && reaches (sentinel, i)
-         && sentinels[i].view.epoch == sentinels[sentinel].view.epoch
-         && sees_down (i);
-  return n;
-}
-
-/* get_elected: a majority votes for it, each for one in an epoch */
-static gboolean
-get_elected (guint sentinel)
-{
-  guint64 epoch = 0;
-  guint n = 0;
-
-  for (guint i = 0; i < SIM_N_STORES; i++)
-    if (i == sentinel || reaches (sentinel, i))
-      {
-        n += sim_now () >= sentinels[i].promised_until_us;
-        epoch = MAX (epoch, MAX (sentinels[i].promised,
-                                 sentinels[i].view.epoch));
-      }
-  if (n < 2 || sim_now () < sentinels[sentinel].promised_until_us)
-    return FALSE;
-  for (guint i = 0; i < SIM_N_STORES; i++)
-    if ((i == sentinel || reaches (sentinel, i))
-        && sim_now () >= sentinels[i].promised_until_us)
-      {
-        sentinels[i].promised = epoch + 1;
-        sentinels[i].promised_until_us = sim_now () + VOTE_US;
-      }
-  return TRUE;
-}
-
-static guint
-choose (guint sentinel)
-{
-  guint best = NONE;
-
-  for (guint i = 0; i < SIM_N_STORES; i++)
-    if (i != sentinels[sentinel].view.by_name && servers[i].is_up
-        && !servers[i].is_master && reaches (sentinel, i)
-        && (best == NONE || servers[i].offset > servers[best].offset))
-      best = i;
-  return best;
-}
-
-static void
-break_connections (Server *self)
-{
-  self->life++;
-  drop_waits (self);
-}
-
-static void
-follow (Server *self, guint master)
-{
-  guint index = (guint)(self - servers);
-
-  if (!self->is_master && self->is_synced && servers[self->master].is_master
-      && servers[self->master].is_up && reaches (index, self->master))
-    deserted_us = sim_now ();
-  self->is_master = FALSE;
-  self->is_synced = FALSE;
-  self->master = master;
-  self->link++;
-  self->wrong_us = -1;
-  break_connections (self);
-}
-
-static void
-on_failover_over (gpointer data)
-{
-  Sentinel *self = data;
-
-  self->view.by_info = self->view.by_name;
-  self->is_failing_over = FALSE;
-}
-
-static void
-on_promote (gpointer data)
-{
-  Sentinel *self = data;
-  guint index = (guint)(self - sentinels), chosen = choose (index);
-  Server *server;
-
-  if (!sees_down (index) || count_witnesses (index) < 2 || chosen == NONE)
-    {
-      self->is_failing_over = FALSE;
-      return;
-    }
-  server = &servers[chosen];
-  server->is_master = TRUE;
-  server->master = NONE;
-  server->is_synced = FALSE;
-  server->link++;
-  memset (server->acked, 0, sizeof server->acked);
-  server->epoch = self->view.epoch = self->promised;
-  break_connections (server);
-  self->view.by_name = chosen;
-  sim_trace ("sentinel %u: redis %u is master, epoch %" G_GUINT64_FORMAT, index,
-             chosen, self->view.epoch);
-  sim_at (sim_now () + sim_between (20, 600) * SIM_US_PER_MS, NULL,
-          on_failover_over, self, NULL);
-  if (watcher != NULL)
-    watcher (index);
-}
-
-static void
-gossip (guint from, guint to)
-{
-  Sentinel *self = &sentinels[to];
-  const Sentinel *other = &sentinels[from];
-
-  if (from == to || other->is_failing_over || !reaches (from, to)
-      || other->view.epoch <= self->view.epoch || sim_chance (600))
-    return;
-  self->view = other->view;
-  if (watcher != NULL)
-    watcher (to);
-}
-
-/* who is led astray follows the newest master that a sentinel knows */
-static void
-set_right (guint sentinel, guint server)
-{
-  Server *self = &servers[server];
-  const SimSentinelView *view = &sentinels[sentinel].view;
-
-  if (!self->is_up || !reaches (sentinel, server)
-      || view->by_name != sim_store_get_master () || server == view->by_name
-      || (!self->is_master && self->master == view->by_name))
-    return;
-  if (self->wrong_us < 0)
-    {
-      self->wrong_us = sim_now ();
-      self->patience_us = self->is_master
-                              ? sim_between (1, 10) * SIM_US_PER_S
-                              : sim_between (0, 1000) * SIM_US_PER_MS;
-    }
-  if (sim_now () - self->wrong_us < self->patience_us)
-    return;
-  sim_trace ("sentinel %u: redis %u%s shall follow %u", sentinel, server,
-             self->is_master ? ", a master," : "", view->by_name);
-  follow (self, view->by_name);
-}
-
-static void
-look (guint sentinel)
-{
-  Sentinel *self = &sentinels[sentinel];
-
-  for (guint i = 0; i < SIM_N_STORES; i++)
-    {
-      if (servers[i].is_up && reaches (sentinel, i))
-        self->unseen_us[i] = -1;
-      else if (self->unseen_us[i] < 0)
-        self->unseen_us[i] = sim_now ();
-      set_right (sentinel, i);
-      gossip (i, sentinel);
-    }
-  for (guint i = 0; i < SIM_N_STORES; i++)
-    if (sentinels[i].is_failing_over && reaches (i, sentinel))
-      return;
-  if (self->is_failing_over || !sees_down (sentinel)
-      || count_witnesses (sentinel) < 2 || sim_chance (700)
-      || !get_elected (sentinel))
-    return;
-  self->is_failing_over = TRUE;
-  sim_at (sim_now () + sim_between (20, 400) * SIM_US_PER_MS, NULL, on_promote,
-          self, NULL);
-}
-
-static void
-on_tick (gpointer data)
-{
-  for (guint i = 0; i < SIM_N_STORES; i++)
-    {
-      look (i);
-      synchronise (&servers[i]);
-    }
-  sim_at (sim_now () + TICK_US, NULL, on_tick, NULL, NULL);
+  return sim_servers[server].epoch;
 }
 
 /* --- faults --------------------------------------------------------------- */
@@ -533,48 +273,35 @@ on_tick (gpointer data)
 void
 sim_store_kill (guint server)
 {
-  Server *self = &servers[server];
+  SimServer *self = &sim_servers[server];
 
   if (!self->is_up)
     return;
   sim_trace ("redis %u dies", server);
   self->is_up = self->is_synced = FALSE;
   self->link++;
-  break_connections (self);
+  sim_server_break (self);
 }
 
 /* it has its file: what it had written until it died */
 void
 sim_store_start (guint server)
 {
-  Server *self = &servers[server];
+  SimServer *self = &sim_servers[server];
 
   if (self->is_up)
     return;
   sim_trace ("redis %u is back", server);
   self->is_up = TRUE;
   for (guint i = 0; i < SIM_N_STORES; i++)
-    if (self->is_master && servers[i].master == server)
-      servers[i].is_synced = FALSE;
+    if (self->is_master && sim_servers[i].master == server)
+      sim_servers[i].is_synced = FALSE;
 }
 
 void
 sim_store_set_skew (guint server, gint64 by_us)
 {
-  servers[server].skew_us = by_us;
-}
-
-gboolean
-sim_store_is_settled (void)
-{
-  guint master = sim_store_get_master ();
-
-  for (guint i = 0; i < SIM_N_STORES; i++)
-    if (sentinels[i].view.by_name != master || sentinels[i].is_failing_over
-        || (i != master && (servers[i].master != master
-                            || !servers[i].is_synced)))
-      return FALSE;
-  return sim_store_is_master (master);
+  sim_servers[server].skew_us = by_us;
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -583,22 +310,17 @@ void
 sim_store_begin (SimLua *lua)
 {
   functions = lua;
-  watcher = NULL;
-  deserted_us = G_MININT64 / 2;
-  memset (servers, 0, sizeof servers);
-  memset (sentinels, 0, sizeof sentinels);
+  memset (sim_servers, 0, sizeof sim_servers);
   for (guint i = 0; i < SIM_N_STORES; i++)
     {
-      servers[i].redis = sim_redis_new ();
-      servers[i].waits = g_ptr_array_new ();
-      servers[i].is_up = TRUE;
-      servers[i].is_master = i == 0;
-      servers[i].master = i == 0 ? NONE : 0;
-      servers[i].wrong_us = -1;
-      for (guint k = 0; k < SIM_N_STORES; k++)
-        sentinels[i].unseen_us[k] = -1;
+      sim_servers[i].redis = sim_redis_new ();
+      sim_servers[i].waits = g_ptr_array_new ();
+      sim_servers[i].is_up = TRUE;
+      sim_servers[i].is_master = i == 0;
+      sim_servers[i].master = i == 0 ? SIM_NO_SERVER : 0;
+      sim_servers[i].wrong_us = -1;
     }
-  sim_at (0, NULL, on_tick, NULL, NULL);
+  sim_sentinels_begin ();
 }
 
 void
@@ -606,8 +328,8 @@ sim_store_end (void)
 {
   for (guint i = 0; i < SIM_N_STORES; i++)
     {
-      drop_waits (&servers[i]);
-      sim_redis_free (servers[i].redis);
-      g_ptr_array_unref (servers[i].waits);
+      sim_server_drop_waits (&sim_servers[i]);
+      sim_redis_free (sim_servers[i].redis);
+      g_ptr_array_unref (sim_servers[i].waits);
     }
 }

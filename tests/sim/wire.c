@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sim/wire: links, their connections, and sentinels as clients see them. */
-#include "wire.h"
+/* sim/wire: links and their connections. */
+#include "wire-private.h"
 
 #include "cluster/functions.h"
 #include "cluster/store.h"
@@ -44,16 +44,6 @@ typedef struct
   GDestroyNotify drop;
 } Request;
 
-struct _ClusterSentinel
-{
-  ClusterSwitchFunc func;
-  gpointer data;
-  SimProc *proc;
-  guint64 epoch;
-  guint master;
-  gboolean knows;
-};
-
 struct _ClusterRedisLink
 {
   ClusterRedisLinkCallbacks callbacks;
@@ -70,7 +60,6 @@ struct _ClusterRedisLink
 };
 
 static GPtrArray *conns;     /* Conn, borrowed: to servers */
-static GPtrArray *sentinels; /* ClusterSentinel, borrowed */
 static GHashTable *attempts; /* links that live: (element-type link) */
 static gboolean waits_not, asks_once;
 static guint last_attempt; /* no link has another's */
@@ -278,12 +267,9 @@ go_down (ClusterRedisLink *self, ClusterError code, const char *why,
   self->callbacks.on_down (error, self->data);
   if (!is_current (&errand))
     return;
-  later (self,
-         at_once ? 1
-                 : sim_between (1, self->backoff_ms) * SIM_US_PER_MS,
+  later (self, at_once ? 1 : sim_between (1, self->backoff_ms) * SIM_US_PER_MS,
          on_again);
-  self->backoff_ms =
-      MIN (self->backoff_ms * 2, self->limits->backoff_max_ms);
+  self->backoff_ms = MIN (self->backoff_ms * 2, self->limits->backoff_max_ms);
 }
 
 static void
@@ -473,58 +459,6 @@ begin (ClusterRedisLink *self)
   later (self, is_cut ? ASK_TIMEOUT_US : sim_between (200, 4000), on_said);
 }
 
-/* --- sentinels ------------------------------------------------------------ */
-
-/* +switch-master: those who can hear it */
-static void
-on_view (guint index)
-{
-  SimSentinelView view;
-
-  sim_sentinel_get_view (index, &view);
-  for (guint i = 0; i < sentinels->len; i++)
-    {
-      ClusterSentinel *self = sentinels->pdata[i];
-      SimProc *before;
-
-      if (!self->knows || view.by_name == self->master
-          || view.epoch <= self->epoch || sim_is_cut (index, self->proc->host)
-          || !self->proc->is_alive || self->proc->paused_until_us > sim_now ())
-        continue;
-      self->knows = FALSE;
-      before = sim_enter (self->proc);
-      self->func (self->data);
-      sim_enter (before);
-    }
-}
-
-ClusterSentinel *
-cluster_sentinel_new (const ClusterRedisUrl *url, GTlsDatabase *ca,
-                      const ClusterRedisLimits *limits, ClusterSwitchFunc func,
-                      gpointer data)
-{
-  ClusterSentinel *self = g_new0 (ClusterSentinel, 1);
-
-  self->func = func;
-  self->data = data;
-  self->proc = sim_self ();
-  g_ptr_array_add (sentinels, self);
-  return self;
-}
-
-void
-cluster_sentinel_free (ClusterSentinel *self)
-{
-  g_ptr_array_remove (sentinels, self);
-  g_free (self);
-}
-
-guint64
-cluster_sentinel_get_config_epoch (ClusterSentinel *self)
-{
-  return self->epoch;
-}
-
 /* --- links ---------------------------------------------------------------- */
 
 ClusterRedisLink *
@@ -615,10 +549,9 @@ void
 sim_wire_begin (void)
 {
   conns = g_ptr_array_new ();
-  sentinels = g_ptr_array_new ();
   attempts = g_hash_table_new (NULL, NULL);
   waits_not = asks_once = FALSE;
-  sim_sentinel_watch (on_view);
+  sim_wire_begin_sentinels ();
 }
 
 void
@@ -634,7 +567,7 @@ sim_wire_end (void)
       conn_unref (conn);
     }
   g_clear_pointer (&conns, g_ptr_array_unref);
-  g_clear_pointer (&sentinels, g_ptr_array_unref);
+  sim_wire_end_sentinels ();
   g_clear_pointer (&attempts, g_hash_table_unref);
 }
 

@@ -48,7 +48,7 @@ typedef struct
   gint64 now_us;
   guint64 state[4];
   guint64 n_events, n_numbers;
-  GArray *heap; /* owned (element-type Event) */
+  GArray *heap;        /* owned (element-type Event) */
   GPtrArray *channels; /* owned (element-type SimChannel) */
   SimProc *self;
   gboolean cuts[SIM_N_HOSTS][SIM_N_HOSTS];
@@ -392,8 +392,7 @@ sim_channel_send (SimChannel *self, SimProc *proc, SimFunc func, gpointer data,
   gint64 delay_us = sim_between (DELAY_MIN_US, DELAY_MAX_US)
                     + world.slow_us[self->from][self->to];
 
-  if (self->from != self->to && !world.is_calm
-      && sim_chance (STALL_PERMILLE))
+  if (self->from != self->to && !world.is_calm && sim_chance (STALL_PERMILLE))
     delay_us += sim_between (0, STALL_MAX_US);
   self->last_us = MAX (self->last_us, world.now_us + delay_us);
   *message = (Message){ .due_us = self->last_us,

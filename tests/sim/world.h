@@ -14,7 +14,8 @@
 
 #define SIM_US_PER_MS G_GINT64_CONSTANT (1000)
 #define SIM_US_PER_S G_GINT64_CONSTANT (1000000)
-#define SIM_N_HOSTS 5 /* 0 to 2: a Redis, a sentinel, a candidate; 3, 4: nodes */
+#define SIM_N_HOSTS                                                            \
+  5 /* 0 to 2: a Redis, a sentinel, a candidate; 3, 4: nodes */
 #define SIM_FAULT_MAX_CHARS 300
 
 typedef struct
@@ -24,7 +25,7 @@ typedef struct
   guint life; /* what was meant for an earlier one is dropped */
   gboolean is_alive;
   gint64 paused_until_us;
-  double rate; /* of its clock; 1 = right */
+  double rate;         /* of its clock; 1 = right */
   gint64 boot_us;      /* its monotonic clock at 0 */
   gint64 wall_step_us; /* how wrong its wall clock is */
 } SimProc;
