@@ -18,6 +18,8 @@ typedef void (*SimEngineListed) (GArray *instances, gpointer data);
 void sim_engine_begin (void);
 void sim_engine_end (void);
 
+/* the host of an instance: the same for all who ask */
+guint sim_engine_place (const char *name);
 /* for the process that asks; who is dead by then gets no answer */
 void sim_engine_ensure (const SimInstance *wanted, SimEngineDone done,
                         gpointer data);

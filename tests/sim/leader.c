@@ -4,29 +4,26 @@
 
 #include "cluster/ledger.h"
 #include "engine.h"
-#include "scaling/subtrees.h"
+#include "provision.h"
+#include "scaling/subtrees-driver.h"
 
 #include <string.h>
 
 #define TICK_MS 1000
 #define DRAIN_MS 5000
-#define MIN_VALID_US (100 * SIM_US_PER_MS)
 
 typedef struct
 {
   SimProc proc;
   guint index;
-  ClusterLedger *ledger;     /* owned, nullable: it is dead */
-  ScalingSubtrees *subtrees; /* owned, nullable, likewise */
+  ClusterLedger *ledger;           /* owned, nullable: it is dead */
+  ScalingProvisioner *provisioner; /* owned, nullable, likewise */
+  ScalingSubtreesDriver *driver;   /* owned, nullable, likewise */
   guint tick;
   gboolean is_reading, is_asking, is_resigning;
   guint64 version;
   guint n_desired;
   gint64 now_wall_ms; /* the store's */
-  GArray *slots;      /* owned, nullable (element-type ClusterSlot) */
-  GPtrArray *beats;   /* owned, nullable (element-type ClusterBeat) */
-  GArray *orders;     /* owned (element-type ScalingOrder) */
-  GPtrArray *errands; /* owned: orders under way */
   guint n_named;
 } Leader;
 
@@ -99,82 +96,64 @@ desire (Leader *self)
                          "demand", "{}", on_version, self);
 }
 
-/* --- doing ---------------------------------------------------------------- */
+/* --- the driver's lines --------------------------------------------------- */
 
-/* An order that is under way. */
-typedef struct
+static gint64
+now_us (gpointer data)
 {
-  Leader *self;
-  ScalingOrder order;
-} Errand;
+  return sim_proc_now_us (&((Leader *)data)->proc);
+}
 
-static void
-answer (Errand *errand, gboolean is_done)
+static gboolean
+leads (gint64 margin_us, gpointer data)
 {
-  Leader *self = errand->self;
-  double jitter = (double)sim_between (0, 1000) / 1000;
+  return cluster_lease_is_valid (
+      cluster_ledger_get_lease (((Leader *)data)->ledger), margin_us);
+}
 
-  scaling_subtrees_answer (self->subtrees, &errand->order, is_done, -1, jitter,
-                           sim_proc_now_us (&self->proc));
-  g_ptr_array_remove_fast (self->errands, errand);
+static const char *
+get_token (gpointer data)
+{
+  return cluster_lease_get_token (
+      cluster_ledger_get_lease (((Leader *)data)->ledger));
 }
 
 static void
-on_done (gboolean is_done, gpointer data)
+read_slots (const char *tree_id, ClusterSlotsFunc func, gpointer func_data,
+            gpointer data)
 {
-  answer (data, is_done);
+  cluster_ledger_read_slots (((Leader *)data)->ledger, tree_id, func,
+                             func_data);
 }
 
 static void
-on_moved (guint64 version, gboolean is_durable, const GError *error,
-          gpointer data)
+move_slot (const char *tree_id, const ClusterSlot *slot, ClusterSlotState to,
+           const char *text, ClusterVersionFunc func, gpointer func_data,
+           gpointer data)
 {
-  Errand *errand = data;
+  Leader *self = data;
 
-  if (error != NULL)
-    sim_trace ("%s: %s", errand->self->proc.name, error->message);
-  answer (errand, error == NULL);
+  sim_trace ("%s: subtree %u of life %u: %s", self->proc.name, slot->ordinal,
+             slot->gen, text);
+  cluster_ledger_move_slot (self->ledger, tree_id, slot, to, text, func,
+                            func_data);
 }
 
-static guint
-place (const char *name)
-{
-  return 3 + g_str_hash (name) % 2;
-}
-
+/* @url: its host is the node's name */
 static void
-do_order (Leader *self, const ScalingOrder *order)
+drain (const char *url, guint32 deadline_ms, ClusterDoneFunc func,
+       gpointer func_data, gpointer data)
 {
-  ClusterSlot slot = { order->ordinal, order->gen, order->from, 0 };
-  SimInstance wanted = { .ordinal = order->ordinal,
-                         .gen = order->gen,
-                         .host = place (order->name),
-                         .is_relay = order->role == CLUSTER_ROLE_RELAY };
-  Errand *errand = g_new (Errand, 1);
+  const char *name = strrchr (url, '/');
+  g_autoptr (GError) error = NULL;
 
-  sim_trace ("%s: %s %u of life %u %s%s: %s", self->proc.name,
-             scaling_order_kind_get_name (order->kind), order->ordinal,
-             order->gen, order->name,
-             order->kind == SCALING_ORDER_SLOT
-                 ? cluster_slot_state_get_name (order->to)
-                 : "",
-             order->why != NULL ? order->why : "");
-  *errand = (Errand){ self, *order };
-  g_ptr_array_add (self->errands, errand);
-  g_strlcpy (wanted.name, order->name, sizeof wanted.name);
-  if (!cluster_lease_is_valid (cluster_ledger_get_lease (self->ledger),
-                               MIN_VALID_US))
-    answer (errand, FALSE);
-  else if (order->kind == SCALING_ORDER_SLOT)
-    cluster_ledger_move_slot (self->ledger, SIM_TREE, &slot, order->to, "{}",
-                              on_moved, errand);
-  else if (order->kind == SCALING_ORDER_ENSURE)
-    sim_engine_ensure (&wanted, on_done, errand);
-  else if (order->kind == SCALING_ORDER_REMOVE)
-    sim_engine_remove (order->name, on_done, errand);
-  else
-    answer (errand, sim_engine_drain (order->name));
+  if (name == NULL || !sim_engine_drain (name + 1))
+    error = g_error_new (CLUSTER_ERROR, CLUSTER_ERROR_AWAY,
+                         "%s cannot be reached", url);
+  func (error, func_data);
 }
+
+/* --- reading -------------------------------------------------------------- */
 
 static void
 on_nobody_asked (gboolean is_done, gpointer data)
@@ -183,10 +162,13 @@ on_nobody_asked (gboolean is_done, gpointer data)
 
 /* the mutation: so many more, or fewer, than there are */
 static void
-count_instead (Leader *self, GArray *instances)
+count_instead (GArray *instances, gpointer data)
 {
+  Leader *self = data;
   guint n = 0;
 
+  if (instances == NULL || !sim_leader_is_acting (self->index))
+    return;
   for (guint i = 0; i < instances->len; i++)
     {
       const SimInstance *instance = &g_array_index (instances, SimInstance, i);
@@ -201,101 +183,29 @@ count_instead (Leader *self, GArray *instances)
 
       g_snprintf (wanted.name, sizeof wanted.name, "mt-%s-%u-%u-%u", SIM_TREE,
                   self->index, self->proc.life, self->n_named++);
-      wanted.host = place (wanted.name);
+      wanted.host = sim_engine_place (wanted.name);
       sim_engine_ensure (&wanted, on_nobody_asked, NULL);
     }
-}
-
-static void
-free_instance (gpointer data)
-{
-  scaling_instance_free (data);
-}
-
-/* @list: (nullable)
- * Returns: (transfer full) (nullable) (element-type ScalingInstance) */
-static GPtrArray *
-to_instances (GArray *list)
-{
-  GPtrArray *instances;
-
-  if (list == NULL)
-    return NULL;
-  instances = g_ptr_array_new_with_free_func (free_instance);
-  for (guint i = 0; i < list->len; i++)
-    {
-      const SimInstance *shown = &g_array_index (list, SimInstance, i);
-      ScalingInstance *instance = g_new0 (ScalingInstance, 1);
-
-      instance->name = g_strdup (shown->name);
-      instance->state = !shown->has_started ? SCALING_INSTANCE_STARTING
-                        : shown->is_running ? SCALING_INSTANCE_RUNNING
-                                            : SCALING_INSTANCE_ENDED;
-      g_ptr_array_add (instances, instance);
-    }
-  return instances;
-}
-
-/* --- reading -------------------------------------------------------------- */
-
-static void
-end_round (Leader *self)
-{
-  self->is_reading = FALSE;
-  g_clear_pointer (&self->slots, g_array_unref);
-  g_clear_pointer (&self->beats, g_ptr_array_unref);
-}
-
-static void
-on_listed (GArray *list, gpointer data)
-{
-  Leader *self = data;
-  g_autoptr (GPtrArray) instances = to_instances (list);
-  ScalingSubtreesInput input = { .policy = &rules,
-                                 .n_desired = self->n_desired,
-                                 .instances = instances,
-                                 .is_list_whole = TRUE,
-                                 .drain_ms = DRAIN_MS,
-                                 .now_us = sim_proc_now_us (&self->proc),
-                                 .now_wall_ms = self->now_wall_ms };
-
-  if (self->slots == NULL || self->beats == NULL
-      || !sim_leader_is_acting (self->index))
-    {
-      end_round (self);
-      return;
-    }
-  if (ordinals_not && list != NULL)
-    count_instead (self, list);
-  input.n_slots = self->slots->len;
-  input.slots = (const ClusterSlot *)(gpointer)self->slots->data;
-  input.beats = self->beats;
-  g_array_set_size (self->orders, 0);
-  if (!ordinals_not)
-    scaling_subtrees_step (self->subtrees, &input, self->orders);
-  for (guint i = 0; i < self->orders->len; i++)
-    do_order (self, &g_array_index (self->orders, ScalingOrder, i));
-  end_round (self);
 }
 
 static void
 on_beats (GPtrArray *rows, const GError *error, gpointer data)
 {
   Leader *self = data;
+  ScalingSubtreesView view = { .tree_id = SIM_TREE,
+                               .policy = &rules,
+                               .n_desired = self->n_desired,
+                               .beats = rows,
+                               .now_us = sim_proc_now_us (&self->proc),
+                               .now_wall_ms = self->now_wall_ms };
 
-  self->beats = rows != NULL ? g_ptr_array_ref (rows) : NULL;
-  if (rows != NULL && self->slots != NULL)
-    sim_engine_list (on_listed, self);
+  self->is_reading = FALSE;
+  if (rows == NULL || !sim_leader_is_acting (self->index))
+    return;
+  if (ordinals_not)
+    sim_engine_list (count_instead, self);
   else
-    end_round (self);
-}
-
-static void
-on_slots (GArray *slots, const GError *error, gpointer data)
-{
-  Leader *self = data;
-
-  self->slots = slots != NULL ? g_array_ref (slots) : NULL;
+    scaling_subtrees_driver_take (self->driver, &view);
 }
 
 static void
@@ -305,7 +215,7 @@ on_scaling (const ClusterScaling *scaling, const GError *error, gpointer data)
 
   if (scaling == NULL || !sim_leader_is_acting (self->index))
     {
-      end_round (self);
+      self->is_reading = FALSE;
       return;
     }
   self->version = scaling->version;
@@ -315,7 +225,6 @@ on_scaling (const ClusterScaling *scaling, const GError *error, gpointer data)
     desire (self);
   else if (!self->is_asking)
     put_policy (self);
-  cluster_ledger_read_slots (self->ledger, SIM_TREE, on_slots, self);
   cluster_ledger_read_beats (self->ledger, SIM_TREE, on_beats, self);
 }
 
@@ -340,7 +249,7 @@ on_changed (gboolean is_leader, gpointer data)
   Leader *self = data;
 
   sim_trace ("%s %s", self->proc.name, is_leader ? "leads" : "leads no more");
-  scaling_subtrees_forget (self->subtrees);
+  scaling_subtrees_driver_forget (self->driver);
 }
 
 SimProc *
@@ -390,6 +299,11 @@ sim_leader_start (guint index)
                                  .is_candidate = TRUE,
                                  .on_leader_changed = on_changed,
                                  .data = self };
+  ScalingSubtreesDriverConfig driver = {
+    .wire = { now_us, leads, get_token, read_slots, move_slot, drain },
+    .wire_data = self,
+    .drain_ms = DRAIN_MS,
+  };
   SimProc *before;
 
   if (self->ledger != NULL)
@@ -403,7 +317,10 @@ sim_leader_start (guint index)
   self->proc.wall_step_us = sim_between (-3000, 3000) * SIM_US_PER_MS;
   before = sim_enter (&self->proc);
   self->is_reading = self->is_asking = self->is_resigning = FALSE;
-  self->subtrees = scaling_subtrees_new (SIM_TREE, NULL, NULL);
+  self->provisioner = sim_provision_new ();
+  scaling_provisioner_set_deadline_us (self->provisioner, 5 * SIM_US_PER_S);
+  driver.provisioner = self->provisioner;
+  self->driver = scaling_subtrees_driver_new (&driver);
   self->ledger = cluster_ledger_new (&config, NULL);
   self->tick = g_timeout_add (TICK_MS, on_tick, self);
   sim_enter (before);
@@ -421,10 +338,10 @@ sim_leader_kill (guint index)
   sim_proc_kill (&self->proc);
   before = sim_enter (&self->proc);
   g_source_remove (self->tick);
+  scaling_subtrees_driver_forget (self->driver); /* the dead begin nothing */
   g_clear_pointer (&self->ledger, cluster_ledger_free);
-  g_clear_pointer (&self->subtrees, scaling_subtrees_free);
-  end_round (self);
-  g_ptr_array_set_size (self->errands, 0);
+  g_clear_pointer (&self->provisioner, scaling_provisioner_free);
+  g_clear_pointer (&self->driver, scaling_subtrees_driver_free);
   sim_enter (before);
 }
 
@@ -491,8 +408,6 @@ sim_leaders_begin (void)
   for (guint i = 0; i < SIM_N_LEADERS; i++)
     {
       leaders[i].index = i;
-      leaders[i].errands = g_ptr_array_new_with_free_func (g_free);
-      leaders[i].orders = g_array_new (FALSE, FALSE, sizeof (ScalingOrder));
       sim_leader_start (i);
     }
 }
@@ -501,10 +416,6 @@ void
 sim_leaders_end (void)
 {
   for (guint i = 0; i < SIM_N_LEADERS; i++)
-    {
-      sim_leader_kill (i);
-      g_array_unref (leaders[i].orders);
-      g_ptr_array_unref (leaders[i].errands);
-    }
+    sim_leader_kill (i);
   g_clear_pointer (&policies, scaling_policies_free);
 }

@@ -218,6 +218,7 @@ static void
 write_texts (SimNode *self)
 {
   char host[8];
+  g_autofree char *url = g_strconcat ("http://h/", self->shown.name, NULL);
   ClusterNode node = { .node_id = self->shown.name,
                        .boot_id = self->boot,
                        .tree_id = (char *)SIM_TREE,
@@ -225,7 +226,7 @@ write_texts (SimNode *self)
                                 : self->shown.is_relay ? CLUSTER_ROLE_RELAY
                                                        : CLUSTER_ROLE_EGRESS,
                        .host = host,
-                       .url = (char *)"http://127.0.0.1:8080",
+                       .url = url,
                        .link_address = (char *)"127.0.0.1:9000" };
   ClusterLoad *load = g_new0 (ClusterLoad, 1);
   ClusterLink *link = load->links;

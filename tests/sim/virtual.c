@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sim/virtual: GLib's clock and sources for the production code, on the world's
- * time. The linker puts these in for the real ones (--wrap, as
+ * sim/virtual: GLib's clock, sources and chance for the production code, on the
+ * world's time. The linker puts these in for the real ones (--wrap, as
  * tests/sanitizer/tsan.c does), so that no room knows of the simulator. A
  * source belongs to the process that made it; who dies takes its timers along.
  */
@@ -43,6 +43,9 @@ void __wrap_g_source_destroy (GSource *source);
 void __wrap_g_source_unref (GSource *source);
 guint __wrap_g_timeout_add (guint ms, GSourceFunc func, gpointer data);
 guint __wrap_g_idle_add (GSourceFunc func, gpointer data);
+guint __wrap_g_idle_add_full (int priority, GSourceFunc func, gpointer data,
+                              GDestroyNotify notify);
+double __wrap_g_random_double (void);
 gboolean __wrap_g_source_remove (guint id);
 
 static Source *
@@ -267,6 +270,20 @@ guint
 __wrap_g_idle_add (GSourceFunc func, gpointer data)
 {
   return add (__wrap_g_idle_source_new (), func, data);
+}
+
+guint
+__wrap_g_idle_add_full (int priority, GSourceFunc func, gpointer data,
+                        GDestroyNotify notify)
+{
+  g_assert (notify == NULL);
+  return __wrap_g_idle_add (func, data);
+}
+
+double
+__wrap_g_random_double (void)
+{
+  return (double)(sim_random () >> 11) / (double)(G_GUINT64_CONSTANT (1) << 53);
 }
 
 gboolean
