@@ -79,15 +79,27 @@ check_token (guint server, const char *token)
     check.last_ctr[epoch] = ctr;
 }
 
+static int
+peek_policy (guint server, const char *field)
+{
+  const char *text = sim_redis_peek (sim_store_get_redis (server),
+                                     SIM_PREFIX "policy:" SIM_TREE, field);
+
+  return text != NULL ? atoi (text) : -1;
+}
+
 static void
 check_change (guint server)
 {
   int n = peek_desired (server), step = n - check.n_before;
+  int min = peek_policy (server, "min"), max = peek_policy (server, "max");
 
   sim_trace ("redis %u: %d desired, before %d", server, n, check.n_before);
-  if (n < 0 || n > SIM_MAX_SUBTREES)
-    sim_fail ("I3: redis %u has %d desired", server, n);
-  else if (check.n_before >= 0 && (step > 2 || step < -1))
+  if (n < min || n > max)
+    sim_fail ("I3: redis %u has %d desired, of %d to %d", server, n, min, max);
+  else if (check.n_before >= 0 && n > min
+           && (step > peek_policy (server, "step_out")
+               || -step > peek_policy (server, "step_in")))
     sim_fail ("I3: redis %u went from %d to %d", server, check.n_before, n);
 }
 

@@ -18,6 +18,8 @@ static GArray *snapshots[N_SNAPSHOTS];
 static GArray *seen;  /* of the moment */
 static SimNode *edge; /* owned */
 static gboolean is_faulty;
+static guint n_viewers; /* that want to see it */
+static gint64 crowd_us; /* they change then */
 
 /* --- the engine ----------------------------------------------------------- */
 
@@ -180,12 +182,35 @@ take_snapshot (void)
   return list;
 }
 
+guint
+sim_crowd_get_share (void)
+{
+  guint n_open = 0;
+
+  for (guint i = 0; i < nodes->len; i++)
+    n_open += sim_node_get (((Place *)nodes->pdata[i])->node)->is_open;
+  return n_viewers / MAX (n_open, 1);
+}
+
+static void
+change_crowd (void)
+{
+  gint64 n = n_viewers;
+
+  if (!is_faulty || sim_now () < crowd_us)
+    return;
+  crowd_us = sim_now () + sim_between (500, 6000) * SIM_US_PER_MS;
+  n += sim_between (-60, 120);
+  n_viewers = (guint)CLAMP (n, 0, 450);
+}
+
 static void
 on_snapshot (gpointer data)
 {
   g_clear_pointer (&snapshots[N_SNAPSHOTS - 1], g_array_unref);
   memmove (snapshots + 1, snapshots, (N_SNAPSHOTS - 1) * sizeof snapshots[0]);
   snapshots[0] = take_snapshot ();
+  change_crowd ();
   sim_at (sim_now () + SNAPSHOT_US, NULL, on_snapshot, NULL, NULL);
 }
 
@@ -310,6 +335,8 @@ sim_engine_begin (void)
   nodes = g_ptr_array_new_with_free_func (place_free);
   seen = g_array_new (FALSE, FALSE, sizeof (SimInstance));
   is_faulty = FALSE;
+  n_viewers = 0;
+  crowd_us = 0;
   edge = sim_node_new (&(SimInstance){
       .name = "edge", .host = 4, .ordinal = SIM_NO_ORDINAL, .is_edge = TRUE });
   sim_node_start (edge);

@@ -5,7 +5,7 @@
 #include "cluster/ledger.h"
 #include "engine.h"
 #include "provision.h"
-#include "scaling/subtrees-driver.h"
+#include "scaling/controller.h"
 
 #include <string.h>
 
@@ -19,7 +19,8 @@ typedef struct
   ClusterLedger *ledger;           /* owned, nullable: it is dead */
   ScalingProvisioner *provisioner; /* owned, nullable, likewise */
   ScalingSubtreesDriver *driver;   /* owned, nullable, likewise */
-  guint tick;
+  ScalingController *controller;   /* owned, nullable: it decides */
+  guint tick;                      /* 0: the controller has its own */
   gboolean is_reading, is_asking, is_resigning;
   guint64 version;
   guint n_desired;
@@ -31,6 +32,8 @@ static Leader leaders[SIM_N_LEADERS];
 static guint n_wanted;
 static gint64 changes_us; /* what is wanted, next */
 static gboolean are_calm, ordinals_not;
+static gboolean has_controllers;  /* in this world: else numbers by chance */
+static char *policies_text;       /* owned */
 static ScalingPolicies *policies; /* owned */
 static ScalingPolicy rules;
 
@@ -249,7 +252,10 @@ on_changed (gboolean is_leader, gpointer data)
   Leader *self = data;
 
   sim_trace ("%s %s", self->proc.name, is_leader ? "leads" : "leads no more");
-  scaling_subtrees_driver_forget (self->driver);
+  if (self->controller != NULL)
+    scaling_controller_leader_changed (self->controller, is_leader);
+  else
+    scaling_subtrees_driver_forget (self->driver);
 }
 
 SimProc *
@@ -284,6 +290,20 @@ sim_leader_get_epoch (guint index)
   if (token != NULL)
     cluster_lease_parse_token (token, &epoch, NULL, NULL);
   return epoch;
+}
+
+static void
+start_controller (Leader *self)
+{
+  ScalingControllerConfig config = {
+    .ledger = self->ledger,
+    .is_enabled = TRUE,
+    .policies =
+        scaling_policies_parse (policies_text, strlen (policies_text), NULL),
+  };
+
+  self->controller = scaling_controller_new (&config);
+  scaling_controller_set_subtrees (self->controller, self->driver);
 }
 
 void
@@ -322,7 +342,10 @@ sim_leader_start (guint index)
   driver.provisioner = self->provisioner;
   self->driver = scaling_subtrees_driver_new (&driver);
   self->ledger = cluster_ledger_new (&config, NULL);
-  self->tick = g_timeout_add (TICK_MS, on_tick, self);
+  if (has_controllers && !ordinals_not)
+    start_controller (self);
+  else
+    self->tick = g_timeout_add (TICK_MS, on_tick, self);
   sim_enter (before);
 }
 
@@ -337,7 +360,8 @@ sim_leader_kill (guint index)
   sim_trace ("%s dies", self->proc.name);
   sim_proc_kill (&self->proc);
   before = sim_enter (&self->proc);
-  g_source_remove (self->tick);
+  g_clear_handle_id (&self->tick, g_source_remove);
+  g_clear_pointer (&self->controller, scaling_controller_free);
   scaling_subtrees_driver_forget (self->driver); /* the dead begin nothing */
   g_clear_pointer (&self->ledger, cluster_ledger_free);
   g_clear_pointer (&self->provisioner, scaling_provisioner_free);
@@ -383,15 +407,18 @@ static void
 make_policy (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *text = g_strdup_printf (
+
+  g_free (policies_text);
+  policies_text = g_strdup_printf (
       "{\"hardLimit\": 60, \"egressPerSubtree\": %d, "
       "\"slots\": {\"warm\": %d, \"cold\": 1, \"warmEgress\": 1}, "
       "\"policies\": [{\"name\": \"egress\", \"service\": \"egress\", "
-      "\"minReplicas\": 1, \"maxReplicas\": 12}]}",
+      "\"minReplicas\": 1, \"maxReplicas\": 6}]}",
       (int)sim_between (1, 2), (int)sim_between (0, 1));
 
   g_clear_pointer (&policies, scaling_policies_free);
-  policies = scaling_policies_parse (text, strlen (text), &error);
+  policies =
+      scaling_policies_parse (policies_text, strlen (policies_text), &error);
   if (policies == NULL)
     g_error ("%s", error->message);
   rules = *scaling_policies_find (policies, "egress", SIM_TREE);
@@ -404,6 +431,7 @@ sim_leaders_begin (void)
   n_wanted = 2;
   changes_us = 0;
   are_calm = ordinals_not = FALSE;
+  has_controllers = sim_chance (250);
   make_policy ();
   for (guint i = 0; i < SIM_N_LEADERS; i++)
     {

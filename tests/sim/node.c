@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define BEAT_MS 1000
+#define SLOTS 100 /* of an egress node */
 #define HEARTBEAT_MS "3000"
 #define KEEP_MS "60000"
 
@@ -19,7 +20,8 @@ struct _SimNode
   ClusterRedisUrl *url; /* owned, nullable, as the next two */
   ClusterSentinel *sentinel;
   ClusterFunctions *functions;
-  char *node_text, *load_text[2]; /* owned: JSON; the second drains */
+  char *node_text;   /* owned: JSON */
+  ClusterLoad *load; /* owned */
   gboolean is_asking, may_open;
 };
 
@@ -147,21 +149,40 @@ on_beat (const ClusterReply *reply, const GError *error, gpointer data)
     give_up (data);
 }
 
+/* All viewers there are, spread over who is open; those for whom there is no
+ * room ask again. */
+static void
+take_viewers (SimNode *self)
+{
+  ClusterLoad *load = self->load;
+  guint share = self->shown.is_open ? sim_crowd_get_share () : 0;
+  guint n = MIN (share, SLOTS);
+
+  load->n_joins += n > load->n_viewers ? n - load->n_viewers : 0;
+  load->n_leaves += n < load->n_viewers ? load->n_viewers - n : 0;
+  load->n_refused += (share - n) / 5;
+  load->n_viewers = n;
+  load->cpu_ratio = (double)n / SLOTS * 0.8;
+  load->is_draining = self->shown.is_draining;
+  load->is_warm = !self->shown.is_open && !self->shown.is_draining;
+}
+
 static void
 ask (SimNode *self)
 {
+  g_autofree char *load_text = NULL;
   static const char *const wait[] = { "WAIT", "1", "300", NULL };
   ClusterRedis *redis;
   char ordinal[12], gen[12];
   const char *join[] = { ordinal, gen, self->shown.name, self->boot };
-  const char *beat[] = { self->shown.name,
-                         self->boot,
-                         self->shown.is_relay ? "0" : "1",
-                         self->node_text,
-                         self->load_text[self->shown.is_draining],
-                         HEARTBEAT_MS,
-                         KEEP_MS };
+  const char *beat[] = {
+    self->shown.name, self->boot, self->shown.is_relay ? "0" : "1",
+    self->node_text,  NULL,       HEARTBEAT_MS,
+    KEEP_MS
+  };
 
+  take_viewers (self);
+  beat[4] = load_text = cluster_load_to_json (self->load, self->boot);
   g_snprintf (ordinal, sizeof ordinal, "%u", self->shown.ordinal);
   g_snprintf (gen, sizeof gen, "%u", self->shown.gen);
   call (self, "mt_beat", beat, G_N_ELEMENTS (beat), on_beat);
@@ -228,14 +249,19 @@ write_texts (SimNode *self)
                        .host = host,
                        .url = url,
                        .link_address = (char *)"127.0.0.1:9000" };
-  ClusterLoad *load = g_new0 (ClusterLoad, 1);
-  ClusterLink *link = load->links;
+  ClusterLoad *load;
+  ClusterLink *link;
 
   g_snprintf (host, sizeof host, "h%u", self->shown.host);
   g_free (self->node_text);
   self->node_text = cluster_node_to_json (&node);
+  g_free (self->load);
+  self->load = load = g_new0 (ClusterLoad, 1);
+  link = load->links;
   load->n_streams = 1;
   load->n_links = !self->shown.is_edge;
+  if (node.roles == CLUSTER_ROLE_EGRESS)
+    load->n_slots = load->max_viewers = SLOTS;
   link->is_active = TRUE;
   link->n_streams = 1;
   if (self->shown.is_relay)
@@ -243,13 +269,6 @@ write_texts (SimNode *self)
   else
     g_snprintf (link->node, sizeof link->node, "mt-%s-s%u-g%u-r", SIM_TREE,
                 self->shown.ordinal, self->shown.gen);
-  for (guint i = 0; i < 2; i++)
-    {
-      load->is_draining = i == 1;
-      g_free (self->load_text[i]);
-      self->load_text[i] = cluster_load_to_json (load, self->boot);
-    }
-  g_free (load);
 }
 
 void
@@ -292,8 +311,7 @@ sim_node_free (SimNode *self)
 {
   go_quiet (self);
   g_free (self->node_text);
-  g_free (self->load_text[0]);
-  g_free (self->load_text[1]);
+  g_free (self->load);
   g_free (self);
 }
 

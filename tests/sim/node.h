@@ -26,6 +26,9 @@ typedef struct
   gboolean is_open, is_draining;
 } SimInstance;
 
+/* how many viewers want each open egress node; sim/engine has it */
+guint sim_crowd_get_share (void);
+
 typedef struct _SimNode SimNode;
 
 /* @shown: what it is; read by everybody */

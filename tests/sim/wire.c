@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define ASK_TIMEOUT_US (300 * SIM_US_PER_MS)
+#define PROBE_US (100 * SIM_US_PER_MS)
 
 const ClusterRedisLimits cluster_redis_limits = {
   .connect_ms = 2000,
@@ -321,8 +322,7 @@ on_probe (gpointer data)
       return;
     }
   conn->n_refs++;
-  sim_at (sim_now () + 20 * SIM_US_PER_MS, conn->proc, on_probe, conn,
-          conn_unref);
+  sim_at (sim_now () + PROBE_US, conn->proc, on_probe, conn, conn_unref);
 }
 
 gboolean
