@@ -33,6 +33,27 @@ static Check check;
 static gboolean is_strict;
 static guint n_gaps; /* worlds */
 
+/* What all worlds had: a simulator in which nothing happens finds nothing. */
+typedef enum
+{
+  SEEN_LEASES,
+  SEEN_CHANGES, /* of what is desired */
+  SEEN_SLOTS,   /* moved */
+  SEEN_OPENED,
+  SEEN_FENCED,
+  SEEN_CONFLICT,
+  SEEN_BOUND,
+  SEEN_TAKEN,
+  SEEN_FAILOVERS,
+  SEEN_N
+} Seen;
+
+static const char *const seen_names[] = {
+  "leases",   "changes", "slots moved", "nodes opened", "FENCED",
+  "CONFLICT", "BOUND",   "TAKEN",       "failovers",
+};
+static guint64 seen[SEEN_N];
+
 static const char *
 get_arg (GPtrArray *args, guint i)
 {
@@ -112,6 +133,13 @@ has_token (const char *func)
   return g_strv_contains (funcs, func);
 }
 
+static void
+count_refusal (const char *text)
+{
+  for (guint i = SEEN_FENCED; i <= SEEN_TAKEN; i++)
+    seen[i] += g_str_has_prefix (text, seen_names[i]);
+}
+
 void
 sim_check_after_call (guint server, const char *func, GPtrArray *args,
                       const ClusterReply *reply)
@@ -123,17 +151,25 @@ sim_check_after_call (guint server, const char *func, GPtrArray *args,
       if (g_str_has_prefix (reply->text, "ERR")
           || strstr (reply->text, "mtctl:") != NULL)
         sim_fail ("%s: %s", func, reply->text);
+      count_refusal (reply->text);
       return;
     }
   if (strcmp (func, "mt_acquire") == 0
       && strcmp (reply->items[0]->text, "OK") == 0)
-    check_token (server, reply->items[1]->text);
+    {
+      seen[SEEN_LEASES]++;
+      check_token (server, reply->items[1]->text);
+    }
   else if (has_token (func) && token[0] != '\0'
            && strcmp (token, check.held) != 0)
     sim_fail ("I1: redis %u let %s do %s while %s held the lease", server,
               token, func, check.held[0] != '\0' ? check.held : "nobody");
+  seen[SEEN_SLOTS] += strcmp (func, "mt_slot") == 0;
   if (peek_desired (server) != check.n_before)
-    check_change (server);
+    {
+      seen[SEEN_CHANGES]++;
+      check_change (server);
+    }
 }
 
 /* --- who acts, who serves --------------------------------------------------
@@ -251,7 +287,10 @@ check_instances (void)
       if (!instance->is_open)
         g_hash_table_remove (check.open, instance->name);
       else if (g_hash_table_add (check.open, g_strdup (instance->name)))
-        check_opened (all, instance);
+        {
+          seen[SEEN_OPENED]++;
+          check_opened (all, instance);
+        }
     }
 }
 
@@ -276,20 +315,32 @@ sim_check_begin (void)
   check.open = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 }
 
+char *
+sim_check_describe (gboolean *ret_is_rich)
+{
+  GString *text = g_string_new ("seen:");
+
+  *ret_is_rich = TRUE;
+  for (guint i = 0; i < SEEN_N; i++)
+    {
+      *ret_is_rich = *ret_is_rich && seen[i] > 0;
+      g_string_append_printf (text, " %" G_GUINT64_FORMAT " %s,", seen[i],
+                              seen_names[i]);
+    }
+  g_string_append_printf (text, " two leaders on two lines of masters in %u",
+                          n_gaps);
+  return g_string_free (text, FALSE);
+}
+
 void
 sim_check_set_strict (gboolean strict)
 {
   is_strict = strict;
 }
 
-guint
-sim_check_get_n_gaps (void)
-{
-  return n_gaps;
-}
-
 void
 sim_check_end (void)
 {
+  seen[SEEN_FAILOVERS] += sim_store_get_epoch (sim_store_get_master ());
   g_clear_pointer (&check.open, g_hash_table_unref);
 }

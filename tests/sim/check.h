@@ -29,5 +29,6 @@ void sim_check_after_call (guint server, const char *func, GPtrArray *args,
 void sim_check_now (void);
 
 void sim_check_set_strict (gboolean strict);
-/* worlds that had the gap, of all */
-guint sim_check_get_n_gaps (void);
+/* sim_check_describe: (transfer full): what all worlds had
+ * @ret_is_rich: (out): something of everything */
+char *sim_check_describe (gboolean *ret_is_rich);
