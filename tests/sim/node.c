@@ -25,7 +25,7 @@ struct _SimNode
   gboolean is_asking, may_open;
 };
 
-static gboolean joins_not;
+static gboolean joins_not, waits_not;
 static guint n_boots;
 
 /* --- ending --------------------------------------------------------------- */
@@ -108,7 +108,11 @@ on_joined (const ClusterReply *reply, const GError *error, gpointer data)
         give_up (self);
     }
   else if (strcmp (state, "serving") == 0)
-    self->may_open = TRUE; /* once a replica has that too */
+    {
+      self->may_open = TRUE; /* once a replica has that too */
+      if (waits_not)
+        open_up (self);
+    }
   else if (strcmp (state, "gone") == 0
            || (strcmp (state, "none") == 0 && !self->shown.is_open
                && !self->shown.is_draining))
@@ -325,4 +329,10 @@ void
 sim_node_forget_join (gboolean is_forgotten)
 {
   joins_not = is_forgotten;
+}
+
+void
+sim_node_forget_wait (gboolean is_forgotten)
+{
+  waits_not = is_forgotten;
 }

@@ -41,3 +41,5 @@ void sim_node_end (SimNode *self, const char *why);
 void sim_node_drain (SimNode *self);
 /* mutation: it opens without asking */
 void sim_node_forget_join (gboolean is_forgotten);
+/* mutation: it opens before a replica has what it was told */
+void sim_node_forget_wait (gboolean is_forgotten);
