@@ -22,6 +22,8 @@ struct _SimNode
   ClusterFunctions *functions;
   char *node_text;   /* owned: JSON */
   ClusterLoad *load; /* owned */
+  ClusterLoad told;  /* what load_text says */
+  char *load_text;   /* owned, nullable: JSON */
   gboolean is_asking, may_open;
 };
 
@@ -174,7 +176,6 @@ take_viewers (SimNode *self)
 static void
 ask (SimNode *self)
 {
-  g_autofree char *load_text = NULL;
   static const char *const wait[] = { "WAIT", "1", "300", NULL };
   ClusterRedis *redis;
   char ordinal[12], gen[12];
@@ -186,7 +187,14 @@ ask (SimNode *self)
   };
 
   take_viewers (self);
-  beat[4] = load_text = cluster_load_to_json (self->load, self->boot);
+  if (self->load_text == NULL
+      || memcmp (&self->told, self->load, sizeof self->told) != 0)
+    {
+      g_free (self->load_text);
+      self->load_text = cluster_load_to_json (self->load, self->boot);
+      self->told = *self->load;
+    }
+  beat[4] = self->load_text;
   g_snprintf (ordinal, sizeof ordinal, "%u", self->shown.ordinal);
   g_snprintf (gen, sizeof gen, "%u", self->shown.gen);
   call (self, "mt_beat", beat, G_N_ELEMENTS (beat), on_beat);
@@ -260,6 +268,7 @@ write_texts (SimNode *self)
   g_free (self->node_text);
   self->node_text = cluster_node_to_json (&node);
   g_free (self->load);
+  g_clear_pointer (&self->load_text, g_free);
   self->load = load = g_new0 (ClusterLoad, 1);
   link = load->links;
   load->n_streams = 1;
@@ -315,6 +324,7 @@ sim_node_free (SimNode *self)
 {
   go_quiet (self);
   g_free (self->node_text);
+  g_free (self->load_text);
   g_free (self->load);
   g_free (self);
 }

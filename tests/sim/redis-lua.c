@@ -11,12 +11,14 @@
 #include <string.h>
 
 #define MAX_ARGS 512
+#define MAX_READ 256          /* texts that are remembered */
 #define FUNCTIONS "functions" /* of the registry: name → callback */
 
 struct _SimLua
 {
-  lua_State *lua;  /* owned */
-  SimRedis *redis; /* borrowed: of the call that runs */
+  lua_State *lua;   /* owned */
+  SimRedis *redis;  /* borrowed: of the call that runs */
+  GHashTable *read; /* owned: text → JsonNode: heartbeats come again */
 };
 
 static SimLua *
@@ -156,12 +158,20 @@ push_json (lua_State *lua, JsonNode *node)
 static int
 cjson_decode (lua_State *lua)
 {
-  JsonNode *node = json_from_string (luaL_checkstring (lua, 1), NULL);
+  SimLua *self = self_of (lua);
+  const char *text = luaL_checkstring (lua, 1);
+  JsonNode *node = g_hash_table_lookup (self->read, text);
 
   if (node == NULL)
-    return luaL_error (lua, "no JSON");
+    {
+      node = json_from_string (text, NULL);
+      if (node == NULL)
+        return luaL_error (lua, "no JSON");
+      if (g_hash_table_size (self->read) >= MAX_READ)
+        g_hash_table_remove_all (self->read);
+      g_hash_table_insert (self->read, g_strdup (text), node);
+    }
   push_json (lua, node);
-  json_node_unref (node);
   return 1;
 }
 
@@ -282,6 +292,8 @@ sim_lua_new (const char *from, const char *to)
   SimLua *self = g_new0 (SimLua, 1);
   g_autofree char *text = change (cluster_mtctl_library (), from, to);
 
+  self->read = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
+                                      (GDestroyNotify)json_node_unref);
   self->lua = luaL_newstate ();
   luaL_openlibs (self->lua);
   lua_newtable (self->lua);
@@ -302,5 +314,6 @@ void
 sim_lua_free (SimLua *self)
 {
   lua_close (self->lua);
+  g_hash_table_unref (self->read);
   g_free (self);
 }
