@@ -150,11 +150,11 @@ end_window (void)
       Times *times = is_first ? &first_times : &crowd_times;
 
       bench_viewer_add_counts (v, is_first ? &sum : &crowd_sum);
-      add_time (times->answered, bench_viewer_get_signed_us (v));
+      add_time (times->answered, bench_viewer_get_times (v)->signed_us);
       if (bench_viewer_is_connected (v))
-        add_time (times->connected, bench_viewer_get_connect_us (v));
+        add_time (times->connected, bench_viewer_get_times (v)->connect_us);
       if (bench_viewer_is_seated (v))
-        add_time (times->packet, bench_viewer_get_media_us (v));
+        add_time (times->packet, bench_viewer_get_times (v)->media_us);
     }
 }
 

@@ -74,10 +74,9 @@ find_value (const char *sdp, const char *key)
   return g_strndup (at, strcspn (at, "\r\n"));
 }
 
-/* take_remote: credentials, first IPv4 UDP candidate, role of DTLS.
- * @is_offer: the server's side may be actpass: then we are active */
-static gboolean
-take_remote (BenchViewer *viewer, const char *sdp, gboolean is_offer)
+gboolean
+bench_signup_take_remote (BenchViewer *viewer, const char *sdp,
+                          gboolean is_offer)
 {
   g_autofree char *ufrag = find_value (sdp, "a=ice-ufrag:");
   g_autofree char *pwd = find_value (sdp, "a=ice-pwd:");
@@ -104,8 +103,8 @@ take_remote (BenchViewer *viewer, const char *sdp, gboolean is_offer)
 
 /* --- WHEP --------------------------------------------------------------- */
 
-static gboolean
-sign_in_whep (BenchSignup *self, BenchViewer *viewer, const char *url)
+char *
+bench_signup_make_offer (BenchViewer *viewer)
 {
   g_autofree char *common = g_strdup_printf (
       "c=IN IP4 0.0.0.0\r\na=ice-ufrag:%s\r\na=ice-pwd:%s\r\n"
@@ -113,7 +112,8 @@ sign_in_whep (BenchSignup *self, BenchViewer *viewer, const char *url)
       "a=rtcp-mux\r\na=rtcp-rsize\r\n",
       bench_viewer_get_ufrag (viewer), bench_viewer_get_pwd (viewer),
       bench_fingerprint ());
-  g_autofree char *offer = g_strdup_printf (
+
+  return g_strdup_printf (
       "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
       "a=group:BUNDLE 0 1\r\n"
       "m=video 9 UDP/TLS/RTP/SAVPF 102 103\r\n%sa=mid:0\r\n"
@@ -125,9 +125,15 @@ sign_in_whep (BenchSignup *self, BenchViewer *viewer, const char *url)
       "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n%sa=mid:1\r\n"
       "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n",
       common, common);
+}
+
+static gboolean
+sign_in_whep (BenchSignup *self, BenchViewer *viewer, const char *url)
+{
+  g_autofree char *offer = bench_signup_make_offer (viewer);
   g_autofree char *answer = ask (self, "POST", url, "application/sdp", offer);
 
-  return answer && take_remote (viewer, answer, FALSE);
+  return answer && bench_signup_take_remote (viewer, answer, FALSE);
 }
 
 /* --- Janus -------------------------------------------------------------- */
@@ -272,7 +278,7 @@ sign_in_janus (BenchSignup *self, BenchViewer *viewer)
     return FALSE;
   watched = ask_janus (self, handle, watch);
   offer = watched ? wait_for_offer (self, poll) : NULL;
-  if (!offer || !take_remote (viewer, offer, TRUE))
+  if (!offer || !bench_signup_take_remote (viewer, offer, TRUE))
     return FALSE;
   answer = make_answer (viewer, offer);
   start = make_start (answer);

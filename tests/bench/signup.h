@@ -19,3 +19,12 @@ void bench_signup_free (BenchSignup *self);
  * Returns: %FALSE with a message on stderr */
 gboolean bench_signup_run (BenchSignup *self, BenchViewer *viewer,
                            const char *url);
+
+/* bench_signup_make_offer: (transfer full): of WHEP: H264 is payload type
+ * BENCH_VIDEO_PT */
+char *bench_signup_make_offer (BenchViewer *viewer);
+/* bench_signup_take_remote: credentials, first IPv4 UDP candidate, role of
+ * DTLS. @is_offer: the server's side may be actpass: then we are active.
+ * Returns: %FALSE with a message on stderr */
+gboolean bench_signup_take_remote (BenchViewer *viewer, const char *sdp,
+                                   gboolean is_offer);

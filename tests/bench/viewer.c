@@ -29,6 +29,7 @@
 #define WHOLE_BYTES 2048
 #define HEAD_BYTES 160 /* enough for RTP's fixed header, all of a check */
 #define CONTROL_BYTES 128
+#define VIDEO_TS (G_GINT64_CONSTANT (1) << 32)
 
 typedef struct
 {
@@ -54,9 +55,11 @@ struct _BenchViewer
   char ufrag[9], pwd[33];
   char *remote_name, *remote_pwd; /* owned; remote_name "theirs:ours" */
   StunTransactionId transaction;
-  gint64 sent_us, due_us, signed_us, connect_us, media_us;
-  SSL *ssl;    /* owned; until the keys are there */
-  srtp_t srtp; /* owned; sampled */
+  gint64 sent_us, due_us;
+  BenchTimes times;
+  gint64 video_ts; /* newest, and 2^32; 0: none */
+  SSL *ssl;        /* owned; until the keys are there */
+  srtp_t srtp;     /* owned; sampled */
   Track tracks[MAX_TRACKS];
   guint n_tracks;
   guint32 overrun, overrun_base;
@@ -117,7 +120,7 @@ bench_viewer_new (const BenchViewerOptions *options)
     g_error ("socket: %s", g_strerror (errno));
   setsockopt (self->wire.fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof big);
   setsockopt (self->wire.fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof one);
-  if (self->is_sampled)
+  if (self->is_sampled || options->is_timed)
     setsockopt (self->wire.fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
   if (self->gro)
     setsockopt (self->wire.fd, SOL_UDP, UDP_GRO, &one, sizeof one);
@@ -183,7 +186,7 @@ bench_viewer_set_remote (BenchViewer *self, const char *ip, guint port,
   self->remote_pwd = g_strdup (pwd);
   self->is_dtls_client = is_dtls_client;
   self->ssl = bench_dtls_new (&self->wire, is_dtls_client);
-  self->signed_us = g_get_monotonic_time () - self->due_us;
+  self->times.signed_us = g_get_monotonic_time () - self->due_us;
 }
 
 /* --- ICE and DTLS ------------------------------------------------------- */
@@ -221,7 +224,7 @@ take_keys (BenchViewer *self, gint64 now_us)
   guint8 m[60], key[30];
 
   self->has_keys = TRUE;
-  self->connect_us = now_us - self->due_us;
+  self->times.connect_us = now_us - self->due_us;
   SSL_export_keying_material (self->ssl, m, 32 + 2 * salt_bytes, label,
                               strlen (label), NULL, 0, 0);
   if (self->is_sampled)
@@ -390,13 +393,19 @@ open_packet (BenchViewer *self, guint8 *data, gsize len, gint64 now_us)
     }
 }
 
+static guint32
+read_u32 (const guint8 *data)
+{
+  return (guint32)data[0] << 24 | (guint32)data[1] << 16 | (guint32)data[2] << 8
+         | data[3];
+}
+
 /* @data: at least HEAD_BYTES of the packet's @len, all for a sampled viewer */
 static void
 on_media (BenchViewer *self, guint8 *data, gsize len, gint64 now_us)
 {
   guint16 seq = (guint16)(data[2] << 8 | data[3]);
-  guint32 ssrc = (guint32)data[8] << 24 | (guint32)data[9] << 16
-                 | (guint32)data[10] << 8 | data[11];
+  guint32 ts = read_u32 (data + 4), ssrc = read_u32 (data + 8);
   Track *track;
   gint16 ahead;
 
@@ -408,8 +417,12 @@ on_media (BenchViewer *self, guint8 *data, gsize len, gint64 now_us)
   track = find_track (self, ssrc, seq);
   if (!track)
     return;
-  if (self->media_us == 0)
-    self->media_us = now_us - self->due_us;
+  if (self->times.media_us == 0)
+    self->times.media_us = now_us - self->due_us;
+  self->times.heard_us = now_us;
+  if ((data[1] & 0x7f) == BENCH_VIDEO_PT
+      && (!self->video_ts || (gint32)(ts - (guint32)self->video_ts) > 0))
+    self->video_ts = VIDEO_TS | ts;
   ahead = (gint16)(seq - (guint16)track->highest);
   if (ahead > 0)
     track->highest += (guint32)ahead;
@@ -532,22 +545,17 @@ bench_viewer_is_seated (BenchViewer *self)
   return self->has_keys && self->n_tracks > 0;
 }
 
-gint64
-bench_viewer_get_signed_us (BenchViewer *self)
+const BenchTimes *
+bench_viewer_get_times (BenchViewer *self)
 {
-  return self->signed_us;
+  return &self->times;
 }
 
-gint64
-bench_viewer_get_connect_us (BenchViewer *self)
+gboolean
+bench_viewer_is_as_far (BenchViewer *self, BenchViewer *other)
 {
-  return self->connect_us;
-}
-
-gint64
-bench_viewer_get_media_us (BenchViewer *self)
-{
-  return self->media_us;
+  return self->video_ts
+         && (gint32)((guint32)self->video_ts - (guint32)other->video_ts) >= 0;
 }
 
 void

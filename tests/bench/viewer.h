@@ -13,18 +13,32 @@
 
 typedef struct _BenchViewer BenchViewer;
 
-typedef struct {
+#define BENCH_VIDEO_PT 102
+
+typedef struct
+{
   guint64 n_packets, n_bytes; /* SRTP, RTCP left out */
   guint64 n_lost;             /* gaps that stayed */
   guint64 n_overrun;          /* our own socket's */
   guint64 n_rtcp;
-  guint64 n_opened, n_bad;    /* of sampled viewers */
+  guint64 n_opened, n_bad; /* of sampled viewers */
 } BenchCounts;
 
-typedef struct {
+typedef struct
+{
   gboolean gro, is_sampled;
-  gint64 due_us; /* monotonic: when the join was due */
+  gboolean is_timed; /* the kernel's times of arrival */
+  gint64 due_us;     /* monotonic: when the join was due */
 } BenchViewerOptions;
+
+typedef struct
+{
+  /* from when the join was due; 0 = not yet */
+  gint64 signed_us;  /* HTTP is over */
+  gint64 connect_us; /* DTLS is over */
+  gint64 media_us;   /* a first packet */
+  gint64 heard_us;   /* monotonic: the last one */
+} BenchTimes;
 
 BenchViewer *bench_viewer_new (const BenchViewerOptions *options);
 void bench_viewer_free (BenchViewer *self);
@@ -46,10 +60,10 @@ void bench_viewer_receive (BenchViewer *self, gint64 now_us);
 void bench_viewer_tick (BenchViewer *self, gint64 now_us);
 gboolean bench_viewer_is_connected (BenchViewer *self);
 gboolean bench_viewer_is_seated (BenchViewer *self); /* media comes */
-/* from when the join was due; 0 = not yet */
-gint64 bench_viewer_get_signed_us (BenchViewer *self);  /* HTTP is over */
-gint64 bench_viewer_get_connect_us (BenchViewer *self); /* DTLS is over */
-gint64 bench_viewer_get_media_us (BenchViewer *self);   /* a first packet */
+const BenchTimes *bench_viewer_get_times (BenchViewer *self);
+/* its video (payload type BENCH_VIDEO_PT) is not older than the other's of the
+ * same stream */
+gboolean bench_viewer_is_as_far (BenchViewer *self, BenchViewer *other);
 
 /* media: counts begin anew; latencies go to @latencies (element-type guint32,
  * us; nullable), borrowed */
