@@ -9,63 +9,9 @@ import pytest
 from lib.cluster import Cluster
 from lib.ctl import (NOT_FOUND, OK, REFUSED, TRY_AGAIN, UNREACHED, USAGE, ctl,
                      environment_of, fails, prints)
+from lib.moves import FREEZE_MS, Watcher, drain
 from lib.node import BINARY, free_ports
 from lib.wait import wait_for
-
-# What the page shows, frame by frame: when, and which RTP timestamp.
-NOTE_FRAMES = """
-const video = document.querySelector('video');
-window.frames_ = [];
-const note = (now, meta) => {
-  window.frames_.push([now, meta.rtpTimestamp]);
-  video.requestVideoFrameCallback(note);
-};
-video.requestVideoFrameCallback(note);
-window.moves = 0;
-window.mediaTree.player.addEventListener('moved', () => { window.moves++; });
-"""
-FRAME_MS = 1000 / 30
-# https://www.w3.org/TR/webrtc-stats/: a freeze: longer than this
-FREEZE_MS = FRAME_MS + 150
-
-
-def drain(node, method="POST", **body):
-    return node.request("/api/drain", method,
-                        body=json.dumps(body).encode() if body else b"",
-                        headers={"Content-Type": "application/json"})
-
-
-class Watcher:
-    def __init__(self, browser, node, stream="live"):
-        self.page = browser.open(f"{node.url}/watch/{stream}")
-        self.page.wait_js("window.mediaTree && "
-                          "window.mediaTree.player.state === 'playing'",
-                          "a playing page")
-        self.page.js(NOTE_FRAMES)
-        self.wait_frames(30)
-
-    def frames(self):
-        return self.page.js("return window.frames_;")
-
-    def wait_frames(self, more):
-        start = len(self.frames())
-        wait_for(lambda: len(self.frames()) >= start + more,
-                 f"{more} more frames", 15)
-
-    def moves(self):
-        return self.page.js("return window.moves;")
-
-    def wait_moved(self, count=1, timeout=20):
-        wait_for(lambda: self.moves() >= count, "the page's move", timeout)
-
-    def largest_gap_ms(self):
-        times = [at for at, _ in self.frames()]
-        return max(b - a for a, b in zip(times, times[1:]))
-
-    def steps_back(self):
-        """How often a frame was older than the one before."""
-        stamps = [ts for _, ts in self.frames() if ts is not None]
-        return sum((b - a) % 2**32 >= 2**31 for a, b in zip(stamps, stamps[1:]))
 
 
 @pytest.fixture
@@ -91,9 +37,10 @@ def test_egress_drains_without_a_break(world, cluster, browser):
     assert answer.json()["draining"]
     page.wait_moved()
     page.wait_frames(60)
-    assert page.steps_back() == 0
-    print(f"largest gap between frames: {page.largest_gap_ms():.0f} ms")
-    assert page.largest_gap_ms() < FREEZE_MS
+    shown = page.shown()
+    assert shown.n_steps_back() == 0
+    print(f"largest gap between frames: {shown.largest_gap_ms():.0f} ms")
+    assert shown.largest_gap_ms() < FREEZE_MS
     # nobody is left: it ends by itself, as if it had been told to
     assert cluster["e1"].process.wait(15) == 0
     page.wait_frames(30)
