@@ -34,6 +34,9 @@ struct _ClusterLease
   gboolean is_up, is_resigning, is_resigned;
   gboolean is_leader; /* as it was told; is_valid() looks at the clock */
   gint64 config_epoch;
+  /* the epoch in which a replica was seen to follow our master, and since when
+   * we know; NO_EPOCH: none was */
+  gint64 followed_epoch, followed_us;
   Asked asked;
   gint64 asked_us;
   gboolean is_hinted;    /* since we asked */
@@ -118,12 +121,38 @@ step_up (ClusterLease *self)
     self->config.on_changed (TRUE, self->config.data);
 }
 
+/* note_followed: a replica that follows this epoch's master has left the one
+ * before: what was counted there was sent until now */
+static void
+note_followed (ClusterLease *self, guint n_replicas)
+{
+  if (self->config.min_replicas == 0 || n_replicas < self->config.min_replicas
+      || self->config_epoch == CLUSTER_LEASE_NO_EPOCH
+      || self->followed_epoch == self->config_epoch)
+    return;
+  self->followed_epoch = self->config_epoch;
+  self->followed_us = now_us (self);
+}
+
+/* get_settled_us: from then on nobody acts any more by a renewal of an older
+ * epoch; G_MAXINT64: not known yet */
+static gint64
+get_settled_us (ClusterLease *self)
+{
+  if (self->config.min_replicas == 0
+      || self->config_epoch == CLUSTER_LEASE_NO_EPOCH)
+    return G_MININT64;
+  return self->followed_epoch == self->config_epoch
+             ? self->followed_us + CLUSTER_LEASE_TTL_MS * BASE_US_PER_MS
+             : G_MAXINT64;
+}
+
 /* count: an answer to what was sent at asked_us, with that many replicas */
 static gboolean
 count (ClusterLease *self, guint n_replicas)
 {
   gint64 until_us = self->asked_us + VALID_US (CLUSTER_LEASE_TTL_MS);
-  gint64 now = now_us (self);
+  gint64 now = now_us (self), settled_us = get_settled_us (self);
 
   if (n_replicas < self->config.min_replicas)
     {
@@ -135,6 +164,14 @@ count (ClusterLease *self, guint n_replicas)
   self->next_us = self->asked_us + CLUSTER_LEASE_RENEW_MS * BASE_US_PER_MS;
   if (until_us <= now)
     return FALSE;
+  /* who led all the time is the one who counted before */
+  if (now < settled_us && !cluster_lease_is_valid (self, 0))
+    {
+      self->next_us = MIN (self->next_us, settled_us);
+      set_why (self, "holds the lease, and waits: who led on the master before "
+                     "may do so still");
+      return TRUE;
+    }
   self->valid_until_us = until_us;
   self->term = self->token_ctr;
   step_up (self);
@@ -216,6 +253,9 @@ take_acquire (ClusterLease *self, const ClusterLeaseAnswer *answer)
         left_ms = CLAMP (answer->pttl_ms, 1, CLUSTER_LEASE_TTL_MS);
       else
         left_ms = 0;
+      /* the sooner it is known, the sooner we may act when it is our turn */
+      if (get_settled_us (self) == G_MAXINT64)
+        left_ms = MIN (left_ms, CLUSTER_LEASE_RENEW_MS);
       set_holder (self, answer->token);
       lose (self, "another node leads");
       break;
@@ -264,10 +304,16 @@ cluster_lease_answer (ClusterLease *self, const ClusterLeaseAnswer *answer)
         take_token (self, answer->token);
       cluster_lease_resign (self);
     }
-  else if (asked == ASKED_ACQUIRE)
-    take_acquire (self, answer);
-  else if (asked == ASKED_RENEW)
-    take_renew (self, answer);
+  else
+    {
+      if (answer->outcome == CLUSTER_LEASE_OK
+          || answer->outcome == CLUSTER_LEASE_HELD)
+        note_followed (self, answer->n_replicas);
+      if (asked == ASKED_ACQUIRE)
+        take_acquire (self, answer);
+      else if (asked == ASKED_RENEW)
+        take_renew (self, answer);
+    }
   cluster_lease_tick (self);
 }
 
@@ -445,6 +491,7 @@ cluster_lease_new (const ClusterLeaseConfig *config)
   ClusterLease *self = g_new0 (ClusterLease, 1);
 
   self->config = *config;
+  self->followed_epoch = CLUSTER_LEASE_NO_EPOCH;
   set_why (self, "the store was not asked yet");
   if (config->metrics != NULL)
     add_metrics (self, config->metrics);

@@ -11,10 +11,13 @@
  * this assumes clocks whose rates differ by less than 10 %.
  *   A candidate sleeps until the holder's time is over, or until it hears that
  * the holder has resigned. On a master that a failover made (another config
- * epoch) a new token is taken, above all older ones.
- *   It knows no Redis: the wire asks, and brings answers; the clock and the
- * timer are the wire's as well.
- * Owner:  ClusterLedger, a test or the simulator. Thread: main.
+ * epoch) a new token is taken, above all older ones. A replica that follows
+ * that master has left the one before, and may have counted a renewal there
+ * moments earlier: so whoever does not lead all the way through waits for one
+ * time to live from when it first knew of such a replica, in an epoch, before
+ * it acts. It knows no Redis: the wire asks, and brings answers; the clock and
+ * the timer are the wire's as well. Owner:  ClusterLedger, a test or the
+ * simulator. Thread: main.
  */
 #pragma once
 
@@ -45,7 +48,7 @@ typedef struct
   ClusterLeaseOutcome outcome;
   const char *token; /* OK of acquire, HELD: the holder's; borrowed */
   gint64 pttl_ms;    /* HELD */
-  guint n_replicas;  /* OK: how many have it too */
+  guint n_replicas;  /* OK: how many have it too; HELD: how many follow */
   const char *why;   /* nullable: in words */
 } ClusterLeaseAnswer;
 

@@ -13,8 +13,6 @@
 
 #define LOOK_US (50 * SIM_US_PER_MS)
 #define N_LOOKS 240 /* 12 s: what was desired lately */
-/* how long a renewal may be good for, by the slowest clock there is */
-#define GAP_US (3 * SIM_US_PER_S)
 #define MAX_EPOCHS 256
 #define MAX_ORDINALS 64
 
@@ -26,12 +24,9 @@ typedef struct
   char held[128];               /* before the call: "" = nobody */
   int n_before;
   GHashTable *open; /* owned: names that were open */
-  gboolean has_gap;
 } Check;
 
 static Check check;
-static gboolean is_strict;
-static guint n_gaps; /* worlds */
 
 /* What all worlds had: a simulator in which nothing happens finds nothing. */
 typedef enum
@@ -175,19 +170,6 @@ sim_check_after_call (guint server, const char *func, GPtrArray *args,
 /* --- who acts, who serves --------------------------------------------------
  */
 
-/* is_known_gap: a replica that follows the old master until the sentinels take
- * it away lets a leader there count a renewal, moments before one on the new
- * master can. WAIT of one replica in two cannot know better; what they do is
- * fenced, and it is over with that renewal. */
-static gboolean
-is_known_gap (guint a, guint b)
-{
-  gint64 since_us = sim_now () - sim_store_get_deserted_us ();
-
-  return !is_strict && since_us <= GAP_US
-         && sim_leader_get_epoch (a) != sim_leader_get_epoch (b);
-}
-
 static void
 check_leaders (void)
 {
@@ -197,14 +179,8 @@ check_leaders (void)
     {
       if (!sim_leader_is_acting (i))
         continue;
-      if (first >= 0 && !is_known_gap ((guint)first, i))
+      if (first >= 0)
         sim_fail ("G2: c%d and c%u act as leader", first, i);
-      else if (first >= 0 && !check.has_gap)
-        {
-          sim_trace ("c%d and c%u act, on two lines of masters", first, i);
-          check.has_gap = TRUE;
-          n_gaps++;
-        }
       first = (int)i;
     }
 }
@@ -324,18 +300,10 @@ sim_check_describe (gboolean *ret_is_rich)
   for (guint i = 0; i < SEEN_N; i++)
     {
       *ret_is_rich = *ret_is_rich && seen[i] > 0;
-      g_string_append_printf (text, " %" G_GUINT64_FORMAT " %s,", seen[i],
-                              seen_names[i]);
+      g_string_append_printf (text, "%s %" G_GUINT64_FORMAT " %s",
+                              i > 0 ? "," : "", seen[i], seen_names[i]);
     }
-  g_string_append_printf (text, " two leaders on two lines of masters in %u",
-                          n_gaps);
   return g_string_free (text, FALSE);
-}
-
-void
-sim_check_set_strict (gboolean strict)
-{
-  is_strict = strict;
 }
 
 void

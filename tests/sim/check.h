@@ -10,8 +10,6 @@
  *       one for an ordinal, none beyond what was desired lately;
  *   G2  no two act as leader at the same moment.
  * It looks from outside, at what each server accepted; it has no part in it.
- *   G2 has one gap that is known and counted (check.c, is_known_gap): strict,
- * it is a failure too.
  */
 #pragma once
 
@@ -28,7 +26,6 @@ void sim_check_after_call (guint server, const char *func, GPtrArray *args,
 /* after each event */
 void sim_check_now (void);
 
-void sim_check_set_strict (gboolean strict);
 /* sim_check_describe: (transfer full): what all worlds had
  * @ret_is_rich: (out): something of everything */
 char *sim_check_describe (gboolean *ret_is_rich);

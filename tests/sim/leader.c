@@ -280,18 +280,6 @@ sim_leader_is_acting (guint index)
   return is_acting;
 }
 
-guint64
-sim_leader_get_epoch (guint index)
-{
-  ClusterLease *lease = cluster_ledger_get_lease (leaders[index].ledger);
-  const char *token = cluster_lease_get_token (lease);
-  guint64 epoch = 0;
-
-  if (token != NULL)
-    cluster_lease_parse_token (token, &epoch, NULL, NULL);
-  return epoch;
-}
-
 static void
 start_controller (Leader *self)
 {

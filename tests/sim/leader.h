@@ -20,8 +20,6 @@ void sim_leader_resign (guint index);
 SimProc *sim_leader_get_proc (guint index);
 /* its lease is valid now, by its own clock */
 gboolean sim_leader_is_acting (guint index);
-/* the epoch of its token */
-guint64 sim_leader_get_epoch (guint index);
 /* nobody wants another number any more */
 void sim_leaders_calm (void);
 /* mutation: instances have names of their own instead of ordinals */

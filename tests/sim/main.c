@@ -43,7 +43,7 @@ static const Mutation mutations[] = {
 };
 
 static gint64 first_seed = 1, n_seeds = 2000, one_seed = -1;
-static gboolean is_traced, is_strict;
+static gboolean is_traced;
 static char *mutation_name;
 static guint64 n_events;
 static gint64 virtual_us,
@@ -54,8 +54,6 @@ static const GOptionEntry options[] = {
   { "seeds", 0, 0, G_OPTION_ARG_INT64, &n_seeds, "How many", "N" },
   { "seed", 0, 0, G_OPTION_ARG_INT64, &one_seed, "This one alone", "N" },
   { "trace", 0, 0, G_OPTION_ARG_NONE, &is_traced, "Tell what happens", NULL },
-  { "strict", 0, 0, G_OPTION_ARG_NONE, &is_strict,
-    "Two leaders are never allowed", NULL },
   { "mutation", 0, 0, G_OPTION_ARG_STRING, &mutation_name,
     "Without this; one of 1,000 seeds must fail", "NAME" },
   { NULL }
@@ -260,7 +258,6 @@ main (int argc, char **argv)
     }
   if (mutation_name != NULL)
     mutation = find_mutation (mutation_name);
-  sim_check_set_strict (is_strict);
   printf ("1..1\n");
   ok = run (mutation);
   printf ("%s 1 - %s%s\n", ok ? "ok" : "not ok",

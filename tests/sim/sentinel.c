@@ -19,7 +19,6 @@ typedef struct
 
 static Sentinel sentinels[SIM_N_STORES];
 static void (*watcher) (guint sentinel);
-static gint64 deserted_us;
 
 gboolean
 sim_host_reaches (guint host, guint other)
@@ -44,12 +43,6 @@ void
 sim_sentinel_get_view (guint sentinel, SimSentinelView *ret)
 {
   *ret = sentinels[sentinel].view;
-}
-
-gint64
-sim_store_get_deserted_us (void)
-{
-  return deserted_us;
 }
 
 void
@@ -123,12 +116,6 @@ choose (guint sentinel)
 static void
 follow (SimServer *self, guint master)
 {
-  guint index = (guint)(self - sim_servers);
-
-  if (!self->is_master && self->is_synced && sim_servers[self->master].is_master
-      && sim_servers[self->master].is_up
-      && sim_host_reaches (index, self->master))
-    deserted_us = sim_now ();
   self->is_master = FALSE;
   self->is_synced = FALSE;
   self->master = master;
@@ -269,7 +256,6 @@ void
 sim_sentinels_begin (void)
 {
   watcher = NULL;
-  deserted_us = G_MININT64 / 2;
   memset (sentinels, 0, sizeof sentinels);
   for (guint i = 0; i < SIM_N_STORES; i++)
     for (guint k = 0; k < SIM_N_STORES; k++)

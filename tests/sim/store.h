@@ -48,10 +48,6 @@ void sim_store_wait (guint server, guint64 offset, guint k, gint64 timeout_us,
                      SimFunc func, gpointer data, GDestroyNotify drop);
 guint sim_store_count (guint server, guint64 offset);
 
-/* when a replica was last taken from an old master that it could still reach:
- * until then that one's WAIT counted it */
-gint64 sim_store_get_deserted_us (void);
-
 void sim_sentinel_get_view (guint sentinel, SimSentinelView *ret);
 /* @func: a sentinel has another master than before */
 void sim_sentinel_watch (void (*func) (guint sentinel));

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #define MS BASE_US_PER_MS
+#define TTL_US (CLUSTER_LEASE_TTL_MS * MS)
 #define VALID_US (CLUSTER_LEASE_TTL_MS * MS / 10 * 9)
 #define MINE "7:100:me:0123456789abcdef"
 #define MINE_LATER "8:250:me:0123456789abcdef"
@@ -152,17 +153,43 @@ answer (Fixture *f, ClusterLeaseOutcome outcome, const char *token,
 }
 
 static void
-answer_held (Fixture *f, gint64 pttl_ms)
+answer_held_by (Fixture *f, gint64 pttl_ms, guint n_replicas)
 {
-  ClusterLeaseAnswer said = { CLUSTER_LEASE_HELD, THEIRS, pttl_ms, 0, NULL };
+  ClusterLeaseAnswer said = { CLUSTER_LEASE_HELD, THEIRS, pttl_ms, n_replicas,
+                              NULL };
 
   cluster_lease_answer (f->lease, &said);
+}
+
+static void
+answer_held (Fixture *f, gint64 pttl_ms)
+{
+  answer_held_by (f, pttl_ms, 1);
 }
 
 static gboolean
 leads (Fixture *f)
 {
   return cluster_lease_is_valid (f->lease, 0);
+}
+
+/* settle: until nobody can act on the master before; it renews meanwhile, and
+ * once more at the end */
+static void
+settle (Fixture *f)
+{
+  gint64 since_us = f->now_us;
+
+  while (!leads (f))
+    {
+      g_assert_cmpint (f->now_us - since_us, <, TTL_US);
+      g_assert_nonnull (strstr (cluster_lease_get_why (f->lease), "waits"));
+      f->now_us = f->wake_us;
+      cluster_lease_tick (f->lease);
+      g_assert_cmpint (take_question (f), ==, RENEW);
+      answer (f, CLUSTER_LEASE_OK, NULL, 1);
+    }
+  g_assert_cmpint (f->now_us - since_us, ==, TTL_US);
 }
 
 static void
@@ -173,7 +200,7 @@ begin_leading (Fixture *f)
   g_assert_cmpint (f->config_epoch, ==, 7);
   g_assert_false (leads (f));
   answer (f, CLUSTER_LEASE_OK, MINE, 1);
-  g_assert_true (leads (f));
+  settle (f);
 }
 
 static double
@@ -210,7 +237,7 @@ test_renews (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->n_up, ==, 1);
   g_assert_cmpfloat (
       sample (f, "media_tree_lease_renewals_total{result=\"counted\"} "), ==,
-      10);
+      3 + 10);
   g_assert_cmpfloat (sample (f, "media_tree_scaling_leader "), ==, 1);
   g_assert_cmpfloat (sample (f, "media_tree_scaling_term "), ==, 100);
 }
@@ -294,7 +321,7 @@ test_acquired_uncounted (Fixture *f, gconstpointer data)
   pass (f, 200 * MS);
   g_assert_cmpint (take_question (f), ==, RENEW);
   answer (f, CLUSTER_LEASE_OK, NULL, 1);
-  g_assert_true (leads (f));
+  settle (f);
 }
 
 /* a candidate sleeps exactly as long as the holder has */
@@ -337,7 +364,7 @@ test_hint (Fixture *f, gconstpointer data)
   answer (f, CLUSTER_LEASE_OK, MINE, 1);
   cluster_lease_hint (f->lease); /* our own */
   g_assert_cmpint (take_question (f), ==, NOTHING);
-  g_assert_true (leads (f));
+  settle (f);
 }
 
 static void
@@ -396,6 +423,49 @@ test_reconnect (Fixture *f, gconstpointer data)
   g_assert_false (leads (f));
   g_assert_cmpuint (f->n_down, ==, 1);
   g_assert_null (cluster_lease_get_token (f->lease));
+}
+
+/* on another master: who comes new waits until those have stopped who counted
+ * on the one before; who has seen a replica there for so long does not */
+static void
+test_another_master (Fixture *f, gconstpointer data)
+{
+  begin_leading (f);
+  cluster_lease_down (f->lease, "gone");
+  pass (f, TTL_US);
+  g_assert_false (leads (f));
+  cluster_lease_up (f->lease, 8);
+  take_question (f);
+  answer (f, CLUSTER_LEASE_OK, MINE_LATER, 0); /* nobody follows it yet */
+  pass (f, 200 * MS);
+  g_assert_cmpint (take_question (f), ==, RENEW);
+  answer (f, CLUSTER_LEASE_OK, NULL, 1);
+  settle (f);
+  g_assert_cmpuint (cluster_lease_get_term (f->lease), ==, 250);
+  /* there again, it goes on at once */
+  cluster_lease_down (f->lease, "gone");
+  pass (f, TTL_US);
+  cluster_lease_up (f->lease, 8);
+  g_assert_cmpint (take_question (f), ==, RENEW);
+  answer (f, CLUSTER_LEASE_OK, NULL, 1);
+  g_assert_true (leads (f));
+}
+
+static void
+test_knows_of_replica (Fixture *f, gconstpointer data)
+{
+  cluster_lease_up (f->lease, 7);
+  take_question (f);
+  answer_held_by (f, 3000, 0);
+  pass (f, 1000 * MS); /* asks sooner, while it knows of none */
+  g_assert_cmpint (take_question (f), ==, ACQUIRE);
+  answer_held (f, 3000);
+  pass (f, 2999 * MS);
+  g_assert_cmpint (take_question (f), ==, NOTHING);
+  pass (f, 1 * MS);
+  g_assert_cmpint (take_question (f), ==, ACQUIRE);
+  answer (f, CLUSTER_LEASE_OK, MINE, 1);
+  g_assert_true (leads (f));
 }
 
 static void
@@ -510,6 +580,8 @@ main (int argc, char **argv)
   ADD ("hint", 1, test_hint);
   ADD ("fenced", 1, test_fenced);
   ADD ("reconnect", 1, test_reconnect);
+  ADD ("another-master", 1, test_another_master);
+  ADD ("knows-of-replica", 1, test_knows_of_replica);
   ADD ("stale", 1, test_stale);
   ADD ("bad", 1, test_bad);
   ADD ("resign", 1, test_resign);
