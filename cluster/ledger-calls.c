@@ -219,9 +219,57 @@ finish_version (ClusterLedgerCall *call)
   guint k = call->self->min_replicas != NULL ? 1 : 0;
 
   check_fence (call);
-  ((ClusterVersionFunc)call->func) (
-      call->version, call->error == NULL && call->n_replicas >= k, call->error,
-      call->data);
+  if (call->func != NULL)
+    ((ClusterVersionFunc)call->func) (
+        call->version, call->error == NULL && call->n_replicas >= k,
+        call->error, call->data);
+}
+
+ClusterLedgerCall *
+cluster_ledger_call_new_version (ClusterLedger *self, ClusterVersionFunc func,
+                                 gpointer data)
+{
+  return cluster_ledger_call_new (self, read_version, finish_version,
+                                  G_CALLBACK (func), data);
+}
+
+static void
+read_done (ClusterLedgerCall *call, const ClusterReply *reply)
+{
+  cluster_read_status (reply, NULL, &call->error);
+}
+
+static void
+finish_done (ClusterLedgerCall *call)
+{
+  check_fence (call);
+  if (call->func != NULL)
+    ((ClusterDoneFunc)call->func) (call->error, call->data);
+}
+
+ClusterLedgerCall *
+cluster_ledger_call_new_done (ClusterLedger *self, ClusterDoneFunc func,
+                              gpointer data)
+{
+  return cluster_ledger_call_new (self, read_done, finish_done,
+                                  G_CALLBACK (func), data);
+}
+
+gboolean
+cluster_ledger_sign (ClusterLedgerCall *call)
+{
+  ClusterLease *lease = call->self->lease;
+
+  if (cluster_lease_is_valid (lease, 0))
+    {
+      call->token = g_strdup (cluster_lease_get_token (lease));
+      return TRUE;
+    }
+  call->error = g_error_new (CLUSTER_ERROR, CLUSTER_ERROR_FENCED,
+                             "this node does not lead: %s",
+                             cluster_lease_get_why (lease));
+  cluster_ledger_finish_later (call->self, call);
+  return FALSE;
 }
 
 void
@@ -247,20 +295,8 @@ cluster_ledger_put_policy (ClusterLedger *self, const char *tree_id,
   g_ptr_array_add (args, policy->by);
   g_ptr_array_add (args, policy->text);
   cluster_ledger_start (self,
-                        cluster_ledger_call_new (self, read_version,
-                                                 finish_version,
-                                                 G_CALLBACK (func), data),
+                        cluster_ledger_call_new_version (self, func, data),
                         "mt_policy", tree_id, args, TRUE);
-}
-
-/* fail: for who does not lead */
-static void
-fail (ClusterLedger *self, ClusterLedgerCall *call)
-{
-  call->error = g_error_new (CLUSTER_ERROR, CLUSTER_ERROR_FENCED,
-                             "this node does not lead: %s",
-                             cluster_lease_get_why (self->lease));
-  cluster_ledger_finish_later (self, call);
 }
 
 void
@@ -269,16 +305,11 @@ cluster_ledger_desire (ClusterLedger *self, const char *tree_id,
                        const char *reason, const char *text,
                        ClusterVersionFunc func, gpointer data)
 {
-  ClusterLedgerCall *call = cluster_ledger_call_new (
-      self, read_version, finish_version, G_CALLBACK (func), data);
+  ClusterLedgerCall *call = cluster_ledger_call_new_version (self, func, data);
   char expected[24], wanted[12];
 
-  if (!cluster_lease_is_valid (self->lease, 0))
-    {
-      fail (self, call);
-      return;
-    }
-  call->token = g_strdup (cluster_lease_get_token (self->lease));
+  if (!cluster_ledger_sign (call))
+    return;
   g_snprintf (expected, sizeof expected, "%" G_GUINT64_FORMAT, version);
   g_snprintf (wanted, sizeof wanted, "%u", n);
   cluster_ledger_start (self, call, "mt_desire", tree_id,
@@ -298,12 +329,8 @@ cluster_ledger_move_slot (ClusterLedger *self, const char *tree_id,
       self, read_version, finish_version, G_CALLBACK (func), data);
   char ordinal[12], gen[12];
 
-  if (!cluster_lease_is_valid (self->lease, 0))
-    {
-      fail (self, call);
-      return;
-    }
-  call->token = g_strdup (cluster_lease_get_token (self->lease));
+  if (!cluster_ledger_sign (call))
+    return;
   g_snprintf (ordinal, sizeof ordinal, "%u", slot->ordinal);
   g_snprintf (gen, sizeof gen, "%u", slot->gen);
   cluster_ledger_start (
@@ -314,35 +341,15 @@ cluster_ledger_move_slot (ClusterLedger *self, const char *tree_id,
       TRUE);
 }
 
-static void
-read_audit (ClusterLedgerCall *call, const ClusterReply *reply)
-{
-  cluster_read_status (reply, NULL, &call->error);
-}
-
-static void
-finish_audit (ClusterLedgerCall *call)
-{
-  check_fence (call);
-  if (call->func != NULL)
-    ((ClusterDoneFunc)call->func) (call->error, call->data);
-}
-
 void
 cluster_ledger_audit (ClusterLedger *self, const char *tree_id,
                       const char *kind, const char *by, const char *text,
                       ClusterDoneFunc func, gpointer data)
 {
-  ClusterLedgerCall *call = cluster_ledger_call_new (
-      self, read_audit, finish_audit, G_CALLBACK (func), data);
+  ClusterLedgerCall *call = cluster_ledger_call_new_done (self, func, data);
 
-  if (by == NULL && !cluster_lease_is_valid (self->lease, 0))
-    {
-      fail (self, call);
-      return;
-    }
-  if (by == NULL)
-    call->token = g_strdup (cluster_lease_get_token (self->lease));
+  if (by == NULL && !cluster_ledger_sign (call))
+    return;
   cluster_ledger_start (
       self, call, "mt_audit", tree_id,
       cluster_ledger_list (call->token != NULL ? call->token : "", kind,

@@ -8,6 +8,7 @@
 
 #include "cluster/functions.h"
 #include "cluster/ledger.h"
+#include "cluster/steering.h"
 
 /* What a call was about, until it is answered, and by WAIT too. */
 typedef struct _ClusterLedgerCall ClusterLedgerCall;
@@ -31,6 +32,7 @@ struct _ClusterLedgerCall
   GArray *slots;             /* owned, nullable: read */
   ClusterSlotState state;    /* read */
   ClusterScaling scaling;    /* read */
+  ClusterSteering steering;  /* read */
   ClusterLeaseAnswer answer; /* read; its texts are owned here */
   char *answer_token, *why;  /* owned, nullable */
 };
@@ -57,6 +59,16 @@ ClusterLedgerCall *cluster_ledger_call_new (
     ClusterLedger *self,
     void (*read) (ClusterLedgerCall *call, const ClusterReply *reply),
     void (*finish) (ClusterLedgerCall *call), GCallback func, gpointer data);
+/* that end with a version; with an error or none; @func: nullable */
+ClusterLedgerCall *cluster_ledger_call_new_version (ClusterLedger *self,
+                                                    ClusterVersionFunc func,
+                                                    gpointer data);
+ClusterLedgerCall *cluster_ledger_call_new_done (ClusterLedger *self,
+                                                 ClusterDoneFunc func,
+                                                 gpointer data);
+/* call->token: ours as leader. Returns: FALSE: we do not lead; @call is
+ * answered so, later */
+gboolean cluster_ledger_sign (ClusterLedgerCall *call);
 /* @args: (transfer full): borrowed texts
  * Returns: FALSE: it could not be asked; @call is freed */
 gboolean cluster_ledger_try (ClusterLedger *self, ClusterLedgerCall *call,

@@ -40,6 +40,7 @@ call_free (gpointer data)
   g_strfreev (call->trees);
   g_clear_pointer (&call->slots, g_array_unref);
   cluster_scaling_clear (&call->scaling);
+  cluster_steering_clear (&call->steering);
   g_free (call->tree_id);
   g_free (call->token);
   g_free (call->answer_token);

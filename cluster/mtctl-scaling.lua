@@ -22,9 +22,11 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
-local function audit(p, tree, kind, by, token, text)
+-- more: fields that functions here read again
+local function audit(p, tree, kind, by, token, text, more)
   return call('XADD', p .. 'audit', 'MAXLEN', '~', MAX_AUDIT, '*', 'tree', tree,
-              'kind', kind, 'by', by, 'tok', token, 'text', text)
+              'kind', kind, 'by', by, 'tok', token, 'text', text,
+              unpack(more or {}))
 end
 
 local function node_of(token)
@@ -91,7 +93,8 @@ end
 
 -- What a change of desired:{tree} may not be, or nil. since: ms since the last
 -- change, growth, and growth for a threshold. The policy's owner may raise min
--- and lower max: to come back between them nothing cools down.
+-- and lower max: to come back between them nothing cools down. What a person
+-- asks for does not cool down either, and the way back has no steps.
 local function check_change(rule, was, n, cause, since)
   local min, max, out, back = rule[1], rule[2], rule[3], rule[4]
   if n < min or n > max then
@@ -103,13 +106,13 @@ local function check_change(rule, was, n, cause, since)
   local step, most, left = n - was, out, MIN_CHANGE_MS - since[1]
   if n < was then
     step, most = was - n, back
-    if cause ~= 'manual' and was <= max then
+    if cause ~= 'manual' and cause ~= 'rollback' and was <= max then
       left = math.max(left, MIN_IN_MS - since[1], rule[6] - since[2])
     end
   elseif cause == 'threshold' then
     left = math.max(left, rule[5] - since[3])
   end
-  if step > most then
+  if step > most and cause ~= 'rollback' then
     return 'BOUND a step of ' .. step .. ', at most ' .. most
   end
   if left > 0 then
@@ -117,12 +120,41 @@ local function check_change(rule, was, n, cause, since)
   end
 end
 
--- token version n cause (demand threshold manual) reason text -> version
-function M.mt_desire(a)
-  local p, tree, token, n, cause = a[1], a[2], a[3], tonumber(a[5]), a[6]
+-- check_pin: a person's number holds for a while against what is decided: pin
+-- 'min': not fewer, 'max': not more; where the policy has moved on, it does not
+local function check_pin(rule, pin, n, cause, now)
+  local bound, left = tonumber(pin[2] or ''), (tonumber(pin[3] or '') or 0) - now
+  if cause ~= 'demand' and cause ~= 'threshold' or not bound or left <= 0
+      or bound < rule[1] or bound > rule[2] then
+    return nil
+  end
+  if (pin[1] == 'min' and n < bound) or (pin[1] == 'max' and n > bound) then
+    return 'COOLDOWN for ' .. whole(left) .. ' ms: a person asked for ' .. bound
+  end
+end
+
+-- end_change: what came of the last change; once
+local function end_change(p, tree, by, token, outcome, now)
+  local key = p .. 'desired:' .. tree
+  local had = call('HMGET', key, 'ver', 'n', 'at', 'done')
+  if not had[1] or had[1] == had[4] then
+    return 0
+  end
+  call('HSET', key, 'done', had[1])
+  audit(p, tree, 'outcome', by, token,
+        string.format('{"outcome":"%s","version":%d,"after":%d,'
+                      .. '"duration_ms":%.0f}', outcome, had[1], had[2] or 0,
+                      math.max(0, now - (tonumber(had[3] or '') or now))))
+  return 1
+end
+
+-- change: what is desired of a tree. c: version (nil: whichever), n, cause,
+-- reason, text, kind, by, token, hold_ms (nil: nothing holds from now on)
+-- -> version, or nil and why not
+local function change(p, tree, c)
   local key, now, rule, since = p .. 'desired:' .. tree, now_ms(), {}, {}
-  local why = fence(p, token)
-  local had = call('HMGET', key, 'ver', 'n', 'at', 'out_at', 'floor_at')
+  local had = call('HMGET', key, 'ver', 'n', 'at', 'out_at', 'floor_at', 'pin',
+                   'pin_n', 'pin_until')
   local policy = call('HMGET', p .. 'policy:' .. tree, 'min', 'max', 'step_out',
                       'step_in', 'cool_out', 'cool_in')
   for i = 1, #policy do
@@ -131,30 +163,53 @@ function M.mt_desire(a)
   for i = 1, 3 do
     since[i] = now - (tonumber(had[i + 2] or '') or 0)
   end
-  if not why and (had[1] or '0') ~= a[4] then
-    why = 'CONFLICT the version is ' .. (had[1] or '0')
-  elseif not why and #rule < 6 then
-    why = 'BOUND the tree has no policy'
+  local version, was = had[1] or '0', tonumber(had[2] or '')
+  if c.version and version ~= c.version then
+    return nil, 'CONFLICT the version is ' .. version
+  elseif #rule < 6 then
+    return nil, 'BOUND the tree has no policy'
   end
-  local was = tonumber(had[2] or '')
-  why = why or check_change(rule, was, n, cause, since)
+  local why = check_change(rule, was, c.n, c.cause, since)
+              or check_pin(rule, { had[6], had[7], had[8] }, c.n, c.cause, now)
   if why then
-    return redis.error_reply(why)
+    return nil, why
   end
-  if n == was then
-    return tonumber(had[1])
+  local is_decided = c.cause == 'demand' or c.cause == 'threshold'
+  if not is_decided then
+    local hold = tonumber(c.hold_ms or '') or 0
+    call('HSET', key, 'pin', c.n < (was or 0) and 'max' or 'min', 'pin_n', c.n,
+         'pin_until', whole(hold > 0 and now + hold or 0))
   end
-  local version = (tonumber(had[1] or '') or 0) + 1
-  call('HSET', key, 'ver', version, 'n', n, 'at', whole(now), 'by',
-       node_of(token), 'reason', a[7], 'cause', cause)
-  if not was or n > was then
+  if c.n == was then
+    return tonumber(version)
+  end
+  end_change(p, tree, c.by, c.token, 'replaced', now)
+  version = tonumber(version) + 1
+  call('HSET', key, 'ver', version, 'n', c.n, 'at', whole(now), 'by', c.by,
+       'reason', c.reason, 'cause', c.cause)
+  if not was or c.n > was then
     call('HSET', key, 'out_at', whole(now))
   end
-  if was and n > was and cause == 'threshold' then
+  if was and c.n > was and c.cause == 'threshold' then
     call('HSET', key, 'floor_at', whole(now))
   end
-  audit(p, tree, 'desire', node_of(token), token, a[8])
+  audit(p, tree, c.kind, c.by, c.token, c.text,
+        { 'ver', version, 'n', c.n, 'was', was or '' })
   return version
+end
+
+-- token version n cause (demand threshold) reason text -> version
+function M.mt_desire(a)
+  local p, tree, token = a[1], a[2], a[3]
+  local why = fence(p, token)
+  local version
+  if not why then
+    version, why = change(p, tree, { token = token, by = node_of(token),
+                                     version = a[4], n = tonumber(a[5]),
+                                     cause = a[6], reason = a[7], text = a[8],
+                                     kind = 'desire' })
+  end
+  return version or redis.error_reply(why)
 end
 
 -- cluster/slot.c has the same ways
@@ -280,12 +335,17 @@ function M.mt_policy(a)
   if version ~= a[3] then
     return redis.error_reply('CONFLICT the version is ' .. version)
   end
+  local was = call('HMGET', key, 'min', 'max', 'step_out', 'step_in')
   call('HSET', key, 'ver', tonumber(version) + 1, 'min', a[4], 'max', a[5],
        'step_out', a[6], 'step_in', a[7], 'cool_out', a[8], 'cool_in', a[9],
        'by', a[10], 'text', a[11])
   audit(p, tree, 'policy', a[10], '',
         string.format('{"version":%d,"min":%d,"max":%d,"step_out":%d,'
-                      .. '"step_in":%d}', version + 1, a[4], a[5], a[6], a[7]))
+                      .. '"step_in":%d,"before":%s}', version + 1, a[4], a[5],
+                      a[6], a[7],
+                      was[1] and string.format('{"version":%d,"min":%d,"max":%d,'
+                      .. '"step_out":%d,"step_in":%d}', version, was[1], was[2],
+                      was[3], was[4]) or 'null'))
   return tonumber(version) + 1
 end
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cluster/mtctl: head and foot around mtctl.lua and mtctl-scaling.lua. */
+/* cluster/mtctl: head and foot around mtctl.lua, -scaling and -steer. */
 #include "cluster/mtctl.h"
 
 #include <gio/gio.h>
@@ -8,6 +8,7 @@
 
 #define PATH "/media-tree/cluster/mtctl.lua"
 #define SCALING_PATH "/media-tree/cluster/mtctl-scaling.lua"
+#define STEER_PATH "/media-tree/cluster/mtctl-steer.lua"
 
 /* While it is loaded a library has no pairs(). Those that only read may run
  * where writing is refused for want of memory. */
@@ -26,6 +27,7 @@ static const char library_foot[] =
     "add('mt_beats', { 'no-writes' })\n"
     "add('mt_history', { 'no-writes' })\n"
     "add('mt_slots', { 'no-writes' })\n"
+    "add('mt_steering', { 'no-writes' })\n"
     "add('mt_beat', {})\n"
     "add('mt_leave', {})\n"
     "add('mt_place', {})\n"
@@ -40,7 +42,14 @@ static const char library_foot[] =
     "add('mt_policy', {})\n"
     "add('mt_audit', {})\n"
     "add('mt_slot', {})\n"
-    "add('mt_join', {})\n";
+    "add('mt_join', {})\n"
+    "add('mt_enable', {})\n"
+    "add('mt_tell', {})\n"
+    "add('mt_outcome', {})\n"
+    "add('mt_propose', {})\n"
+    "add('mt_answer', {})\n"
+    "add('mt_set', {})\n"
+    "add('mt_rollback', {})\n";
 
 static const char script_foot[] =
     "local rest = {}\n"
@@ -65,6 +74,7 @@ wrap (const char *head, const char *foot)
 
   append (text, PATH);
   append (text, SCALING_PATH);
+  append (text, STEER_PATH);
   g_string_append (text, foot);
   return g_string_free (text, FALSE);
 }

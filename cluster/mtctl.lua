@@ -1,15 +1,16 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- mtctl: what nodes do in Redis atomically. Loaded as a library of Redis
 -- Functions (7 and later) or run by EVAL: cluster/mtctl.c puts the head and
--- the foot around it and mtctl-scaling.lua behind it. Every function takes texts: prefix, tree, then its own,
--- and does a bounded amount of work. First words of errors: TAKEN LOOP FULL
--- DEAD CONFLICT STALE FENCED BOUND COOLDOWN.
+-- the foot around it, mtctl-scaling.lua and mtctl-steer.lua behind it. Every
+-- function takes texts: prefix, tree, then its own, and does a bounded amount
+-- of work. First words of errors: TAKEN LOOP FULL DEAD CONFLICT STALE FENCED
+-- BOUND COOLDOWN MISSING.
 -- Keys under the prefix: node:{id} hb:{id} parent:{id} backup:{id} rank:{id}
 -- children:{id} nodes:{tree} nodes:{tree}:egress trees:active streams:{tree}
 -- stream:{tree}:{name} ended:{tree} mountpoints:{tree}; channels topology:{id} streams:{tree}.
 -- All that belongs to one node has a time to live, so a node that died without
 -- leaving takes it along; the sets are swept a little by each heartbeat.
-local VERSION = 5
+local VERSION = 6
 local MAX_NODES, MAX_ENDED, MAX_STEPS, MAX_SWEEP = 4096, 256, 1024, 64
 local MGET_NODES = 200 -- five keys each; Lua unpacks 7,999 at most
 local FIELDS = { 'pub', 'epoch', 'origin', 'info', 'seq0', 'seq1', 'ts0',

@@ -34,11 +34,16 @@ fail_reply (const ClusterReply *reply, GError **error)
     const char *word;
     ClusterError code;
   } words[] = {
-    { "TAKEN ", CLUSTER_ERROR_TAKEN },       { "LOOP ", CLUSTER_ERROR_LOOP },
-    { "FULL ", CLUSTER_ERROR_FULL },         { "DEAD ", CLUSTER_ERROR_DEAD },
-    { "CONFLICT ", CLUSTER_ERROR_CONFLICT }, { "STALE ", CLUSTER_ERROR_STALE },
-    { "FENCED ", CLUSTER_ERROR_FENCED },     { "BOUND ", CLUSTER_ERROR_BOUND },
+    { "TAKEN ", CLUSTER_ERROR_TAKEN },
+    { "LOOP ", CLUSTER_ERROR_LOOP },
+    { "FULL ", CLUSTER_ERROR_FULL },
+    { "DEAD ", CLUSTER_ERROR_DEAD },
+    { "CONFLICT ", CLUSTER_ERROR_CONFLICT },
+    { "STALE ", CLUSTER_ERROR_STALE },
+    { "FENCED ", CLUSTER_ERROR_FENCED },
+    { "BOUND ", CLUSTER_ERROR_BOUND },
     { "COOLDOWN ", CLUSTER_ERROR_COOLDOWN },
+    { "MISSING ", CLUSTER_ERROR_MISSING },
   };
   ClusterError code = CLUSTER_ERROR_REPLY;
   g_autofree char *text = g_strndup (reply->text, MAX_MESSAGE_CHARS);

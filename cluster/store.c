@@ -16,6 +16,7 @@ static const char *const error_names[CLUSTER_ERROR_N] = {
   [CLUSTER_ERROR_DEAD] = "dead",       [CLUSTER_ERROR_CONFLICT] = "conflict",
   [CLUSTER_ERROR_STALE] = "stale",     [CLUSTER_ERROR_FENCED] = "fenced",
   [CLUSTER_ERROR_BOUND] = "bound",     [CLUSTER_ERROR_COOLDOWN] = "cooldown",
+  [CLUSTER_ERROR_MISSING] = "missing",
 };
 
 const char *

@@ -33,6 +33,7 @@ typedef enum
   CLUSTER_ERROR_FENCED,   /* another node leads */
   CLUSTER_ERROR_BOUND,    /* more than the policy, or a limit, allows */
   CLUSTER_ERROR_COOLDOWN, /* too soon after the last change */
+  CLUSTER_ERROR_MISSING,  /* there is no such thing */
   CLUSTER_ERROR_N,
 } ClusterError;
 #define CLUSTER_ERROR (cluster_error_quark ())

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ClusterLedger against a server that answers what the test says: who leads,
  * when it ends, and that every call is answered once. */
-#include "cluster/ledger.h"
+#include "cluster/ledger-steer.h"
 
 #include <string.h>
 
@@ -229,6 +229,14 @@ on_slots (GArray *slots, const GError *error, gpointer data)
 }
 
 static void
+on_steering (const ClusterSteering *steering, const GError *error,
+             gpointer data)
+{
+  g_assert_true ((steering == NULL) == (error != NULL));
+  on_done (error, data);
+}
+
+static void
 on_join (ClusterSlotState state, const GError *error, gpointer data)
 {
   g_assert_true ((state == CLUSTER_SLOT_N) == (error != NULL));
@@ -253,11 +261,30 @@ desire (Fixture *f)
                          "{}", on_version, f);
 }
 
+/* ask_to_steer: one of each; Returns: how many */
+static guint
+ask_to_steer (Fixture *f)
+{
+  cluster_ledger_read_steering (f->ledger, "main", on_steering, f);
+  cluster_ledger_enable (f->ledger, TRUE, "me", "why", on_version, f);
+  cluster_ledger_set (f->ledger, "main", 3, 1000, "me", "why", on_version, f);
+  cluster_ledger_answer (f->ledger, "main", "1-1", TRUE, "me", "why",
+                         on_version, f);
+  cluster_ledger_roll_back (f->ledger, "main", "1-1", 0, "me", "why",
+                            on_version, f);
+  cluster_ledger_tell (f->ledger, "main", 5000, "{}", on_done, f);
+  cluster_ledger_end_change (f->ledger, "main", 1, "serves", on_done, f);
+  cluster_ledger_propose (f->ledger, "main", 1, 2, 1000, "why", "{}",
+                          on_version, f);
+  return 8;
+}
+
 /* ask_all: one of each call */
 static guint
 ask_all (Fixture *f)
 {
   ClusterPolicy policy = { .by = (char *)"me", .text = (char *)"{}" };
+  guint n_more;
 
   f->n_done = f->n_errors = 0;
   cluster_ledger_read_trees (f->ledger, on_trees, f);
@@ -270,8 +297,9 @@ ask_all (Fixture *f)
   cluster_ledger_join (f->ledger, 1, 2, "boot", on_join, f);
   desire (f);
   move (f);
+  n_more = ask_to_steer (f);
   g_assert_cmpuint (f->n_done, ==, 0); /* never from within the call */
-  return 10;
+  return 10 + n_more;
 }
 
 static gboolean
@@ -298,8 +326,14 @@ test_leads (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->n_done, ==, 1);
   WAIT (f->n_done == 2);
   /* what a leader may do is refused here already */
+  f->n_done = f->n_errors = 0;
   desire (f);
-  WAIT (f->n_done == 3);
+  cluster_ledger_tell (f->ledger, "main", 5000, "{}", on_done, f);
+  cluster_ledger_end_change (f->ledger, "main", 1, "serves", on_done, f);
+  cluster_ledger_propose (f->ledger, "main", 1, 2, 1000, "why", "{}",
+                          on_version, f);
+  WAIT (f->n_done == 4);
+  g_assert_cmpuint (f->n_errors, ==, 4);
   g_assert_cmpint (f->code, ==, CLUSTER_ERROR_FENCED);
 }
 
@@ -355,6 +389,24 @@ test_join (Fixture *f, gconstpointer data)
       g_assert_cmpuint (f->n_errors, ==, rows[i].code != -1);
       g_assert_cmpint (f->code, ==, rows[i].code);
     }
+}
+
+/* what people ask for needs no leader, and goes with its own arguments */
+static void
+test_steers (Fixture *f, gconstpointer data)
+{
+  open_ledger (f, FALSE);
+  WAIT (cluster_ledger_is_connected (f->ledger));
+  set_rule (f, 5, "mt_set\r\n$1\r\n0\r\n$0\r\n\r\n$4\r\nmain\r\n$1\r\n3\r\n",
+            ":9\r\n");
+  set_rule (f, 6, "mt_answer", "-MISSING there is no proposal 1-1\r\n");
+  cluster_ledger_set (f->ledger, "main", 3, 1000, "me", "why", on_version, f);
+  WAIT (f->n_done == 1);
+  g_assert_cmpuint (f->version, ==, 9);
+  cluster_ledger_answer (f->ledger, "main", "1-1", FALSE, "me", "why",
+                         on_version, f);
+  WAIT (f->n_done == 2);
+  g_assert_cmpint (f->code, ==, CLUSTER_ERROR_MISSING);
 }
 
 /* a refused write ends the lease, if it was made under this token */
@@ -462,6 +514,7 @@ main (int argc, char **argv)
   ADD ("slot", test_slot);
   ADD ("join", test_join);
   ADD ("fenced", test_fenced);
+  ADD ("steers", test_steers);
   ADD ("no-candidate", test_no_candidate);
   ADD ("away", test_away);
   ADD ("shapes", test_shapes);
