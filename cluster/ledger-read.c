@@ -36,6 +36,19 @@ cluster_scaling_clear (ClusterScaling *self)
 }
 
 void
+cluster_scaling_copy (const ClusterScaling *from, ClusterScaling *to)
+{
+  cluster_scaling_clear (to);
+  *to = *from;
+  to->leader = g_strdup (from->leader);
+  to->by = g_strdup (from->by);
+  to->reason = g_strdup (from->reason);
+  to->cause = g_strdup (from->cause);
+  to->policy.by = g_strdup (from->policy.by);
+  to->policy.text = g_strdup (from->policy.text);
+}
+
+void
 cluster_audit_free (ClusterAudit *self)
 {
   g_free (self->id);

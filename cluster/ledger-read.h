@@ -61,6 +61,8 @@ typedef struct
 } ClusterBeat;
 
 void cluster_scaling_clear (ClusterScaling *self);
+/* @to: (inout): cleared first */
+void cluster_scaling_copy (const ClusterScaling *from, ClusterScaling *to);
 void cluster_audit_free (ClusterAudit *self);
 void cluster_beat_free (ClusterBeat *self);
 

@@ -40,6 +40,18 @@ cluster_steering_clear (ClusterSteering *self)
   memset (self, 0, sizeof *self);
 }
 
+void
+cluster_steering_copy (const ClusterSteering *from, ClusterSteering *to)
+{
+  cluster_steering_clear (to);
+  *to = *from;
+  to->by = g_strdup (from->by);
+  to->decision = g_strdup (from->decision);
+  to->proposal.id = g_strdup (from->proposal.id);
+  to->proposal.reason = g_strdup (from->proposal.reason);
+  to->proposal.by = g_strdup (from->proposal.by);
+}
+
 gboolean
 cluster_entry_is_valid (const char *id)
 {

@@ -55,6 +55,8 @@ typedef struct
 } ClusterSteering;
 
 void cluster_steering_clear (ClusterSteering *self);
+/* @to: (inout): cleared first */
+void cluster_steering_copy (const ClusterSteering *from, ClusterSteering *to);
 /* @ret: (out): to be cleared; untouched on FALSE */
 gboolean cluster_read_steering (const ClusterReply *reply, ClusterSteering *ret,
                                 GError **error);

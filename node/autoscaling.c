@@ -1,52 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NodeAutoscaling: see autoscaling.h. */
-#include "node/autoscaling.h"
+/* NodeAutoscaling: requests, and their way to the store and back. */
+#include "node/autoscaling-private.h"
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/http.h"
 #include "base/json.h"
 #include "node/cluster.h"
 #include "node/scaling.h"
+#include "scaling/json-read.h"
 
 #define PREFIX "/api/autoscaling/"
-#define HISTORY "history/"
 #define DEFAULT_LIMIT 50
+#define TOO_MANY_REQUESTS 429 /* RFC 6585; libsoup has no name for it */
 
-typedef struct _Request Request;
-
-typedef struct
-{
-  const char *name;
-  /* (transfer full) (nullable): NULL: it has answered itself */
-  JsonNode *(*render) (Request *request, const ClusterScaling *scaling);
-} Resource;
-
-struct _Request
-{
-  NodeAutoscaling *owner;
-  SoupServerMessage *msg; /* owned */
-  const Resource *resource;
-  char *tree_id, *service; /* owned; service: nullable */
-  guint limit;
-  gboolean is_gone; /* the client has left */
-};
-
-struct _NodeAutoscaling
-{
-  const NodeParts *parts; /* borrowed */
-  GPtrArray *requests;    /* owned (element-type Request): wait for the store */
+static const NodeScalingResource resources[] = {
+  { "status", "GET", FALSE, NODE_SCALING_READS_STATE, 0, NULL,
+    node_scaling_show_status },
+  { "policies", "GET", FALSE, NODE_SCALING_READS_STATE, 0, NULL,
+    node_scaling_show_policies },
+  { "recommendations", "GET", FALSE, NODE_SCALING_READS_STATE, 0, NULL,
+    node_scaling_show_recommendations },
+  { "approvals", "GET", FALSE, NODE_SCALING_READS_STATE, 0, NULL,
+    node_scaling_show_approvals },
+  { "history", "GET", TRUE, NODE_SCALING_READS_HISTORY, 0, NULL,
+    node_scaling_show_history },
+  { "enable", "POST", FALSE, NODE_SCALING_READS_NOTHING,
+    SCALING_ORDER_MAX_BYTES, node_scaling_read_order, node_scaling_act_enable },
+  { "policies", "POST", FALSE, NODE_SCALING_READS_STATE,
+    SCALING_POLICY_MAX_BYTES, node_scaling_read_policies,
+    node_scaling_act_policies },
+  { "test", "POST", TRUE, NODE_SCALING_READS_STATE, SCALING_ORDER_MAX_BYTES,
+    node_scaling_read_order, node_scaling_act_test },
+  { "approvals", "POST", TRUE, NODE_SCALING_READS_NOTHING,
+    SCALING_ORDER_MAX_BYTES, node_scaling_read_entry,
+    node_scaling_act_approval },
+  { "rollback", "POST", TRUE, NODE_SCALING_READS_NOTHING,
+    SCALING_ORDER_MAX_BYTES, node_scaling_read_entry,
+    node_scaling_act_rollback },
 };
 
 static void
 request_free (gpointer data)
 {
-  Request *self = data;
+  NodeScalingRequest *self = data;
 
   g_signal_handlers_disconnect_by_data (self->msg, self);
   g_object_unref (self->msg);
+  cluster_scaling_clear (&self->scaling);
+  cluster_steering_clear (&self->steering);
+  g_clear_pointer (&self->rows, g_ptr_array_unref);
+  g_clear_pointer (&self->policies, scaling_policies_free);
   g_free (self->tree_id);
-  g_free (self->service);
+  g_free (self->id);
+  g_free (self->body);
   g_free (self);
 }
 
@@ -57,6 +65,13 @@ node_autoscaling_new (const NodeParts *parts)
 
   self->parts = parts;
   self->requests = g_ptr_array_new_with_free_func (request_free);
+  self->reads = (NodeRate){ .n_max = NODE_AUTOSCALING_READS,
+                            .per_s = NODE_AUTOSCALING_READS };
+  self->writes = (NodeRate){ .n_max = NODE_AUTOSCALING_WRITES,
+                             .per_s = NODE_AUTOSCALING_WRITES_S };
+  self->n_limited = base_metrics_add_counter (
+      parts->metrics, "media_tree_autoscaling_limited_total", NULL,
+      "Requests to /api/autoscaling that came too fast");
   return self;
 }
 
@@ -67,22 +82,22 @@ node_autoscaling_free (NodeAutoscaling *self)
   g_free (self);
 }
 
-/* --- JSON --------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------ */
 
-/* @wall_s: 0 = never: null */
+/* finish: frees @request */
 static void
-add_time (JsonBuilder *json, const char *name, gint64 wall_s)
+finish (NodeScalingRequest *request)
 {
-  g_autoptr (GDateTime) time =
-      wall_s > 0 ? g_date_time_new_from_unix_utc (wall_s) : NULL;
-  g_autofree char *text = time ? g_date_time_format_iso8601 (time) : NULL;
-
-  base_json_add_text (json, name, text);
+  soup_message_headers_replace (
+      soup_server_message_get_response_headers (request->msg), "Cache-Control",
+      "private, no-cache");
+  if (request->is_paused && !request->is_gone)
+    soup_server_message_unpause (request->msg);
+  g_ptr_array_remove_fast (request->owner->requests, request);
 }
 
-/* begin: {"success":true, */
-static JsonBuilder *
-begin (void)
+JsonBuilder *
+node_scaling_begin (void)
 {
   JsonBuilder *json = json_builder_new ();
 
@@ -91,322 +106,177 @@ begin (void)
   return json;
 }
 
-static JsonNode *
-end (JsonBuilder *json)
+JsonNode *
+node_scaling_end (JsonBuilder *json)
 {
   json_builder_end_object (json);
   return json_builder_get_root (json);
 }
 
-/* --- what is known ------------------------------------------------------ */
-
-static ScalingController *
-get_controller (NodeAutoscaling *self)
+void
+node_scaling_request_answer (NodeScalingRequest *request, JsonNode *root)
 {
-  return node_scaling_get_controller (self->parts->scaling);
+  if (request->is_gone)
+    json_node_unref (root);
+  else
+    base_http_json (request->msg, SOUP_STATUS_OK, root);
+  finish (request);
 }
 
-/* find_tree: (nullable): what the leader, if that is us, has on @tree_id;
- * inside of @root */
-static JsonObject *
-find_tree (JsonNode *root, const char *tree_id)
+void
+node_scaling_request_fail (NodeScalingRequest *request, guint status,
+                           const char *code, const char *detail, ...)
 {
-  JsonArray *trees =
-      json_object_get_array_member (json_node_get_object (root), "trees");
+  g_autofree char *text = NULL;
+  va_list arguments;
 
-  for (guint i = 0; trees && i < json_array_get_length (trees); i++)
+  va_start (arguments, detail);
+  text = g_strdup_vprintf (detail, arguments);
+  va_end (arguments);
+  if (!request->is_gone)
     {
-      JsonObject *tree = json_array_get_object_element (trees, i);
-
-      if (g_str_equal (json_object_get_string_member (tree, "tree"), tree_id)
-          && json_object_has_member (tree, "action"))
-        return tree;
+      base_http_problem (request->msg, status, code, "%s", text);
+      if (status == SOUP_STATUS_SERVICE_UNAVAILABLE)
+        base_http_retry_after (request->msg, 2);
     }
-  return NULL;
+  finish (request);
 }
 
-/* dup_policies: (transfer full): the store's, else what ships */
-static ScalingPolicies *
-dup_policies (const ClusterScaling *scaling)
+void
+node_scaling_request_fail_store (NodeScalingRequest *request,
+                                 const GError *error)
 {
-  const char *text = scaling ? scaling->policy.text : NULL;
+  const char *why = error->message;
+
+  if (g_error_matches (error, CLUSTER_ERROR, CLUSTER_ERROR_CONFLICT))
+    node_scaling_request_fail (request, SOUP_STATUS_CONFLICT,
+                               "scaling-conflict", "It has changed since: %s.",
+                               why);
+  else if (g_error_matches (error, CLUSTER_ERROR, CLUSTER_ERROR_BOUND))
+    node_scaling_request_fail (request, SOUP_STATUS_CONFLICT, "scaling-bound",
+                               "The tree's policy does not allow it: %s.", why);
+  else if (g_error_matches (error, CLUSTER_ERROR, CLUSTER_ERROR_COOLDOWN))
+    node_scaling_request_fail (request, SOUP_STATUS_CONFLICT,
+                               "scaling-cooldown",
+                               "Too soon after the last change: %s.", why);
+  else if (g_error_matches (error, CLUSTER_ERROR, CLUSTER_ERROR_MISSING))
+    node_scaling_request_fail (request, SOUP_STATUS_NOT_FOUND,
+                               "scaling-missing", "%s.", why);
+  else
+    node_scaling_request_fail (request, SOUP_STATUS_SERVICE_UNAVAILABLE,
+                               "store-away", "The store does not answer: %s.",
+                               why);
+}
+
+/* --- what the store has ------------------------------------------------- */
+
+JsonObject *
+node_scaling_request_dup_decision (NodeScalingRequest *request)
+{
+  const char *text = request->steering.decision;
+  g_autoptr (JsonNode) root =
+      text ? scaling_json_parse (text, strlen (text), NULL) : NULL;
+
+  return root && JSON_NODE_HOLDS_OBJECT (root)
+                 && json_object_has_member (json_node_get_object (root),
+                                            "action")
+             ? json_node_dup_object (root)
+             : NULL;
+}
+
+ScalingPolicies *
+node_scaling_request_dup_policies (NodeScalingRequest *request)
+{
+  const char *text = request->scaling.policy.text;
   ScalingPolicies *policies =
       text ? scaling_policies_parse (text, strlen (text), NULL) : NULL;
 
   return policies ? policies : scaling_policies_new_default ();
 }
 
-static guint
-count_egress (NodeAutoscaling *self, const char *tree_id)
-{
-  const NodeParts *parts = self->parts;
-  ClusterMember *member = node_cluster_get_member (parts->cluster);
-  GPtrArray *peers = member ? cluster_member_get_peers (member) : NULL;
-  guint n = 0;
-
-  if (!g_str_equal (tree_id,
-                    base_settings_get_string (parts->settings, "tree-id")))
-    return 0;
-  for (guint i = 0; peers && i < peers->len; i++)
-    {
-      const ClusterPeer *peer = peers->pdata[i];
-
-      n += (peer->node.roles & CLUSTER_ROLE_EGRESS) != 0 ? 1 : 0;
-    }
-  return n;
-}
-
-/* --- resources ---------------------------------------------------------- */
-
 static void
-add_policy (JsonBuilder *json, const ScalingPolicy *policy, guint n_replicas,
-            JsonObject *tree, const ClusterScaling *scaling)
+on_steering (const ClusterSteering *steering, const GError *error,
+             gpointer data)
 {
-  json_builder_begin_object (json);
-  base_json_add_text (json, "name", policy->name);
-  base_json_add_text (json, "service", policy->service);
-  base_json_add_bool (json, "enabled", policy->is_enabled);
-  base_json_add_int (json, "currentReplicas", n_replicas);
-  add_time (json, "lastEvaluation",
-            tree ? json_object_get_int_member (tree, "evaluated_s") : 0);
-  add_time (json, "lastScaling",
-            scaling && scaling->version > 0 ? scaling->at_wall_ms / 1000 : 0);
-  json_builder_end_object (json);
-}
+  NodeScalingRequest *request = data;
 
-static JsonNode *
-render_status (Request *request, const ClusterScaling *scaling)
-{
-  NodeAutoscaling *self = request->owner;
-  g_autoptr (JsonNode) known =
-      scaling_controller_describe (get_controller (self));
-  JsonObject *tree = find_tree (known, request->tree_id);
-  g_autoptr (ScalingPolicies) policies = dup_policies (scaling);
-  g_autoptr (JsonBuilder) json = begin ();
-  guint n_replicas = tree ? (guint)json_object_get_int_member (tree, "egress")
-                          : count_egress (self, request->tree_id);
-
-  json_builder_set_member_name (json, "status");
-  json_builder_begin_object (json);
-  base_json_add_bool (json, "enabled",
-                      scaling_controller_is_enabled (get_controller (self)));
-  base_json_add_text (json, "tree", request->tree_id);
-  base_json_add_text (json, "leader", scaling ? scaling->leader : NULL);
-  base_json_add_text (
-      json, "why",
-      json_object_get_string_member (json_node_get_object (known), "why"));
-  json_builder_set_member_name (json, "policies");
-  json_builder_begin_array (json);
-  for (guint i = 0; i < policies->n_policies; i++)
-    add_policy (json, &policies->policies[i], n_replicas, tree, scaling);
-  json_builder_end_array (json);
-  json_builder_end_object (json);
-  return end (json);
-}
-
-static JsonNode *
-render_policies (Request *request, const ClusterScaling *scaling)
-{
-  g_autoptr (ScalingPolicies) policies = dup_policies (scaling);
-  g_autoptr (JsonBuilder) json = begin ();
-
-  base_json_add_text (json, "tree", request->tree_id);
-  base_json_add_int (json, "version",
-                     scaling ? (gint64)scaling->policy.version : 0);
-  json_builder_set_member_name (json, "policies");
-  json_builder_add_value (json, json_node_copy (policies->json));
-  return end (json);
-}
-
-/* send_on: to the leader, if its URL is known */
-static void
-send_on (Request *request, const ClusterScaling *scaling)
-{
-  NodeAutoscaling *self = request->owner;
-  ClusterMember *member = node_cluster_get_member (self->parts->cluster);
-  const ClusterPeer *leader =
-      member && scaling && scaling->leader
-              && !g_str_equal (scaling->leader, self->parts->options->node_id)
-          ? cluster_member_find_peer (member, scaling->leader)
-          : NULL;
-  g_autofree char *path = NULL, *location = NULL;
-
-  if (!leader || !leader->node.url)
+  if (error)
     {
-      base_http_problem (request->msg, SOUP_STATUS_SERVICE_UNAVAILABLE,
-                         "no-leader",
-                         "Nobody leads now, or the leader has just begun and "
-                         "has not decided yet.");
-      base_http_retry_after (request->msg, 2);
+      node_scaling_request_fail_store (request, error);
       return;
     }
-  path = g_uri_to_string_partial (soup_server_message_get_uri (request->msg),
-                                  G_URI_HIDE_USERINFO);
-  location = g_strconcat (leader->node.url, strstr (path, PREFIX), NULL);
-  soup_message_headers_replace (
-      soup_server_message_get_response_headers (request->msg), "Location",
-      location);
-  base_http_empty (request->msg, SOUP_STATUS_TEMPORARY_REDIRECT);
-}
-
-static void
-add_recommendation (JsonBuilder *json, const ScalingPolicy *policy,
-                    JsonObject *tree)
-{
-  gint64 n_now = json_object_get_int_member (tree, "egress");
-  gint64 n_more = json_object_get_int_member (tree, "wanted")
-                  - json_object_get_int_member (tree, "desired");
-
-  json_builder_begin_object (json);
-  base_json_add_text (json, "service", policy->service);
-  base_json_add_text (json, "tree",
-                      json_object_get_string_member (tree, "tree"));
-  base_json_add_int (json, "currentReplicas", n_now);
-  base_json_add_int (json, "recommendedReplicas",
-                     MAX (0, n_now + n_more * policy->egress_per_subtree));
-  base_json_add_text (json, "reason",
-                      json_object_get_string_member (tree, "reason"));
-  json_builder_set_member_name (json, "confidence");
-  json_builder_add_double_value (
-      json, json_object_get_double_member (tree, "confidence"));
-  base_json_add_text (json, "priority",
-                      json_object_get_string_member (tree, "urgency"));
-  json_builder_end_object (json);
-}
-
-static JsonNode *
-render_recommendations (Request *request, const ClusterScaling *scaling)
-{
-  g_autoptr (JsonNode) known =
-      scaling_controller_describe (get_controller (request->owner));
-  JsonObject *tree = find_tree (known, request->tree_id);
-  g_autoptr (ScalingPolicies) policies = dup_policies (scaling);
-  const ScalingPolicy *policy =
-      scaling_policies_find (policies, "egress", request->tree_id);
-  g_autoptr (JsonBuilder) json = NULL;
-
-  /* alone nobody decides, and nobody will */
-  if (!tree && scaling)
-    {
-      send_on (request, scaling);
-      return NULL;
-    }
-  json = begin ();
-  json_builder_set_member_name (json, "recommendations");
-  json_builder_begin_array (json);
-  if (tree && policy)
-    add_recommendation (json, policy, tree);
-  json_builder_end_array (json);
-  return end (json);
-}
-
-static void
-add_entry (JsonBuilder *json, const ClusterAudit *entry)
-{
-  JsonNode *detail = json_from_string (entry->text, NULL);
-
-  json_builder_begin_object (json);
-  base_json_add_text (json, "id", entry->id);
-  add_time (json, "time", g_ascii_strtoll (entry->id, NULL, 10) / 1000);
-  base_json_add_text (json, "tree", entry->tree);
-  base_json_add_text (json, "kind", entry->kind);
-  base_json_add_text (json, "by", entry->by);
-  json_builder_set_member_name (json, "detail");
-  if (!detail)
-    {
-      detail = json_node_new (JSON_NODE_VALUE);
-      json_node_set_string (detail, entry->text);
-    }
-  json_builder_add_value (json, detail);
-  json_builder_end_object (json);
-}
-
-static JsonNode *
-render_history (const Request *request, GPtrArray *rows)
-{
-  g_autoptr (JsonBuilder) json = begin ();
-
-  base_json_add_text (json, "service", request->service);
-  json_builder_set_member_name (json, "history");
-  json_builder_begin_array (json);
-  for (guint i = 0; rows && i < rows->len; i++)
-    add_entry (json, rows->pdata[i]);
-  json_builder_end_array (json);
-  return end (json);
-}
-
-static const Resource resources[] = {
-  { "status", render_status },
-  { "policies", render_policies },
-  { "recommendations", render_recommendations },
-};
-
-/* --- requests ----------------------------------------------------------- */
-
-/* answer: @root: (transfer full) (nullable): NULL: there is an answer */
-static void
-answer (Request *request, JsonNode *root)
-{
-  soup_message_headers_replace (
-      soup_server_message_get_response_headers (request->msg), "Cache-Control",
-      "private, no-cache");
-  if (root)
-    base_http_json (request->msg, SOUP_STATUS_OK, root);
-}
-
-static void
-answer_error (Request *request, const GError *error)
-{
-  base_http_problem (request->msg, SOUP_STATUS_SERVICE_UNAVAILABLE,
-                     "store-away", "The store does not answer: %s.",
-                     error->message);
-  base_http_retry_after (request->msg, 2);
-}
-
-/* finish: goes on with a message that waited */
-static void
-finish (Request *request)
-{
-  if (!request->is_gone)
-    soup_server_message_unpause (request->msg);
-  g_ptr_array_remove_fast (request->owner->requests, request);
+  cluster_steering_copy (steering, &request->steering);
+  request->resource->run (request);
 }
 
 static void
 on_scaling (const ClusterScaling *scaling, const GError *error, gpointer data)
 {
-  Request *request = data;
+  NodeScalingRequest *request = data;
 
-  if (request->is_gone)
-    ;
-  else if (error)
-    answer_error (request, error);
-  else
-    answer (request, request->resource->render (request, scaling));
-  finish (request);
+  if (error)
+    {
+      node_scaling_request_fail_store (request, error);
+      return;
+    }
+  cluster_scaling_copy (scaling, &request->scaling);
+  cluster_ledger_read_steering (
+      node_scaling_get_ledger (request->owner->parts->scaling),
+      request->tree_id, on_steering, request);
 }
 
 static void
 on_history (GPtrArray *rows, const GError *error, gpointer data)
 {
-  Request *request = data;
+  NodeScalingRequest *request = data;
 
-  if (request->is_gone)
-    ;
-  else if (error)
-    answer_error (request, error);
-  else
-    answer (request, render_history (request, rows));
-  finish (request);
+  if (error)
+    {
+      node_scaling_request_fail_store (request, error);
+      return;
+    }
+  request->rows = g_ptr_array_ref (rows);
+  request->resource->run (request);
 }
 
 static void
 on_client_gone (SoupServerMessage *msg, gpointer data)
 {
-  Request *request = data;
+  NodeScalingRequest *request = data;
 
   request->is_gone = TRUE;
 }
+
+static void
+ask (NodeScalingRequest *request)
+{
+  ClusterLedger *ledger =
+      node_scaling_get_ledger (request->owner->parts->scaling);
+  gboolean is_read = g_str_equal (request->resource->method, "GET");
+
+  request->has_store = ledger != NULL;
+  if (!ledger && is_read)
+    request->resource->run (request);
+  else if (!ledger)
+    node_scaling_request_fail (request, SOUP_STATUS_CONFLICT, "scaling-alone",
+                               "There is no redis-url: this machine is alone, "
+                               "and nothing scales.");
+  if (!ledger)
+    return;
+  request->is_paused = TRUE;
+  g_signal_connect (request->msg, "finished", G_CALLBACK (on_client_gone),
+                    request);
+  soup_server_message_pause (request->msg);
+  if (request->resource->reads == NODE_SCALING_READS_STATE)
+    cluster_ledger_read_scaling (ledger, request->tree_id, on_scaling, request);
+  else if (request->resource->reads == NODE_SCALING_READS_HISTORY)
+    cluster_ledger_read_history (ledger, request->tree_id, NULL, request->limit,
+                                 on_history, request);
+  else
+    request->resource->run (request);
+}
+
+/* --- requests ----------------------------------------------------------- */
 
 /* dup_query: (transfer full) (nullable): ?name= of @msg */
 static char *
@@ -418,81 +288,119 @@ dup_query (SoupServerMessage *msg, const char *name)
   return form ? g_strdup (g_hash_table_lookup (form, name)) : NULL;
 }
 
-/* read_request: what of the path and query is not as it must be is answered */
+/* read_number: FALSE: it is none from @min to @max */
 static gboolean
-read_request (Request *request, const char *path)
+read_number (SoupServerMessage *msg, const char *name, guint64 min, guint64 max,
+             guint64 *value)
 {
-  g_autofree char *limit = dup_query (request->msg, "limit");
-  guint64 number = DEFAULT_LIMIT;
+  g_autofree char *text = dup_query (msg, name);
+
+  return !text || g_ascii_string_to_unsigned (text, 10, min, max, value, NULL);
+}
+
+/* read_query: what is not as it must be is answered */
+static gboolean
+read_query (NodeScalingRequest *request)
+{
+  guint64 limit = DEFAULT_LIMIT, version = G_MAXUINT64;
 
   request->tree_id = dup_query (request->msg, "tree");
   if (!request->tree_id)
     request->tree_id = g_strdup (
         base_settings_get_string (request->owner->parts->settings, "tree-id"));
-  if (!cluster_name_is_valid (request->tree_id)
-      || (limit
-          && !g_ascii_string_to_unsigned (limit, 10, 1, CLUSTER_MAX_HISTORY,
-                                          &number, NULL)))
+  if (cluster_name_is_valid (request->tree_id)
+      && read_number (request->msg, "limit", 1, CLUSTER_MAX_HISTORY, &limit)
+      && read_number (request->msg, "version", 0, G_MAXINT64, &version))
     {
-      base_http_problem (request->msg, SOUP_STATUS_BAD_REQUEST,
-                         "autoscaling-query",
-                         "?tree= is a name, ?limit= a number from 1 to %d.",
-                         CLUSTER_MAX_HISTORY);
-      return FALSE;
+      request->limit = (guint)limit;
+      request->version = version == G_MAXUINT64 ? -1 : (gint64)version;
+      return TRUE;
     }
-  request->limit = (guint)number;
-  for (guint i = 0; i < G_N_ELEMENTS (resources); i++)
-    if (g_str_equal (path, resources[i].name))
-      request->resource = &resources[i];
-  if (g_str_has_prefix (path, HISTORY))
-    request->service = g_strdup (path + strlen (HISTORY));
-  if (request->resource || g_strcmp0 (request->service, "egress") == 0)
-    return TRUE;
-  base_http_problem (request->msg, SOUP_STATUS_NOT_FOUND, "not-found",
-                     "There is nothing at this address.");
+  base_http_problem (request->msg, SOUP_STATUS_BAD_REQUEST, "autoscaling-query",
+                     "?tree= is a name, ?limit= a number from 1 to %d, "
+                     "?version= one from 0.",
+                     CLUSTER_MAX_HISTORY);
   return FALSE;
 }
 
-/* ask: @request: (transfer full) */
-static void
-ask (NodeAutoscaling *self, Request *request)
+static gboolean
+read_body (NodeScalingRequest *request)
 {
-  ClusterLedger *ledger = node_scaling_get_ledger (self->parts->scaling);
+  gsize max_bytes = request->resource->max_bytes;
 
-  if (!ledger)
-    {
-      answer (request, request->resource
-                           ? request->resource->render (request, NULL)
-                           : render_history (request, NULL));
-      request_free (request);
-      return;
-    }
-  g_ptr_array_add (self->requests, request);
-  g_signal_connect (request->msg, "finished", G_CALLBACK (on_client_gone),
-                    request);
-  soup_server_message_pause (request->msg);
-  if (request->resource)
-    cluster_ledger_read_scaling (ledger, request->tree_id, on_scaling, request);
-  else
-    cluster_ledger_read_history (ledger, request->tree_id, NULL, request->limit,
-                                 on_history, request);
+  if (max_bytes == 0
+      || soup_server_message_get_request_body (request->msg)->length == 0)
+    return TRUE;
+  request->body = base_http_dup_body (request->msg, max_bytes);
+  return request->body != NULL;
 }
 
-static gboolean
-may_read (NodeAutoscaling *self, SoupServerMessage *msg)
+/* match: (nullable): what follows the name at @path; NULL: another's path */
+static const char *
+match (const NodeScalingResource *resource, const char *path)
+{
+  gsize n_chars = strlen (resource->name);
+
+  if (strncmp (path, resource->name, n_chars) != 0)
+    return NULL;
+  if (!resource->has_id)
+    return path[n_chars] == '\0' ? path + n_chars : NULL;
+  return path[n_chars] == '/' && path[n_chars + 1] != '\0' ? path + n_chars + 1
+                                                           : NULL;
+}
+
+/* find_resource: (nullable): NULL: answered */
+static const NodeScalingResource *
+find_resource (SoupServerMessage *msg, const char *path)
 {
   const char *method = soup_server_message_get_method (msg);
+  g_autoptr (GString) allowed = g_string_new (NULL);
 
-  if (!g_str_equal (method, "GET") && !g_str_equal (method, "HEAD"))
+  if (g_str_equal (method, "HEAD"))
+    method = "GET";
+  for (guint i = 0; i < G_N_ELEMENTS (resources); i++)
     {
-      base_http_problem (msg, SOUP_STATUS_METHOD_NOT_ALLOWED,
-                         "method-not-allowed", "This can only be read.");
-      soup_message_headers_replace (
-          soup_server_message_get_response_headers (msg), "Allow", "GET, HEAD");
+      const NodeScalingResource *resource = &resources[i];
+
+      if (!match (resource, path))
+        continue;
+      if (g_str_equal (method, resource->method))
+        return resource;
+      g_string_append_printf (
+          allowed, "%s%s", allowed->len > 0 ? ", " : "",
+          g_str_equal (resource->method, "GET") ? "GET, HEAD" : "POST");
+    }
+  if (allowed->len == 0)
+    {
+      base_http_problem (msg, SOUP_STATUS_NOT_FOUND, "not-found",
+                         "There is nothing at this address.");
+      return NULL;
+    }
+  base_http_problem (msg, SOUP_STATUS_METHOD_NOT_ALLOWED, "method-not-allowed",
+                     "This resource allows %s.", allowed->str);
+  soup_message_headers_replace (soup_server_message_get_response_headers (msg),
+                                "Allow", allowed->str);
+  return NULL;
+}
+
+/* may_ask: as often, and as many at a time; else it is answered */
+static gboolean
+may_ask (NodeAutoscaling *self, const NodeScalingResource *resource,
+         SoupServerMessage *msg)
+{
+  NodeRate *rate =
+      g_str_equal (resource->method, "GET") ? &self->reads : &self->writes;
+  guint wait_s;
+
+  if (!node_rate_take (rate, base_clock_now_us (), &wait_s))
+    {
+      base_counter_add (self->n_limited, 1);
+      base_http_problem (msg, TOO_MANY_REQUESTS, "autoscaling-rate",
+                         "More than %.0f requests at once, or %.0f a second.",
+                         rate->n_max, rate->per_s);
+      base_http_retry_after (msg, wait_s);
       return FALSE;
     }
-  if (!base_auth_require (self->parts->auth, BASE_AUTH_ADMIN, NULL, msg))
-    return FALSE;
   if (self->requests->len < NODE_AUTOSCALING_MAX_REQUESTS)
     return TRUE;
   base_http_problem (msg, SOUP_STATUS_SERVICE_UNAVAILABLE, "autoscaling-busy",
@@ -506,21 +414,28 @@ void
 node_autoscaling_handle (NodeAutoscaling *self, SoupServerMessage *msg,
                          const char *path)
 {
-  Request *request;
+  const char *rest =
+      g_str_has_prefix (path, PREFIX) ? path + strlen (PREFIX) : "";
+  const NodeScalingResource *resource;
+  NodeScalingRequest *request;
 
-  if (!g_str_has_prefix (path, PREFIX))
-    {
-      base_http_problem (msg, SOUP_STATUS_NOT_FOUND, "not-found",
-                         "There is nothing at this address.");
-      return;
-    }
-  if (!may_read (self, msg))
+  if (!base_auth_require (self->parts->auth, BASE_AUTH_ADMIN, NULL, msg))
     return;
-  request = g_new0 (Request, 1);
+  resource = find_resource (msg, rest);
+  if (!resource || !may_ask (self, resource, msg))
+    return;
+  request = g_new0 (NodeScalingRequest, 1);
   request->owner = self;
   request->msg = g_object_ref (msg);
-  if (read_request (request, path + strlen (PREFIX)))
-    ask (self, request);
-  else
-    request_free (request);
+  request->resource = resource;
+  if (resource->has_id)
+    request->id = g_strdup (match (resource, rest));
+  if (!read_query (request) || !read_body (request)
+      || (resource->read && !resource->read (request)))
+    {
+      request_free (request);
+      return;
+    }
+  g_ptr_array_add (self->requests, request);
+  ask (request);
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * NodeAutoscaling: /api/autoscaling/…, for people and programs that hold the
- * admin token. What the store knows, any node tells: status, policies, history.
- * Recommendations are the leader's: others send there with 307, or say 503
- * no-leader.
- *   GET status, policies, recommendations, history/{service}?limit=50; each
- * takes ?tree=, else it is this node's.
+ * admin token. Any node answers: what is shown is in the store, and what is
+ * asked for is written by the store's functions, within the tree's policy.
+ *   GET status, policies, recommendations, approvals,
+ * history/{service}?limit=50 POST enable {"enabled"}, policies (?version=:
+ * compare and set), test/{service}
+ * {"replicas"}, approvals/{id} {"approve"}, rollback/{id}; see scaling/order.h.
+ * Each takes ?tree=, else it is this node's.
  * Bounds: NODE_AUTOSCALING_MAX_REQUESTS that wait for the store at a time, 503
- * busy beyond.
+ * busy beyond; NODE_AUTOSCALING_READS a second, NODE_AUTOSCALING_WRITES at once
+ * and NODE_AUTOSCALING_WRITES_S a second, 429 beyond:
+ * media_tree_autoscaling_limited_total counts.
  * Owner: NodeServer. Thread: main.
  */
 #pragma once
@@ -15,6 +19,9 @@
 #include "node/parts.h"
 
 #define NODE_AUTOSCALING_MAX_REQUESTS 32
+#define NODE_AUTOSCALING_READS 50
+#define NODE_AUTOSCALING_WRITES 20
+#define NODE_AUTOSCALING_WRITES_S 5
 
 typedef struct _NodeAutoscaling NodeAutoscaling;
 

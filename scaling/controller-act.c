@@ -10,14 +10,17 @@
 
 #include <string.h>
 
+#define TELL_MS                                                                \
+  10000 /* a decision is shown so long past the next one's time                \
+         */
+
 /* --- notes -------------------------------------------------------------- */
 
 /* note: the same again only after a minute */
 static void
 note (ScalingTree *tree, ScalingNoteKind kind, const char *outcome)
 {
-  static const char *const names[] = { "hold", "dry-run", "approval",
-                                       "refused" };
+  static const char *const names[] = { "hold", "dry-run", "refused" };
   ScalingNote *last = &tree->notes[kind];
   gint64 now_us = base_clock_now_us ();
   g_autofree char *text = NULL;
@@ -117,13 +120,124 @@ desire (ScalingTree *tree)
                          decision->reason, text, on_desired, tree);
 }
 
+/* --- what a person is asked --------------------------------------------- */
+
+static void
+on_proposed (guint64 is_new, gboolean is_durable, const GError *error,
+             gpointer data)
+{
+  ScalingTree *tree = data;
+  ScalingController *self = tree->controller;
+
+  tree->is_proposing = FALSE;
+  if (error != NULL)
+    scaling_controller_fail (self, error);
+  else if (is_new > 0)
+    {
+      count (tree, tree->asked, SCALING_RESULT_APPROVAL);
+      GST_INFO ("tree %s: waits for approval: %s", tree->tree_id,
+                tree->decision.reason);
+    }
+}
+
+/* is_proposed: it waits, or somebody said no and has not been asked long ago */
+static gboolean
+is_proposed (const ScalingTree *tree)
+{
+  const ClusterProposal *proposal = &tree->steering.proposal;
+  guint n_before = tree->scaling.version > 0 ? tree->scaling.n_desired : 0;
+
+  return (proposal->state == CLUSTER_PROPOSAL_WAITING
+          || proposal->state == CLUSTER_PROPOSAL_REJECTED)
+         && proposal->version == tree->scaling.version
+         && (proposal->n_after > proposal->n_before)
+                == (tree->decision.n_wanted > n_before)
+         && proposal->end_wall_ms > tree->steering.now_wall_ms;
+}
+
+static void
+propose (ScalingTree *tree)
+{
+  g_autofree char *text = NULL;
+
+  if (tree->is_proposing || tree->is_asking || is_proposed (tree))
+    return;
+  text = scaling_tree_describe_change (tree, "waits for approval");
+  tree->is_proposing = TRUE;
+  tree->asked = tree->decision.action;
+  cluster_ledger_propose (tree->controller->config.ledger, tree->tree_id,
+                          tree->scaling.version, tree->decision.n_wanted,
+                          SCALING_PROPOSAL_MS, tree->decision.reason, text,
+                          on_proposed, tree);
+}
+
+/* --- what all nodes can show -------------------------------------------- */
+
+static void
+on_told (const GError *error, gpointer data)
+{
+  ScalingTree *tree = data;
+
+  tree->n_told--;
+  tree->is_telling = FALSE;
+  if (error != NULL)
+    scaling_controller_fail (tree->controller, error);
+}
+
+static void
+tell (ScalingTree *tree)
+{
+  g_autofree char *text = NULL;
+  gint64 until_ms =
+      (tree->next_us - tree->snapshot->now_us) / BASE_US_PER_MS + TELL_MS;
+
+  if (tree->is_telling)
+    return;
+  text = scaling_tree_describe (tree);
+  tree->is_telling = TRUE;
+  tree->n_told++;
+  cluster_ledger_tell (tree->controller->config.ledger, tree->tree_id, until_ms,
+                       text, on_told, tree);
+}
+
+static void
+on_ended (const GError *error, gpointer data)
+{
+  ScalingTree *tree = data;
+
+  tree->n_told--;
+  if (error == NULL)
+    return;
+  tree->ended_version = 0; /* again */
+  scaling_controller_fail (tree->controller, error);
+}
+
+/* end_change: as many serve as are desired */
+static void
+end_change (ScalingTree *tree)
+{
+  if (tree->scaling.version == 0 || tree->scaling.version == tree->ended_version
+      || tree->snapshot->n_serving != tree->scaling.n_desired
+      || tree->snapshot->n_draining > 0)
+    return;
+  tree->ended_version = tree->scaling.version;
+  tree->n_told++;
+  cluster_ledger_end_change (tree->controller->config.ledger, tree->tree_id,
+                             tree->scaling.version, "serves", on_ended, tree);
+}
+
+/* --- all together ------------------------------------------------------- */
+
 void
 scaling_controller_act (ScalingTree *tree)
 {
   const ScalingControllerConfig *config = &tree->controller->config;
   ScalingAction action = tree->decision.action;
 
-  if (!config->is_enabled || !tree->policy.is_enabled)
+  tell (tree);
+  end_change (tree);
+  if (!scaling_controller_is_enabled (tree->controller)
+      || !tree->policy.is_enabled)
     return;
   if (config->is_dry_run)
     {
@@ -139,10 +253,7 @@ scaling_controller_act (ScalingTree *tree)
   else if (action == SCALING_HOLD)
     note (tree, SCALING_NOTE_HOLD, "hold");
   else if (tree->decision.needs_approval)
-    {
-      count (tree, action, SCALING_RESULT_APPROVAL);
-      note (tree, SCALING_NOTE_APPROVAL, "waits for approval");
-    }
+    propose (tree);
   else if (!tree->is_asking)
     desire (tree);
 }

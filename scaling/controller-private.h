@@ -43,7 +43,6 @@ typedef enum
 {
   SCALING_NOTE_HOLD,
   SCALING_NOTE_DRY_RUN,
-  SCALING_NOTE_APPROVAL,
   SCALING_NOTE_REFUSED,
   SCALING_NOTE_N,
 } ScalingNoteKind;
@@ -55,8 +54,9 @@ typedef struct
   gboolean is_listed;
   gint64 next_us; /* not read before */
   /* this round's answers */
-  ClusterScaling scaling; /* owned */
-  GPtrArray *beats;       /* owned, nullable */
+  ClusterScaling scaling;   /* owned */
+  ClusterSteering steering; /* owned */
+  GPtrArray *beats;         /* owned, nullable */
   guint n_due;
   gboolean is_failed;
   /* policy */
@@ -72,6 +72,9 @@ typedef struct
   ScalingDecision decision;
   guint64 n_decisions[SCALING_N_ACTIONS];
   gboolean is_asking; /* mt_desire is on its way */
+  guint n_told;       /* calls on their way that nobody waits for */
+  gboolean is_telling, is_proposing;
+  guint64 ended_version; /* of what is desired whose outcome is said */
   ScalingAction asked;
   gint64 asked_us;
   gint64 reacting_us; /* since when more is desired than serves; 0 = not */
@@ -87,7 +90,8 @@ struct _ScalingController
   GPtrArray *trees;                /* owned (element-type ScalingTree) by id */
   guint tick_id;
   gboolean is_reading;
-  guint64 term; /* that we saw last: another store has another */
+  gboolean has_switch, is_on; /* in the store */
+  guint64 term;               /* that we saw last: another store has another */
   guint64 n_results[SCALING_N_ACTIONS][SCALING_RESULT_N];
   guint64 n_failures[SCALING_FAILURE_N];
   /* (nullable) borrowed from the registry; warm, cold */
@@ -103,6 +107,8 @@ void scaling_controller_act (ScalingTree *tree);
 void scaling_controller_add_metrics (ScalingController *self);
 /* (transfer none): why nothing is asked for or started; "" = it is */
 const char *scaling_controller_get_why (ScalingController *self);
+/* (transfer full): the tree as the leader sees it now, for all nodes */
+char *scaling_tree_describe (const ScalingTree *tree);
 /* (transfer full): one decision, for the audit and people */
 char *scaling_tree_describe_change (const ScalingTree *tree,
                                     const char *outcome);

@@ -17,7 +17,7 @@ scaling_controller_get_why (ScalingController *self)
     return "there is no redis-url: this machine is alone, and nothing scales";
   if (!scaling_controller_is_leader (self))
     return "another node leads, or none: this one decides nothing";
-  if (!self->config.is_enabled)
+  if (!scaling_controller_is_enabled (self))
     return "autoscaling is off: decisions are only shown";
   if (self->config.is_dry_run)
     return "dry run: decisions go to the audit, and nothing is asked for";
@@ -45,6 +45,22 @@ add_decision (JsonBuilder *json, const ScalingDecision *decision)
   base_json_add_text (json, "reason", decision->reason);
 }
 
+/* add_signals: what is not known is null, not 0 */
+static void
+add_signals (JsonBuilder *json, const ScalingDecision *decision)
+{
+  json_builder_set_member_name (json, "signals");
+  json_builder_begin_object (json);
+  for (guint i = 0; i < SCALING_SIGNAL_N; i++)
+    if (decision->readings[i].is_known)
+      base_json_add_double (json, scaling_signal_get_name ((ScalingSignal)i),
+                            decision->readings[i].value);
+    else
+      base_json_add_text (json, scaling_signal_get_name ((ScalingSignal)i),
+                          NULL);
+  json_builder_end_object (json);
+}
+
 char *
 scaling_tree_describe_change (const ScalingTree *tree, const char *outcome)
 {
@@ -62,9 +78,19 @@ scaling_tree_describe_change (const ScalingTree *tree, const char *outcome)
                      scaling_survey_get_n_viewers (tree->survey));
   base_json_add_int (json, "policy", (gint64)tree->policy_version);
   add_decision (json, &tree->decision);
+  add_signals (json, &tree->decision);
   json_builder_end_object (json);
   root = json_builder_get_root (json);
   return json_to_string (root, FALSE);
+}
+
+static void
+add_controller (JsonBuilder *json, ScalingController *self)
+{
+  base_json_add_bool (json, "enabled", scaling_controller_is_enabled (self));
+  base_json_add_bool (json, "dry_run", self->config.is_dry_run);
+  base_json_add_text (json, "provisioner", self->provisioner);
+  base_json_add_text (json, "why", scaling_controller_get_why (self));
 }
 
 static void
@@ -74,6 +100,7 @@ add_tree (JsonBuilder *json, const ScalingTree *tree)
   base_json_add_text (json, "tree", tree->tree_id);
   base_json_add_int (json, "policy", (gint64)tree->policy_version);
   base_json_add_text (json, "policy_fault", tree->fault);
+  add_controller (json, tree->controller);
   if (tree->snapshot != NULL)
     {
       base_json_add_int (json, "evaluated_s", tree->snapshot->now_wall_s);
@@ -85,11 +112,25 @@ add_tree (JsonBuilder *json, const ScalingTree *tree)
       base_json_add_int (json, "nodes", tree->snapshot->n_nodes);
       base_json_add_int (json, "egress",
                          scaling_survey_get_n_egress (tree->survey));
+      base_json_add_int (json, "static",
+                         scaling_survey_get_n_static (tree->survey));
       base_json_add_int (json, "viewers",
                          scaling_survey_get_n_viewers (tree->survey));
       add_decision (json, &tree->decision);
+      add_signals (json, &tree->decision);
     }
   json_builder_end_object (json);
+}
+
+char *
+scaling_tree_describe (const ScalingTree *tree)
+{
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+
+  add_tree (json, tree);
+  root = json_builder_get_root (json);
+  return json_to_string (root, FALSE);
 }
 
 JsonNode *
@@ -98,10 +139,7 @@ scaling_controller_describe (ScalingController *self)
   g_autoptr (JsonBuilder) json = json_builder_new ();
 
   json_builder_begin_object (json);
-  base_json_add_bool (json, "enabled", self->config.is_enabled);
-  base_json_add_bool (json, "dry_run", self->config.is_dry_run);
-  base_json_add_text (json, "provisioner", self->provisioner);
-  base_json_add_text (json, "why", scaling_controller_get_why (self));
+  add_controller (json, self);
   json_builder_set_member_name (json, "trees");
   json_builder_begin_array (json);
   for (guint i = 0; i < self->trees->len; i++)
@@ -223,7 +261,7 @@ collect (BaseMetricsWriter *writer, gpointer data)
 
   base_metrics_write (writer, "media_tree_scaling_enabled", "gauge",
                       "Whether this node, when it leads, acts on decisions",
-                      NULL, self->config.is_enabled);
+                      NULL, scaling_controller_is_enabled (self));
   write_counters (writer, self);
   for (guint i = 0; i < self->trees->len; i++)
     {

@@ -47,6 +47,7 @@ tree_free (gpointer data)
   ScalingTree *tree = data;
 
   cluster_scaling_clear (&tree->scaling);
+  cluster_steering_clear (&tree->steering);
   g_clear_pointer (&tree->beats, g_ptr_array_unref);
   g_clear_pointer (&tree->policies, scaling_policies_free);
   scaling_survey_free (tree->survey);
@@ -236,7 +237,7 @@ take_slots (ScalingTree *tree)
 static void
 carry_out (ScalingTree *tree)
 {
-  const ScalingController *self = tree->controller;
+  ScalingController *self = tree->controller;
   ScalingSubtreesView view = {
     .tree_id = tree->tree_id,
     .policy = &tree->policy,
@@ -247,7 +248,7 @@ carry_out (ScalingTree *tree)
     .now_wall_ms = tree->scaling.now_wall_ms,
   };
 
-  if (self->subtrees != NULL && self->config.is_enabled
+  if (self->subtrees != NULL && scaling_controller_is_enabled (self)
       && !self->config.is_dry_run && tree->policy.is_enabled
       && tree->scaling.version > 0)
     scaling_subtrees_driver_take (self->subtrees, &view);
@@ -296,25 +297,29 @@ take_answer (ScalingTree *tree, const GError *error)
 }
 
 static void
-copy_scaling (const ClusterScaling *from, ClusterScaling *to)
-{
-  cluster_scaling_clear (to);
-  *to = *from;
-  to->leader = g_strdup (from->leader);
-  to->by = g_strdup (from->by);
-  to->reason = g_strdup (from->reason);
-  to->cause = g_strdup (from->cause);
-  to->policy.by = g_strdup (from->policy.by);
-  to->policy.text = g_strdup (from->policy.text);
-}
-
-static void
 on_scaling (const ClusterScaling *scaling, const GError *error, gpointer data)
 {
   ScalingTree *tree = data;
 
   if (scaling != NULL)
-    copy_scaling (scaling, &tree->scaling);
+    cluster_scaling_copy (scaling, &tree->scaling);
+  take_answer (tree, error);
+}
+
+/* The switch is of all trees, whichever is read. */
+static void
+on_steering (const ClusterSteering *steering, const GError *error,
+             gpointer data)
+{
+  ScalingTree *tree = data;
+  ScalingController *self = tree->controller;
+
+  if (steering != NULL)
+    {
+      cluster_steering_copy (steering, &tree->steering);
+      self->has_switch = steering->version > 0;
+      self->is_on = steering->is_on;
+    }
   take_answer (tree, error);
 }
 
@@ -340,9 +345,10 @@ read_tree (ScalingTree *tree)
     }
   if (base_clock_now_us () < tree->next_us)
     return;
-  tree->n_due = 2;
+  tree->n_due = 3;
   tree->is_failed = FALSE;
   cluster_ledger_read_scaling (ledger, tree->tree_id, on_scaling, tree);
+  cluster_ledger_read_steering (ledger, tree->tree_id, on_steering, tree);
   cluster_ledger_read_beats (ledger, tree->tree_id, on_beats, tree);
 }
 
@@ -355,7 +361,7 @@ drop_unlisted (ScalingController *self)
       ScalingTree *tree = self->trees->pdata[i];
 
       if (!tree->is_listed && tree->n_due == 0 && !tree->is_asking
-          && !tree->is_putting)
+          && !tree->is_putting && !tree->is_proposing && tree->n_told == 0)
         g_ptr_array_remove_index (self->trees, i);
     }
 }
@@ -473,16 +479,10 @@ scaling_controller_on_served (gboolean is_warm, gint64 us, gpointer data)
     base_histogram_observe (seconds, (double)us / BASE_US_PER_S);
 }
 
-void
-scaling_controller_set_enabled (ScalingController *self, gboolean is_enabled)
-{
-  self->config.is_enabled = is_enabled;
-}
-
 gboolean
 scaling_controller_is_enabled (ScalingController *self)
 {
-  return self->config.is_enabled;
+  return self->has_switch ? self->is_on : self->config.is_enabled;
 }
 
 void

@@ -15,12 +15,15 @@
  */
 #pragma once
 
-#include "cluster/ledger.h"
+#include "cluster/ledger-steer.h"
 #include "scaling/policy.h"
 #include "scaling/subtrees-driver.h"
 
 /* of the same kind and tree in the audit, unless it says something else */
 #define SCALING_NOTE_AGAIN_US (60 * G_USEC_PER_SEC)
+/* a proposal waits so long for an answer; so long it is not made again after a
+ * no */
+#define SCALING_PROPOSAL_MS (15 * 60 * G_GINT64_CONSTANT (1000))
 
 typedef struct _ScalingController ScalingController;
 
@@ -28,7 +31,8 @@ typedef struct
 {
   ClusterLedger *ledger; /* (nullable) borrowed: NULL without a Redis */
   BaseMetrics *metrics;  /* (nullable) borrowed */
-  gboolean is_enabled, is_dry_run;
+  gboolean is_enabled;   /* until somebody switches, for all nodes at once */
+  gboolean is_dry_run;
   /* 0 = as the policy says */
   guint min_replicas, max_replicas; /* egress nodes */
   guint max_total;                  /* nodes of all trees: lowers hardLimit */
@@ -48,8 +52,7 @@ void scaling_controller_set_subtrees (ScalingController *self,
                                       ScalingSubtreesDriver *subtrees);
 /* for its config, with the controller as data */
 void scaling_controller_on_served (gboolean is_warm, gint64 us, gpointer data);
-void scaling_controller_set_enabled (ScalingController *self,
-                                     gboolean is_enabled);
+/* the switch in the store, as the leader read it last, else the setting */
 gboolean scaling_controller_is_enabled (ScalingController *self);
 /* the ledger's on_leader_changed */
 void scaling_controller_leader_changed (ScalingController *self,

@@ -42,11 +42,12 @@ guint64 scaling_history_hash (guint64 hash, gconstpointer bytes, gsize n_bytes);
 typedef struct
 {
   guint score_up, score_down;
-  gboolean is_crossed;    /* one has been for its time */
-  guint crossed;          /* the most urgent of these */
-  ScalingUrgency urgency; /* its */
-  gboolean may_give_back; /* each required one says so */
-  guint blocking;         /* else: the first that does not */
+  gboolean is_crossed;                       /* one has been for its time */
+  guint crossed;                             /* the most urgent of these */
+  ScalingUrgency urgency;                    /* its */
+  gboolean may_give_back;                    /* each required one says so */
+  guint blocking;                            /* else: the first that does not */
+  ScalingReading readings[SCALING_SIGNAL_N]; /* of each signal the first */
 } ScalingVerdict;
 
 /* scaling_thresholds_judge: brings the states in @history up to date */

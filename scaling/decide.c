@@ -366,6 +366,7 @@ fill (const Case *self, guint n_desired, ScalingDecision *ret)
   ret->need = self->need;
   ret->joins_per_s = self->view.slope;
   ret->n_slots_total = self->view.n_slots;
+  memcpy (ret->readings, self->verdict.readings, sizeof ret->readings);
 }
 
 void

@@ -22,7 +22,7 @@ struct _ScalingSurvey
   GHashTable *last;     /* owned: ids of last time's nodes */
   BaseSketch *joins;    /* owned */
   ScalingSnapshot snapshot;
-  guint n_egress, n_viewers;
+  guint n_egress, n_viewers, n_static;
 };
 
 ScalingSurvey *
@@ -113,7 +113,10 @@ count_node (ScalingSurvey *self, const ScalingNode *node)
   self->n_egress++;
   self->n_viewers += node->n_viewers;
   if (node->subtree == 0)
-    return;
+    {
+      self->n_static++;
+      return;
+    }
   subtree =
       g_hash_table_lookup (self->subtrees, GUINT_TO_POINTER (node->subtree));
   if (subtree == NULL)
@@ -191,7 +194,7 @@ take_nodes (ScalingSurvey *self, GPtrArray *beats)
   g_array_set_size (self->nodes, 0);
   g_hash_table_remove_all (self->subtrees);
   base_sketch_clear (self->joins);
-  self->n_egress = self->n_viewers = 0;
+  self->n_egress = self->n_viewers = self->n_static = 0;
   for (guint i = 0; i < beats->len; i++)
     {
       const ClusterBeat *beat = beats->pdata[i];
@@ -249,4 +252,10 @@ guint
 scaling_survey_get_n_viewers (ScalingSurvey *self)
 {
   return self->n_viewers;
+}
+
+guint
+scaling_survey_get_n_static (ScalingSurvey *self)
+{
+  return self->n_static;
 }

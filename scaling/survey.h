@@ -36,6 +36,8 @@ void scaling_survey_take_slots (ScalingSurvey *self,
 /* of egress nodes: all, and viewers on them */
 guint scaling_survey_get_n_egress (ScalingSurvey *self);
 guint scaling_survey_get_n_viewers (ScalingSurvey *self);
+/* egress nodes of no subtree: others run them */
+guint scaling_survey_get_n_static (ScalingSurvey *self);
 
 /* scaling_survey_find_subtree: from a node's name: ordinal + 1, or 0 */
 guint scaling_survey_find_subtree (const char *tree_id, const char *node_id);

@@ -351,6 +351,8 @@ scaling_thresholds_judge (ScalingHistory *history, const ScalingPolicy *policy,
       ScalingThresholdState *state = &history->thresholds[i];
       ScalingReading reading = read_metric (history, metric, snapshot, view);
 
+      if (!ret->readings[metric->signal].is_known)
+        ret->readings[metric->signal] = reading;
       if (threshold->comparison == SCALING_PERCENTAGE_CHANGE)
         reading =
             change_since (state, reading, metric->window_us, snapshot->now_us);

@@ -114,6 +114,8 @@ typedef struct
   guint n_slots_total; /* of nodes that serve */
   gboolean needs_approval;
   gboolean is_floor; /* a threshold alone asks for it */
+  /* what the policy's thresholds looked at */
+  ScalingReading readings[SCALING_SIGNAL_N];
   char reason[SCALING_REASON_MAX_CHARS + 1]; /* in words */
 } ScalingDecision;
 

@@ -142,7 +142,7 @@ def test_dry_run(start, redis):
 
 def test_approval(start, redis):
     node = start("--autoscaling", text=policy(approval="manual"))
-    wait_for(lambda: history(redis, "approval"), "a note in the audit")
+    wait_for(lambda: history(redis, "propose"), "a proposal")
     wait_decided(node, count=3)
     assert redis.call("EXISTS", "desired:main") == 0
     assert node.metrics().total("media_tree_scaling_actions_total",

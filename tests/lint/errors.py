@@ -11,7 +11,7 @@ CODE = r'"([a-z0-9]+(?:-[a-z0-9]+)+)"'
 # Where a code stands: after the message and its status, in a table of an error
 # enum, in a variable of that name.
 PLACES = [re.compile(pattern) for pattern in (
-    r"(?<!g_signal_connect \()\bmsg,\s*(?:\w+,\s*)?" + CODE,
+    r"(?<!g_signal_connect \()\b(?:msg|request),\s*(?:\w+,\s*)?" + CODE,
     r"\[\w+_ERROR_\w+\]\s*=\s*" + CODE,
     r"\bcode\s*=\s*" + CODE,
 )]
