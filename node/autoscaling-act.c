@@ -105,6 +105,31 @@ node_scaling_read_policies (NodeScalingRequest *request)
 
 /* --- answers of the store ------------------------------------------------- */
 
+/* notify: the webhook too. Returns: (transfer full): the answer */
+static JsonNode *
+notify (NodeScalingRequest *request, JsonBuilder *json)
+{
+  static const char *const events[] = { "enable", "set", "approve",
+                                        "rollback" };
+  g_autofree char *by = dup_by (request), *text = NULL;
+  g_autoptr (JsonNode) told = NULL;
+  const char *event = request->policies ? "policy" : events[get_kind (request)];
+  JsonNode *root = node_scaling_end (json);
+
+  if (!request->policies && get_kind (request) == SCALING_ORDER_APPROVAL
+      && !request->order.is_on)
+    event = "reject";
+  told = json_node_copy (root);
+  json_object_set_string_member (json_node_get_object (told), "by", by);
+  json_object_set_string_member (json_node_get_object (told), "reason",
+                                 request->order.reason);
+  text = json_to_string (told, FALSE);
+  scaling_notifier_send (
+      node_scaling_get_notifier (request->owner->parts->scaling), event,
+      request->tree_id, text);
+  return root;
+}
+
 static void
 on_version (guint64 version, gboolean is_durable, const GError *error,
             gpointer data)
@@ -145,7 +170,7 @@ on_version (guint64 version, gboolean is_durable, const GError *error,
     default:
       break;
     }
-  node_scaling_request_answer (request, node_scaling_end (json));
+  node_scaling_request_answer (request, notify (request, json));
 }
 
 /* --- what is asked for ---------------------------------------------------- */

@@ -38,6 +38,7 @@
 #include "node/load.h"
 #include "node/log.h"
 #include "node/metrics-role.h"
+#include "node/settings-scaling.h"
 #include "node/monitor.h"
 #include "node/process.h"
 #include "node/scaling.h"
@@ -204,10 +205,11 @@ start_log (Program *self)
 {
   const char *format =
       base_settings_get_string (self->parts.settings, "log-format");
+  g_autofree char *level = node_settings_dup_log_level (self->parts.settings);
 
   gst_init (NULL, NULL);
   base_log_init (g_str_equal (format, "json") ? BASE_LOG_JSON : BASE_LOG_TEXT,
-                 base_settings_get_string (self->parts.settings, "log-level"));
+                 level);
   base_log_set_node (self->parts.options->node_id,
                      base_settings_get_string (self->parts.settings, "tree-id"),
                      self->parts.options->has_cluster);

@@ -16,6 +16,7 @@ struct _NodeScaling
 {
   const NodeParts *parts;          /* borrowed */
   ClusterLedger *ledger;           /* owned, nullable */
+  ScalingNotifier *notifier;       /* owned, nullable */
   ScalingController *controller;   /* owned */
   ScalingProvisioner *provisioner; /* owned, nullable */
   ScalingSubtreesLines *lines;     /* owned, nullable: with it */
@@ -69,6 +70,11 @@ make_controller (NodeScaling *self, GError **error)
   ScalingControllerConfig config = { .ledger = self->ledger,
                                      .metrics = self->parts->metrics };
 
+  if (!node_settings_make_notifier (
+          self->parts->settings, self->parts->options->node_id,
+          self->parts->metrics, &self->notifier, error))
+    return FALSE;
+  config.notifier = self->notifier;
   if (!node_settings_read_scaling (self->parts->settings, &config, error))
     return FALSE;
   self->controller = scaling_controller_new (&config);
@@ -171,6 +177,7 @@ node_scaling_free (NodeScaling *self)
   g_clear_pointer (&self->slot, node_slot_free);
   g_clear_pointer (&self->subtrees, scaling_subtrees_driver_free);
   g_clear_pointer (&self->controller, scaling_controller_free);
+  g_clear_pointer (&self->notifier, scaling_notifier_free);
   g_free (self);
 }
 
@@ -214,6 +221,12 @@ node_scaling_describe (NodeScaling *self)
   json_builder_add_value (json, node_slot_describe (self->slot));
   json_builder_end_object (json);
   return json_builder_get_root (json);
+}
+
+ScalingNotifier *
+node_scaling_get_notifier (NodeScaling *self)
+{
+  return self->notifier;
 }
 
 ScalingController *

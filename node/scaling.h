@@ -29,6 +29,8 @@ void node_scaling_free (NodeScaling *self);
 gboolean node_scaling_is_warm (NodeScaling *self);
 /* (nullable): without a Redis */
 ClusterLedger *node_scaling_get_ledger (NodeScaling *self);
+/* (nullable): nobody is to be told */
+ScalingNotifier *node_scaling_get_notifier (NodeScaling *self);
 /* (transfer none): always */
 ScalingController *node_scaling_get_controller (NodeScaling *self);
 /* JSON object for /debug/state (transfer full) */

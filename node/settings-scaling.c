@@ -21,6 +21,19 @@ static const BaseSettingSpec specs[] = {
     "Scaling",
     "Nodes of all trees together at most, below the policy's hardLimit; 0 = "
     "that." },
+  { "autoscaling-log-level", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Scaling",
+    "Log level of scaling alone: error, warning, info, debug, log." },
+  { "scaling-notifications", BASE_SETTING_BOOL, 0, 0, "yes", NULL, "Scaling",
+    "Tell scaling-webhook-url of each change." },
+  { "scaling-webhook-url", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Scaling",
+    "Who is told of each change: https://, or http:// to this machine." },
+  { "webhook-url", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Scaling",
+    "The same, where scaling-webhook-url is not set." },
+  { "scaling-webhook-secret", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Scaling",
+    "What signs that: 16 characters or more." },
+  { "scaling-webhook-ca", BASE_SETTING_PATH, 0, 0, NULL, NULL, "Scaling",
+    "Certificates (PEM) that may have signed its own, instead of the "
+    "system's." },
 };
 /* clang-format on */
 
@@ -34,6 +47,10 @@ static const struct
   { "min-replicas", "MIN_REPLICAS" },
   { "max-replicas", "MAX_REPLICAS" },
   { "max-total-replicas", "MAX_TOTAL_REPLICAS" },
+  { "autoscaling-log-level", "AUTOSCALING_LOG_LEVEL" },
+  { "scaling-notifications", "SCALING_NOTIFICATIONS_ENABLED" },
+  { "scaling-webhook-url", "SCALING_WEBHOOK_URL" },
+  { "webhook-url", "WEBHOOK_URL" },
 };
 
 void
@@ -43,6 +60,45 @@ node_settings_add_scaling (BaseSettings *settings)
   for (guint i = 0; i < G_N_ELEMENTS (aliases); i++)
     base_settings_add_env_alias (settings, aliases[i].key, aliases[i].env,
                                  NULL);
+}
+
+char *
+node_settings_dup_log_level (BaseSettings *settings)
+{
+  const char *all = base_settings_get_string (settings, "log-level");
+  const char *scaling =
+      base_settings_get_string (settings, "autoscaling-log-level");
+
+  return scaling ? g_strdup_printf ("%s,scaling:%s", all, scaling)
+                 : g_strdup (all);
+}
+
+gboolean
+node_settings_make_notifier (BaseSettings *settings, const char *node_id,
+                             BaseMetrics *metrics, ScalingNotifier **ret,
+                             GError **error)
+{
+  const char *url = base_settings_get_string (settings, "scaling-webhook-url");
+  ScalingNotifierConfig config = {
+    .secret = base_settings_get_string (settings, "scaling-webhook-secret"),
+    .ca_path = base_settings_get_string (settings, "scaling-webhook-ca"),
+    .node_id = node_id,
+    .metrics = metrics,
+  };
+  g_autoptr (GError) why = NULL;
+
+  *ret = NULL;
+  config.url = url ? url : base_settings_get_string (settings, "webhook-url");
+  if (!config.url
+      || !base_settings_get_bool (settings, "scaling-notifications"))
+    return TRUE;
+  *ret = scaling_notifier_new (&config, &why);
+  if (*ret)
+    return TRUE;
+  g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+               "%s, scaling-webhook-secret: %s",
+               url ? "scaling-webhook-url" : "webhook-url", why->message);
+  return FALSE;
 }
 
 static gboolean

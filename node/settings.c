@@ -398,8 +398,17 @@ check_ice_servers (const char *const *servers, GError **error)
 }
 
 static gboolean
-check_log_level (const char *level, GError **error)
+check_log_level (const char *level, const char *of_scaling, GError **error)
 {
+  if (of_scaling
+      && (strpbrk (of_scaling, ",:") || !base_log_level_is_valid (of_scaling)))
+    {
+      g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+                   "autoscaling-log-level: \"%s\" is not one of error, "
+                   "warning, info, debug, log",
+                   of_scaling);
+      return FALSE;
+    }
   if (!level || base_log_level_is_valid (level))
     return TRUE;
   g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
@@ -473,8 +482,9 @@ node_options_new (BaseSettings *settings, GError **error)
           self, base_settings_get_string (settings, "playout-delay"), error)
       || !check_ice_servers (base_settings_get_list (settings, "ice-servers"),
                              error)
-      || !check_log_level (base_settings_get_string (settings, "log-level"),
-                           error)
+      || !check_log_level (
+          base_settings_get_string (settings, "log-level"),
+          base_settings_get_string (settings, "autoscaling-log-level"), error)
       || !check_tls (settings, error) || !check_ports (self, settings, error)
       || !read_rtp_inputs (self, base_settings_get_list (settings, "rtp-input"),
                            error)

@@ -75,6 +75,21 @@ count (ScalingTree *tree, ScalingAction action, ScalingResult result)
   tree->controller->n_results[action][result]++;
 }
 
+/* set_asked: what is asked for now, until it is answered */
+static void
+set_asked (ScalingTree *tree, const char *outcome)
+{
+  g_free (tree->asked_text);
+  tree->asked_text = scaling_tree_describe_change (tree, outcome);
+}
+
+static void
+notify (ScalingTree *tree, const char *event)
+{
+  scaling_notifier_send (tree->controller->config.notifier, event,
+                         tree->tree_id, tree->asked_text);
+}
+
 static void
 on_desired (guint64 version, gboolean is_durable, const GError *error,
             gpointer data)
@@ -94,6 +109,7 @@ on_desired (guint64 version, gboolean is_durable, const GError *error,
       return;
     }
   count (tree, tree->asked, SCALING_RESULT_DONE);
+  notify (tree, "desire");
   if (!is_durable)
     self->n_failures[SCALING_FAILURE_NOT_DURABLE]++;
   GST_INFO ("tree %s: %s", tree->tree_id, tree->decision.reason);
@@ -103,10 +119,10 @@ static void
 desire (ScalingTree *tree)
 {
   const ScalingDecision *decision = &tree->decision;
-  g_autofree char *text = scaling_tree_describe_change (tree, "asked");
   ClusterCause cause =
       decision->is_floor ? CLUSTER_CAUSE_THRESHOLD : CLUSTER_CAUSE_DEMAND;
 
+  set_asked (tree, "asked");
   tree->is_asking = TRUE;
   tree->asked = decision->action;
   tree->asked_us = base_clock_now_us ();
@@ -117,7 +133,7 @@ desire (ScalingTree *tree)
     }
   cluster_ledger_desire (tree->controller->config.ledger, tree->tree_id,
                          tree->scaling.version, decision->n_wanted, cause,
-                         decision->reason, text, on_desired, tree);
+                         decision->reason, tree->asked_text, on_desired, tree);
 }
 
 /* --- what a person is asked --------------------------------------------- */
@@ -135,6 +151,7 @@ on_proposed (guint64 is_new, gboolean is_durable, const GError *error,
   else if (is_new > 0)
     {
       count (tree, tree->asked, SCALING_RESULT_APPROVAL);
+      notify (tree, "propose");
       GST_INFO ("tree %s: waits for approval: %s", tree->tree_id,
                 tree->decision.reason);
     }
@@ -158,17 +175,15 @@ is_proposed (const ScalingTree *tree)
 static void
 propose (ScalingTree *tree)
 {
-  g_autofree char *text = NULL;
-
   if (tree->is_proposing || tree->is_asking || is_proposed (tree))
     return;
-  text = scaling_tree_describe_change (tree, "waits for approval");
+  set_asked (tree, "waits for approval");
   tree->is_proposing = TRUE;
   tree->asked = tree->decision.action;
   cluster_ledger_propose (tree->controller->config.ledger, tree->tree_id,
                           tree->scaling.version, tree->decision.n_wanted,
-                          SCALING_PROPOSAL_MS, tree->decision.reason, text,
-                          on_proposed, tree);
+                          SCALING_PROPOSAL_MS, tree->decision.reason,
+                          tree->asked_text, on_proposed, tree);
 }
 
 /* --- what all nodes can show -------------------------------------------- */

@@ -75,6 +75,7 @@ typedef struct
   guint n_told;       /* calls on their way that nobody waits for */
   gboolean is_telling, is_proposing;
   guint64 ended_version; /* of what is desired whose outcome is said */
+  char *asked_text;      /* owned, nullable: as the audit has it */
   ScalingAction asked;
   gint64 asked_us;
   gint64 reacting_us; /* since when more is desired than serves; 0 = not */

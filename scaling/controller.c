@@ -53,6 +53,7 @@ tree_free (gpointer data)
   scaling_survey_free (tree->survey);
   g_free (tree->history);
   g_free (tree->fault);
+  g_free (tree->asked_text);
   g_free (tree->tree_id);
   g_free (tree);
 }

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "cluster/ledger-steer.h"
+#include "scaling/notifier.h"
 #include "scaling/policy.h"
 #include "scaling/subtrees-driver.h"
 
@@ -29,9 +30,10 @@ typedef struct _ScalingController ScalingController;
 
 typedef struct
 {
-  ClusterLedger *ledger; /* (nullable) borrowed: NULL without a Redis */
-  BaseMetrics *metrics;  /* (nullable) borrowed */
-  gboolean is_enabled;   /* until somebody switches, for all nodes at once */
+  ClusterLedger *ledger;     /* (nullable) borrowed: NULL without a Redis */
+  BaseMetrics *metrics;      /* (nullable) borrowed */
+  ScalingNotifier *notifier; /* (nullable) borrowed */
+  gboolean is_enabled; /* until somebody switches, for all nodes at once */
   gboolean is_dry_run;
   /* 0 = as the policy says */
   guint min_replicas, max_replicas; /* egress nodes */

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """/api/autoscaling: what people ask any node for, and what comes of it."""
+import hashlib
+import hmac
+import http.server
 import json
+import threading
 
 import pytest
 
 from lib.cluster import Cluster
+from lib.node import run_binary
 from lib.wait import wait_for
 
 API = "/api/autoscaling/"
@@ -210,3 +215,83 @@ def test_rate(world):
     assert int(reply.headers["Retry-After"]) >= 1
     assert node.metrics().total("media_tree_autoscaling_limited_total") == 1
     assert node.request(API + "status").status == 200  # another bucket
+
+
+class Receiver:
+    """A webhook: keeps what is signed rightly; refuses the first try."""
+
+    def __init__(self):
+        self.told, self.n_bad, self.n_asked = [], 0, 0
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                receiver.n_asked += 1
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                text = self.headers["X-Media-Tree-Timestamp"].encode()
+                mac = hmac.new(SECRET.encode(), text + b"." + body,
+                               hashlib.sha256).hexdigest()
+                is_good = hmac.compare_digest(
+                    self.headers["X-Media-Tree-Signature"], "sha256=" + mac)
+                receiver.n_bad += not is_good
+                if receiver.n_asked > 1:
+                    receiver.told.append(json.loads(body))
+                self.send_response(204 if receiver.n_asked > 1 else 503)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/told"
+        threading.Thread(target=self.server.serve_forever).start()
+
+    def leave(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def events(self, kind):
+        return [event for event in self.told if event["event"] == kind]
+
+
+SECRET = "sixteen-and-more"
+TOLD = "media_tree_scaling_notifications_total"
+
+
+def test_webhook(world):
+    receiver = Receiver()
+    try:
+        redis = world.redis()
+        node = world.node(
+            "--insecure", "--node-id", "n1", "--role", "egress", "--redis-url",
+            redis.url, "--cluster-address", "127.0.0.1", "--relay-port", "0",
+            "--scaling-webhook-secret", SECRET,
+            env={"MEDIA_TREE_CLUSTER_SECRET": "0123456789abcdef",
+                 "WEBHOOK_URL": receiver.url,
+                 "AUTOSCALING_LOG_LEVEL": "debug"})
+        wait_for(lambda: status(node)["policies"][0]["lastEvaluation"],
+                 "a decision")
+        post(node, "enable", {"enabled": True, "by": "anna"})
+        first, = wait_for(lambda: receiver.events("enable"), "the switch", 10)
+        assert first["detail"]["by"] == "anna@n1"
+        assert (first["node"], first["detail"]["enabled"]) == ("n1", True)
+        asked = wait_for(lambda: receiver.events("desire"), "a change", 10)[0]
+        assert asked["tree"] == "main" and asked["detail"]["action"] == "out"
+        assert receiver.n_bad == 0
+        wait_for(lambda: node.metrics().total(TOLD, result="sent") >= 2,
+                 "counters")
+        assert node.metrics().total(TOLD, result="retried") == 1
+    finally:
+        receiver.leave()
+
+
+@pytest.mark.parametrize("args, fault", [
+    (["--scaling-webhook-url", "https://a.example/"], "secret"),
+    (["--webhook-url", "http://a.example/", "--scaling-webhook-secret",
+      SECRET], "TLS"),
+    (["--autoscaling-log-level", "loud"], "autoscaling-log-level"),
+])
+def test_bad_settings(args, fault):
+    done = run_binary("--insecure", *args)
+    assert done.returncode == 78, done
+    assert fault in done.stderr

@@ -27,7 +27,9 @@ def nodes(module_world):
     """One that is all alone, and a tree: publisher and viewer on each; and one
     that adds up what the first one says."""
     alone = module_world.node("--insecure", "--state-dir",
-                              module_world.directory_of("state"))
+                              module_world.directory_of("state"),
+                              "--scaling-webhook-url", "http://127.0.0.1:1",
+                              "--scaling-webhook-secret", "sixteen-and-more")
     cluster = Cluster(module_world, module_world.redis().url, "--insecure",
                       "--provisioner", "process", "--provision-dir",
                       module_world.directory_of("instances"))

@@ -312,6 +312,11 @@ test_log_level (void)
   g_assert_nonnull (good);
   assert_refused ("--log-level loud", "log-level:");
   assert_refused ("--log-level info,rtc:loud", "log-level:");
+  assert_refused ("--autoscaling-log-level loud", "autoscaling-log-level:");
+  assert_refused ("--autoscaling-log-level rtc:debug",
+                  "autoscaling-log-level:");
+  assert_refused ("--autoscaling-log-level info,rtc:debug",
+                  "autoscaling-log-level:");
 }
 
 static void
