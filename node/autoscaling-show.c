@@ -76,14 +76,15 @@ add_policy (JsonBuilder *json, const ScalingPolicy *policy, guint n_replicas,
 
 static void
 add_subtrees (JsonBuilder *json, NodeScalingRequest *request,
-              JsonObject *decision)
+              JsonObject *decision, guint egress_per_subtree)
 {
   static const char *const names[] = { "serving", "starting", "draining",
-                                       "warm" };
+                                       "warm", "static" };
   const ClusterSteering *steering = &request->steering;
 
   json_builder_set_member_name (json, "subtrees");
   json_builder_begin_object (json);
+  base_json_add_int (json, "egressPerSubtree", egress_per_subtree);
   base_json_add_int (json, "desired", request->scaling.n_desired);
   base_json_add_int (json, "version", (gint64)request->scaling.version);
   for (guint i = 0; decision && i < G_N_ELEMENTS (names); i++)
@@ -150,7 +151,8 @@ node_scaling_show_status (NodeScalingRequest *request)
   base_json_add_text (json, "leader", request->scaling.leader);
   base_json_add_text (json, "why", why);
   base_json_add_text (json, "policyFault", get_text (decision, "policy_fault"));
-  add_subtrees (json, request, decision);
+  add_subtrees (json, request, decision,
+                policies->policies[0].egress_per_subtree);
   json_builder_set_member_name (json, "policies");
   json_builder_begin_array (json);
   for (guint i = 0; i < policies->n_policies; i++)

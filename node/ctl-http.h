@@ -24,7 +24,7 @@
 typedef struct
 {
   char *url, *token, *token_file, *tls_ca; /* owned */
-  gboolean as_json, is_once, is_wait, is_cancel;
+  gboolean as_json, is_once, is_wait, is_cancel, is_reject;
   int deadline_s;            /* --deadline, or NODE_CTL_NOT_SAID */
   double interval_s;         /* --interval; 0 = not said */
   char *sort;                /* owned (nullable) */

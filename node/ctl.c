@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "node/ctl-drain.h"
 #include "node/ctl-http.h"
+#include "node/ctl-scaling.h"
 #include "node/ctl-simulate.h"
 #include "node/ctl-text.h"
 #include "node/ctl-top-text.h"
@@ -108,8 +109,21 @@ static const Command commands[] = {
   { "top", 1, 1, NULL, NULL, node_ctl_top_run },
   { "trace", 2, 2, NULL, NULL, run_trace },
   { "drain", 1, 2, NULL, NULL, run_drain },
+  { "status", 1, 1, NULL, NULL, node_ctl_scaling_run },
+  { "check", 1, 1, NULL, NULL, node_ctl_scaling_run },
+  { "report", 1, 1, NULL, NULL, node_ctl_scaling_run },
+  { "health", 1, 1, NULL, NULL, node_ctl_scaling_run },
+  { "policies", 1, 2, NULL, NULL, node_ctl_scaling_run },
+  { "history", 1, 1, NULL, NULL, node_ctl_scaling_run },
+  { "scale-up", 1, 2, NULL, NULL, node_ctl_scaling_run },
+  { "scale-down", 1, 2, NULL, NULL, node_ctl_scaling_run },
+  { "approve", 1, 2, NULL, NULL, node_ctl_scaling_run },
+  { "reset", 1, 1, NULL, NULL, node_ctl_scaling_run },
 };
-#define WORDS "nodes|streams|tree|top|trace SESSION|drain [NODE]"
+#define WORDS                                                                  \
+  "nodes|streams|tree|top|trace SESSION|drain [NODE]|status|check|report|"     \
+  "health|policies [FILE]|history|scale-up [N]|scale-down [N]|approve [ID]|"   \
+  "reset"
 
 static GOptionContext *
 make_context (NodeCtlOptions *options)
@@ -139,6 +153,8 @@ make_context (NodeCtlOptions *options)
       "drain: print who is left, until the node is gone", NULL },
     { "cancel", 0, 0, G_OPTION_ARG_NONE, &options->is_cancel,
       "drain: the node stays after all", NULL },
+    { "reject", 0, 0, G_OPTION_ARG_NONE, &options->is_reject,
+      "approve: says no", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->words,
       NULL, NULL },
     { NULL },
@@ -162,13 +178,30 @@ make_context (NodeCtlOptions *options)
       "  drain     lets all go elsewhere, then ends the node NODE (an id"
       " of\n"
       "            nodes; without it: the node at --url)\n"
+      "How many nodes there are, asked of any node:\n"
+      "  status    who leads, whether scaling acts, how many there are\n"
+      "  check     what would be done now, and why\n"
+      "  report    these two, what waits for approval, the last changes\n"
+      "  health    what is wrong, if something is\n"
+      "  policies  shows them, or puts those of FILE in their place\n"
+      "  history   what was done, by whom, and why\n"
+      "  scale-up, scale-down\n"
+      "            N egress nodes more or fewer, in whole subtrees; without\n"
+      "            N one subtree; it holds for 5 minutes\n"
+      "  approve   says yes to the proposal ID, or to the one that waits\n"
+      "  reset     what was asked for by hand holds no longer\n"
       "Asks nobody, has its own --help:\n"
       "  simulate  what scaling would do with a curve of viewers");
   g_option_context_set_description (
       context,
-      "Exit codes: 0 printed, 64 usage, 66 nobody has the session or no such\n"
-      "node, 69 the node is not reached (trace: nor all that may have it), 75\n"
-      "drain --wait: it stays, or is there after its deadline, 76 its reply "
+      "Exit codes: 0 printed, 64 usage, 65 policies that are refused, 66 "
+      "nobody\n"
+      "has the session, no such node or proposal, 69 the node is not reached "
+      "(trace: nor all that may have it), 75\n"
+      "not now: the policy does not allow it, nobody leads; health: something "
+      "is\n"
+      "wrong; drain --wait: it stays, or is there after its deadline, 76 its "
+      "reply "
       "is\n"
       "not understood, 77 it refuses (token). trace, top and drain ask other\n"
       "nodes at their --public-url, with the same token.");
@@ -300,7 +333,8 @@ node_ctl_run (char **argv)
   if (!command)
     return node_ctl_fail (
         EX_USAGE, "say one of nodes, streams, tree, top, trace SESSION, "
-                  "or drain [NODE]; see media-tree ctl --help");
+                  "drain [NODE], or a verb of scaling; see media-tree ctl "
+                  "--help");
   if (!read_token (&options, &error))
     return node_ctl_fail (EX_USAGE, "--admin-token-file: %s", error->message);
   options.cancellable = g_cancellable_new ();
