@@ -125,6 +125,35 @@ static const Command commands[] = {
   "health|policies [FILE]|history|scale-up [N]|scale-down [N]|approve [ID]|"   \
   "reset"
 
+static const char summary[] =
+    "What a running node knows of its cluster:\n"
+    "  nodes     who is there, with load and parents\n"
+    "  streams   what is published, where, and on how many nodes\n"
+    "  tree      who hangs below whom, and which links lose\n"
+    "  top       the nodes, live: keys sort, q ends\n"
+    "  trace     the way of one viewer's media, hop by hop: SESSION is"
+    " a\n"
+    "            WHEP session's id, its first 8 characters as logs"
+    " have\n"
+    "            them, or SESSION/HANDLE or HANDLE of the Janus API\n"
+    "  drain     lets all go elsewhere, then ends the node NODE (an id"
+    " of\n"
+    "            nodes; without it: the node at --url)\n"
+    "How many nodes there are, asked of any node:\n"
+    "  status    who leads, whether scaling acts, how many there are\n"
+    "  check     what would be done now, and why\n"
+    "  report    these two, what waits for approval, the last changes\n"
+    "  health    what is wrong, if something is\n"
+    "  policies  shows them, or puts those of FILE in their place\n"
+    "  history   what was done, by whom, and why\n"
+    "  scale-up, scale-down\n"
+    "            N egress nodes more or fewer, in whole subtrees; without\n"
+    "            N one subtree; it holds for 5 minutes\n"
+    "  approve   says yes to the proposal ID, or to the one that waits\n"
+    "  reset     what was asked for by hand holds no longer\n"
+    "Asks nobody, has its own --help:\n"
+    "  simulate  what scaling would do with a curve of viewers";
+
 static GOptionContext *
 make_context (NodeCtlOptions *options)
 {
@@ -163,35 +192,7 @@ make_context (NodeCtlOptions *options)
 
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_set_help_enabled (context, FALSE);
-  g_option_context_set_summary (
-      context,
-      "What a running node knows of its cluster:\n"
-      "  nodes     who is there, with load and parents\n"
-      "  streams   what is published, where, and on how many nodes\n"
-      "  tree      who hangs below whom, and which links lose\n"
-      "  top       the nodes, live: keys sort, q ends\n"
-      "  trace     the way of one viewer's media, hop by hop: SESSION is"
-      " a\n"
-      "            WHEP session's id, its first 8 characters as logs"
-      " have\n"
-      "            them, or SESSION/HANDLE or HANDLE of the Janus API\n"
-      "  drain     lets all go elsewhere, then ends the node NODE (an id"
-      " of\n"
-      "            nodes; without it: the node at --url)\n"
-      "How many nodes there are, asked of any node:\n"
-      "  status    who leads, whether scaling acts, how many there are\n"
-      "  check     what would be done now, and why\n"
-      "  report    these two, what waits for approval, the last changes\n"
-      "  health    what is wrong, if something is\n"
-      "  policies  shows them, or puts those of FILE in their place\n"
-      "  history   what was done, by whom, and why\n"
-      "  scale-up, scale-down\n"
-      "            N egress nodes more or fewer, in whole subtrees; without\n"
-      "            N one subtree; it holds for 5 minutes\n"
-      "  approve   says yes to the proposal ID, or to the one that waits\n"
-      "  reset     what was asked for by hand holds no longer\n"
-      "Asks nobody, has its own --help:\n"
-      "  simulate  what scaling would do with a curve of viewers");
+  g_option_context_set_summary (context, summary);
   g_option_context_set_description (
       context,
       "Exit codes: 0 printed, 64 usage, 65 policies that are refused, 66 "
