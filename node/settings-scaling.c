@@ -2,6 +2,10 @@
 /* node/settings-scaling: see settings-scaling.h. */
 #include "node/settings-scaling.h"
 
+#include <string.h>
+
+#include "base/clock.h"
+
 /* clang-format off: one row a setting */
 static const BaseSettingSpec specs[] = {
   { "autoscaling", BASE_SETTING_BOOL, 0, 0, "no", NULL, "Scaling",
@@ -23,6 +27,23 @@ static const BaseSettingSpec specs[] = {
     "that." },
   { "autoscaling-log-level", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Scaling",
     "Log level of scaling alone: error, warning, info, debug, log." },
+  { "prometheus-url", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Scaling",
+    "Whom metrics of the source prometheus are asked of: "
+    "http://[USER:PASSWORD@]HOST[:PORT][/PATH]." },
+  { "prometheus-interval", BASE_SETTING_DURATION, BASE_US_PER_S,
+    3600 * BASE_US_PER_S, "15 s", NULL, "Scaling", "How often." },
+  { "prometheus-timeout", BASE_SETTING_DURATION, 100 * BASE_US_PER_MS,
+    60 * BASE_US_PER_S, "5 s", NULL, "Scaling",
+    "How long one answer of it may take." },
+  { "prometheus-query-cpu", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Scaling",
+    "PromQL of the metric type cpu (%): one sample; $tree is the tree's "
+    "name." },
+  { "prometheus-query-memory", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Scaling",
+    "The same of memory (%)." },
+  { "prometheus-query-ports", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Scaling",
+    "The same of ports (%)." },
+  { "prometheus-query-drops", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Scaling",
+    "The same of drops (packets a second)." },
   { "scaling-notifications", BASE_SETTING_BOOL, 0, 0, "yes", NULL, "Scaling",
     "Tell scaling-webhook-url of each change." },
   { "scaling-webhook-url", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Scaling",
@@ -48,6 +69,7 @@ static const struct
   { "max-replicas", "MAX_REPLICAS" },
   { "max-total-replicas", "MAX_TOTAL_REPLICAS" },
   { "autoscaling-log-level", "AUTOSCALING_LOG_LEVEL" },
+  { "prometheus-url", "PROMETHEUS_URL" },
   { "scaling-notifications", "SCALING_NOTIFICATIONS_ENABLED" },
   { "scaling-webhook-url", "SCALING_WEBHOOK_URL" },
   { "webhook-url", "WEBHOOK_URL" },
@@ -119,6 +141,44 @@ read_policies (const char *path, ScalingControllerConfig *ret, GError **error)
   return FALSE;
 }
 
+static gboolean
+read_prometheus (BaseSettings *settings, ScalingPrometheusConfig *ret,
+                 GError **error)
+{
+  static const struct
+  {
+    ScalingSignal signal;
+    const char *key;
+  } rows[] = { { SCALING_SIGNAL_CPU, "prometheus-query-cpu" },
+               { SCALING_SIGNAL_MEMORY, "prometheus-query-memory" },
+               { SCALING_SIGNAL_PORTS, "prometheus-query-ports" },
+               { SCALING_SIGNAL_DROPS, "prometheus-query-drops" } };
+
+  ret->url = base_settings_get_string (settings, "prometheus-url");
+  ret->interval_us =
+      base_settings_get_duration_us (settings, "prometheus-interval");
+  ret->timeout_us =
+      base_settings_get_duration_us (settings, "prometheus-timeout");
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      const char *query = base_settings_get_string (settings, rows[i].key);
+
+      ret->queries[rows[i].signal] = query;
+      if (!query || strlen (query) <= SCALING_PROMETHEUS_MAX_QUERY_CHARS)
+        continue;
+      g_set_error (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+                   "%s: has more than %d characters", rows[i].key,
+                   SCALING_PROMETHEUS_MAX_QUERY_CHARS);
+      return FALSE;
+    }
+  if (!ret->url || scaling_prometheus_url_is_valid (ret->url))
+    return TRUE;
+  g_set_error_literal (error, NODE_SETTINGS_ERROR, NODE_SETTINGS_ERROR_BAD,
+                       "prometheus-url: is no http:// or https:// URL of a "
+                       "server");
+  return FALSE;
+}
+
 gboolean
 node_settings_read_scaling (BaseSettings *settings,
                             ScalingControllerConfig *ret, GError **error)
@@ -140,6 +200,9 @@ node_settings_read_scaling (BaseSettings *settings,
   ret->max_replicas = (guint)max;
   ret->max_total =
       (guint)base_settings_get_int (settings, "max-total-replicas");
-  return read_policies (
-      base_settings_get_string (settings, "autoscaling-policy"), ret, error);
+  ret->metrics_token = base_settings_get_string (settings, "metrics-token");
+  return read_prometheus (settings, &ret->prometheus, error)
+         && read_policies (
+             base_settings_get_string (settings, "autoscaling-policy"), ret,
+             error);
 }

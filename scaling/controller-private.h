@@ -67,6 +67,9 @@ typedef struct
   char *fault; /* owned, nullable: of a policy that was refused */
   /* decisions */
   ScalingSurvey *survey;           /* owned */
+  ScalingPeers *peers;             /* owned, nullable: nobody is asked */
+  ScalingPrometheus *prometheus;   /* owned, nullable: likewise */
+  gboolean has_missed;             /* it is asked for, and there is none */
   ScalingHistory *history;         /* owned */
   const ScalingSnapshot *snapshot; /* of survey; NULL before the first */
   ScalingDecision decision;
@@ -95,6 +98,7 @@ struct _ScalingController
   guint64 term;               /* that we saw last: another store has another */
   guint64 n_results[SCALING_N_ACTIONS][SCALING_RESULT_N];
   guint64 n_failures[SCALING_FAILURE_N];
+  guint64 n_prometheus[SCALING_PROMETHEUS_N_RESULTS];
   /* (nullable) borrowed from the registry; warm, cold */
   BaseHistogram *reaction_seconds, *provision_seconds[2];
 };
@@ -104,6 +108,9 @@ void scaling_controller_fail (ScalingController *self, const GError *error);
 gboolean scaling_controller_is_leader (ScalingController *self);
 /* controller-act.c: what follows from tree->decision */
 void scaling_controller_act (ScalingTree *tree);
+/* controller-sources.c: before a survey; of a tree with a policy and beats */
+void scaling_controller_read_sources (ScalingTree *tree, gint64 now_us);
+void scaling_controller_close_sources (ScalingTree *tree);
 /* controller-show.c */
 void scaling_controller_add_metrics (ScalingController *self);
 /* (transfer none): why nothing is asked for or started; "" = it is */

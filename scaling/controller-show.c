@@ -254,6 +254,22 @@ write_counters (BaseMetricsWriter *writer, ScalingController *self)
 }
 
 static void
+write_sources (BaseMetricsWriter *writer, ScalingController *self)
+{
+  for (guint i = 0; i < SCALING_PROMETHEUS_N_RESULTS; i++)
+    {
+      g_autofree char *label = base_metrics_label (
+          "result",
+          scaling_prometheus_result_get_name ((ScalingPrometheusResult)i));
+
+      base_metrics_write (writer, "media_tree_scaling_prometheus_queries_total",
+                          "counter",
+                          "What Prometheus was asked, by what came of it",
+                          label, (double)self->n_prometheus[i]);
+    }
+}
+
+static void
 collect (BaseMetricsWriter *writer, gpointer data)
 {
   ScalingController *self = data;
@@ -263,6 +279,7 @@ collect (BaseMetricsWriter *writer, gpointer data)
                       "Whether this node, when it leads, acts on decisions",
                       NULL, scaling_controller_is_enabled (self));
   write_counters (writer, self);
+  write_sources (writer, self);
   for (guint i = 0; i < self->trees->len; i++)
     {
       const ScalingTree *tree = self->trees->pdata[i];

@@ -50,6 +50,7 @@ tree_free (gpointer data)
   cluster_steering_clear (&tree->steering);
   g_clear_pointer (&tree->beats, g_ptr_array_unref);
   g_clear_pointer (&tree->policies, scaling_policies_free);
+  scaling_controller_close_sources (tree);
   scaling_survey_free (tree->survey);
   g_free (tree->history);
   g_free (tree->fault);
@@ -86,6 +87,7 @@ forget (ScalingTree *tree)
   memset (tree->notes, 0, sizeof tree->notes);
   tree->snapshot = NULL;
   tree->reacting_us = 0;
+  scaling_controller_close_sources (tree);
   scaling_survey_disturb (tree->survey, base_clock_now_us ());
 }
 
@@ -263,6 +265,7 @@ take_turn (ScalingTree *tree)
       tree->controller->n_failures[SCALING_FAILURE_POLICY]++;
       return;
     }
+  scaling_controller_read_sources (tree, base_clock_now_us ());
   tree->snapshot = scaling_survey_take (
       tree->survey, tree->beats, &tree->scaling, count_elsewhere (tree),
       base_clock_now_us (), base_clock_wall_us ());

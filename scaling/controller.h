@@ -18,6 +18,7 @@
 #include "cluster/ledger-steer.h"
 #include "scaling/notifier.h"
 #include "scaling/policy.h"
+#include "scaling/prometheus.h"
 #include "scaling/subtrees-driver.h"
 
 /* of the same kind and tree in the audit, unless it says something else */
@@ -33,6 +34,8 @@ typedef struct
   ClusterLedger *ledger;     /* (nullable) borrowed: NULL without a Redis */
   BaseMetrics *metrics;      /* (nullable) borrowed */
   ScalingNotifier *notifier; /* (nullable) borrowed */
+  const char *metrics_token; /* (nullable) borrowed: of all nodes */
+  ScalingPrometheusConfig prometheus; /* borrowed; its url: nullable */
   gboolean is_enabled; /* until somebody switches, for all nodes at once */
   gboolean is_dry_run;
   /* 0 = as the policy says */

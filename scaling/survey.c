@@ -21,6 +21,7 @@ struct _ScalingSurvey
   GHashTable *leaving;  /* owned: ids of nodes that drained when last seen */
   GHashTable *last;     /* owned: ids of last time's nodes */
   BaseSketch *joins;    /* owned */
+  ScalingPeers *peers;  /* borrowed, nullable */
   ScalingSnapshot snapshot;
   guint n_egress, n_viewers, n_static;
 };
@@ -59,6 +60,22 @@ void
 scaling_survey_disturb (ScalingSurvey *self, gint64 now_us)
 {
   self->snapshot.disturbed_us = now_us;
+}
+
+void
+scaling_survey_set_peers (ScalingSurvey *self, ScalingPeers *peers)
+{
+  self->peers = peers;
+}
+
+void
+scaling_survey_set_external (ScalingSurvey *self,
+                             const ScalingReading *readings)
+{
+  if (readings != NULL)
+    memcpy (self->snapshot.external, readings, sizeof self->snapshot.external);
+  else
+    memset (self->snapshot.external, 0, sizeof self->snapshot.external);
 }
 
 guint
@@ -189,7 +206,7 @@ see_gone (ScalingSurvey *self, gint64 now_us)
 }
 
 static void
-take_nodes (ScalingSurvey *self, GPtrArray *beats)
+take_nodes (ScalingSurvey *self, GPtrArray *beats, gint64 now_us)
 {
   g_array_set_size (self->nodes, 0);
   g_hash_table_remove_all (self->subtrees);
@@ -201,6 +218,8 @@ take_nodes (ScalingSurvey *self, GPtrArray *beats)
       ScalingNode node;
 
       fill_node (self, beat, &node);
+      if (self->peers != NULL)
+        scaling_peers_fill (self->peers, &beat->node, now_us, &node);
       count_node (self, &node);
       base_sketch_brief_merge (&beat->load.sketches[CLUSTER_SKETCH_JOIN],
                                self->joins);
@@ -215,7 +234,7 @@ scaling_survey_take (ScalingSurvey *self, GPtrArray *beats,
 {
   ScalingSnapshot *snapshot = &self->snapshot;
 
-  take_nodes (self, beats);
+  take_nodes (self, beats, now_us);
   count_subtrees (self);
   see_gone (self, now_us);
   snapshot->now_us = now_us;

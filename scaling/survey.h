@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cluster/ledger-read.h"
+#include "scaling/peers.h"
 #include "scaling/subtrees.h"
 #include "scaling/types.h"
 
@@ -21,6 +22,12 @@ void scaling_survey_free (ScalingSurvey *self);
 
 /* something else disturbed the tree: a new leader, another store, a person */
 void scaling_survey_disturb (ScalingSurvey *self, gint64 now_us);
+/* @peers: (nullable): borrowed: whose word counts instead of heartbeats' */
+void scaling_survey_set_peers (ScalingSurvey *self, ScalingPeers *peers);
+/* @readings: (nullable): [SCALING_SIGNAL_N]: what somebody else measured; NULL:
+ * nobody did */
+void scaling_survey_set_external (ScalingSurvey *self,
+                                  const ScalingReading *readings);
 /* scaling_survey_take: @beats: (element-type ClusterBeat)
  * @n_nodes_elsewhere: of other trees
  * Returns: (transfer none): valid until the next */

@@ -292,6 +292,6 @@ def test_webhook(world):
     (["--autoscaling-log-level", "loud"], "autoscaling-log-level"),
 ])
 def test_bad_settings(args, fault):
-    done = run_binary("--insecure", *args)
+    done = run_binary("--http-listen", "127.0.0.1:0", "--rtc-port", "0", *args)
     assert done.returncode == 78, done
     assert fault in done.stderr
