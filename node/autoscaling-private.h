@@ -66,6 +66,9 @@ struct _NodeAutoscaling
 /* autoscaling.c; each ends the request */
 /* @root: (transfer full) */
 void node_scaling_request_answer (NodeScalingRequest *request, JsonNode *root);
+/* @body: (transfer full): bytes */
+void node_scaling_request_answer_bytes (NodeScalingRequest *request,
+                                        GBytes *body);
 void node_scaling_request_fail (NodeScalingRequest *request, guint status,
                                 const char *code, const char *detail, ...)
     G_GNUC_PRINTF (4, 5);
@@ -85,6 +88,7 @@ void node_scaling_show_status (NodeScalingRequest *request);
 void node_scaling_show_policies (NodeScalingRequest *request);
 void node_scaling_show_recommendations (NodeScalingRequest *request);
 void node_scaling_show_approvals (NodeScalingRequest *request);
+void node_scaling_show_record (NodeScalingRequest *request);
 void node_scaling_show_history (NodeScalingRequest *request);
 
 /* autoscaling-act.c */

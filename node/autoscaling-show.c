@@ -266,6 +266,25 @@ node_scaling_show_approvals (NodeScalingRequest *request)
   node_scaling_request_answer (request, node_scaling_end (json));
 }
 
+/* --- record ------------------------------------------------------------- */
+
+void
+node_scaling_show_record (NodeScalingRequest *request)
+{
+  GBytes *bytes = scaling_controller_dup_record (
+      node_scaling_get_controller (request->owner->parts->scaling),
+      request->tree_id);
+  const char *leader = request->scaling.leader;
+
+  if (bytes)
+    node_scaling_request_answer_bytes (request, bytes);
+  else
+    node_scaling_request_fail (
+        request, SOUP_STATUS_NOT_FOUND, "scaling-no-record",
+        "This node has decided nothing for the tree; %s leads now.",
+        leader ? leader : "nobody");
+}
+
 /* --- history ------------------------------------------------------------ */
 
 static void

@@ -24,6 +24,8 @@ static const NodeScalingResource resources[] = {
     node_scaling_show_recommendations },
   { "approvals", "GET", FALSE, NODE_SCALING_READS_STATE, 0, NULL,
     node_scaling_show_approvals },
+  { "record", "GET", FALSE, NODE_SCALING_READS_STATE, 0, NULL,
+    node_scaling_show_record },
   { "history", "GET", TRUE, NODE_SCALING_READS_HISTORY, 0, NULL,
     node_scaling_show_history },
   { "enable", "POST", FALSE, NODE_SCALING_READS_NOTHING,
@@ -120,6 +122,24 @@ node_scaling_request_answer (NodeScalingRequest *request, JsonNode *root)
     json_node_unref (root);
   else
     base_http_json (request->msg, SOUP_STATUS_OK, root);
+  finish (request);
+}
+
+void
+node_scaling_request_answer_bytes (NodeScalingRequest *request, GBytes *body)
+{
+  g_autoptr (GBytes) bytes = body;
+  gsize n_bytes;
+  const char *data = g_bytes_get_data (bytes, &n_bytes);
+
+  if (!request->is_gone)
+    {
+      soup_server_message_set_status (request->msg, SOUP_STATUS_OK, NULL);
+      soup_server_message_set_response (request->msg,
+                                        "application/octet-stream",
+                                        SOUP_MEMORY_COPY, data, n_bytes);
+      base_http_cors (request->msg);
+    }
   finish (request);
 }
 

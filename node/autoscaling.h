@@ -3,10 +3,11 @@
  * NodeAutoscaling: /api/autoscaling/…, for people and programs that hold the
  * admin token. Any node answers: what is shown is in the store, and what is
  * asked for is written by the store's functions, within the tree's policy.
- *   GET status, policies, recommendations, approvals,
- * history/{service}?limit=50 POST enable {"enabled"}, policies (?version=:
- * compare and set), test/{service}
- * {"replicas"}, approvals/{id} {"approve"}, rollback/{id}; see scaling/order.h.
+ *   GET status, policies, recommendations, approvals, history/{service}?limit=,
+ * record (of the node that leads alone: for `ctl simulate --replay`)
+ *   POST enable {"enabled"}, policies (?version=: compare and set),
+ * test/{service} {"replicas"}, approvals/{id} {"approve"}, rollback/{id}; see
+ * scaling/order.h.
  * Each takes ?tree=, else it is this node's.
  * Bounds: NODE_AUTOSCALING_MAX_REQUESTS that wait for the store at a time, 503
  * busy beyond; NODE_AUTOSCALING_READS a second, NODE_AUTOSCALING_WRITES at once

@@ -10,6 +10,7 @@
 #include "scaling/controller.h"
 #include "scaling/decide.h"
 #include "scaling/survey.h"
+#include "scaling/tape.h"
 
 #define SCALING_SERVICE "egress"
 #define SCALING_N_ACTIONS (SCALING_IN + 1)
@@ -71,6 +72,7 @@ typedef struct
   ScalingPrometheus *prometheus;   /* owned, nullable: likewise */
   gboolean has_missed;             /* it is asked for, and there is none */
   ScalingHistory *history;         /* owned */
+  ScalingTape *tape;               /* owned */
   const ScalingSnapshot *snapshot; /* of survey; NULL before the first */
   ScalingDecision decision;
   guint64 n_decisions[SCALING_N_ACTIONS];

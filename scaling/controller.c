@@ -38,6 +38,8 @@ tree_new (ScalingController *self, const char *tree_id)
   tree->tree_id = g_strdup (tree_id);
   tree->survey = scaling_survey_new (tree_id);
   tree->history = g_new0 (ScalingHistory, 1);
+  tree->tape = scaling_tape_new (0);
+  scaling_tape_begin (tree->tape);
   return tree;
 }
 
@@ -53,6 +55,7 @@ tree_free (gpointer data)
   scaling_controller_close_sources (tree);
   scaling_survey_free (tree->survey);
   g_free (tree->history);
+  scaling_tape_free (tree->tape);
   g_free (tree->fault);
   g_free (tree->asked_text);
   g_free (tree->tree_id);
@@ -84,6 +87,7 @@ static void
 forget (ScalingTree *tree)
 {
   memset (tree->history, 0, sizeof *tree->history);
+  scaling_tape_begin (tree->tape);
   memset (tree->notes, 0, sizeof tree->notes);
   tree->snapshot = NULL;
   tree->reacting_us = 0;
@@ -147,6 +151,7 @@ adopt (ScalingTree *tree, ScalingPolicies *policies)
   if (config->max_total > 0)
     tree->policy.n_max_nodes =
         MIN (tree->policy.n_max_nodes, config->max_total);
+  scaling_tape_set_policy (tree->tape, policies, &tree->policy);
 }
 
 static ScalingPolicies *
@@ -272,6 +277,7 @@ take_turn (ScalingTree *tree)
   take_slots (tree);
   scaling_decide (&tree->policy, tree->snapshot, tree->history,
                   &tree->decision);
+  scaling_tape_add (tree->tape, tree->snapshot, &tree->decision);
   tree->n_decisions[tree->decision.action]++;
   /* half a tick early, so that it is this tick or that one */
   tree->next_us = tree->snapshot->now_us
@@ -481,6 +487,16 @@ scaling_controller_on_served (gboolean is_warm, gint64 us, gpointer data)
 
   if (seconds != NULL)
     base_histogram_observe (seconds, (double)us / BASE_US_PER_S);
+}
+
+GBytes *
+scaling_controller_dup_record (ScalingController *self, const char *tree_id)
+{
+  ScalingTree *tree = find_tree (self, tree_id);
+
+  return tree != NULL && scaling_tape_get_n_ticks (tree->tape) > 0
+             ? scaling_tape_dup_bytes (tree->tape)
+             : NULL;
 }
 
 gboolean

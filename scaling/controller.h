@@ -73,6 +73,10 @@ gboolean scaling_controller_get_bounds (const ScalingPolicies *policies,
                                         const char *tree_id,
                                         ClusterPolicy *ret);
 
+/* scaling_controller_dup_record: (transfer full) (nullable): the decisions of
+ * @tree_id that this node made (scaling/record.h); NULL: none */
+GBytes *scaling_controller_dup_record (ScalingController *self,
+                                       const char *tree_id);
 /* JSON object for /debug/state and the API (transfer full) */
 JsonNode *scaling_controller_describe (ScalingController *self);
 

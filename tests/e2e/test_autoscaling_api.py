@@ -4,6 +4,7 @@ can."""
 import pytest
 
 from lib.cluster import Cluster
+from lib.ctl import ctl
 from lib.wait import wait_for
 
 API = "/api/autoscaling/"
@@ -141,3 +142,20 @@ def test_store_away(world):
         reply = node.request(API + what)
         assert reply.status == 503, reply
         assert reply.json()["type"] == "urn:media-tree:error:store-away"
+
+
+def test_record(nodes, tmp_path):
+    """What the leader decided, decided again."""
+    leader, other = nodes
+    reply = leader.request(API + "record")
+    assert reply.status == 200, reply
+    assert reply.headers["Content-Type"] == "application/octet-stream"
+    path = tmp_path / "record"
+    path.write_bytes(reply.body)
+    done = ctl("simulate", "--replay", str(path))
+    assert done.returncode == 0, done
+    assert "decisions again" in done.stdout
+    reply = other.request(API + "record")
+    assert reply.status == 404, reply
+    assert reply.json()["type"] == "urn:media-tree:error:scaling-no-record"
+    assert "n1 leads" in reply.json()["detail"]
