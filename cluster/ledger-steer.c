@@ -112,9 +112,9 @@ cluster_ledger_tell (ClusterLedger *self, const char *tree_id, gint64 ttl_ms,
 void
 cluster_ledger_end_change (ClusterLedger *self, const char *tree_id,
                            guint64 version, const char *outcome,
-                           ClusterDoneFunc func, gpointer data)
+                           ClusterVersionFunc func, gpointer data)
 {
-  ClusterLedgerCall *call = cluster_ledger_call_new_done (self, func, data);
+  ClusterLedgerCall *call = cluster_ledger_call_new_version (self, func, data);
   char expected[NUMBER_CHARS];
 
   write_number (expected, (gint64)version);

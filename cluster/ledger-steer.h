@@ -53,10 +53,11 @@ void cluster_ledger_tell (ClusterLedger *self, const char *tree_id,
                           gint64 ttl_ms, const char *text, ClusterDoneFunc func,
                           gpointer data);
 /* cluster_ledger_end_change: what came of the change to @version, once
- * @outcome: a word: "serves" */
+ * @outcome: a word: "serves". The answer: 1: it is new, 0: it was said before
+ */
 void cluster_ledger_end_change (ClusterLedger *self, const char *tree_id,
                                 guint64 version, const char *outcome,
-                                ClusterDoneFunc func, gpointer data);
+                                ClusterVersionFunc func, gpointer data);
 /* cluster_ledger_propose: somebody is to say whether it shall be @n; the same
  * direction once, until it is answered, or @ttl_ms are over.
  * @text: JSON for the audit. The answer: 1: it is new, 0: it waits already */

@@ -215,14 +215,33 @@ tell (ScalingTree *tree)
                        text, on_told, tree);
 }
 
+/* notify_end: the webhook hears of it from who said it first */
 static void
-on_ended (const GError *error, gpointer data)
+notify_end (ScalingTree *tree)
+{
+  gint64 took_ms = tree->scaling.now_wall_ms - tree->scaling.at_wall_ms;
+  g_autofree char *text = g_strdup_printf (
+      "{\"outcome\":\"serves\",\"version\":%" G_GUINT64_FORMAT
+      ",\"after\":%u,\"duration_ms\":%" G_GINT64_FORMAT "}",
+      tree->ended_version, tree->scaling.n_desired, MAX (0, took_ms));
+
+  scaling_notifier_send (tree->controller->config.notifier, "outcome",
+                         tree->tree_id, text);
+}
+
+static void
+on_ended (guint64 is_new, gboolean is_durable, const GError *error,
+          gpointer data)
 {
   ScalingTree *tree = data;
 
   tree->n_told--;
   if (error == NULL)
-    return;
+    {
+      if (is_new > 0)
+        notify_end (tree);
+      return;
+    }
   tree->ended_version = 0; /* again */
   scaling_controller_fail (tree->controller, error);
 }

@@ -8,6 +8,7 @@
 
 #include "cluster/ledger-read.h"
 #include "cluster/redis-reply.h"
+#include "cluster/steering.h"
 #include "cluster/store-read.h"
 
 #define MAX_BYTES 65536
@@ -53,6 +54,21 @@ check_streams (const ClusterReply *reply)
           || strlen (stream->info) > CLUSTER_INFO_MAX_BYTES)
         g_error ("a bad stream came through");
     }
+}
+
+static void
+check_steering (const ClusterReply *reply)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (ClusterSteering) steering = { 0 };
+
+  if (cluster_read_steering (reply, &steering, &error) == (error != NULL))
+    g_error ("neither what steers nor an error");
+  if (steering.n_pin > CLUSTER_MAX_SUBTREES
+      || steering.proposal.n_after > CLUSTER_MAX_SUBTREES
+      || (steering.proposal.state != CLUSTER_PROPOSAL_NONE
+          && !cluster_entry_is_valid (steering.proposal.id)))
+    g_error ("bad steering came through");
 }
 
 static void
@@ -146,6 +162,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t len)
       check_streams (reply);
       check_mountpoints (reply);
       check_scaling (reply);
+      check_steering (reply);
       check_leader_rows (reply);
       check_slots (reply);
       cluster_read_status (reply, NULL, NULL);

@@ -273,7 +273,7 @@ ask_to_steer (Fixture *f)
   cluster_ledger_roll_back (f->ledger, "main", "1-1", 0, "me", "why",
                             on_version, f);
   cluster_ledger_tell (f->ledger, "main", 5000, "{}", on_done, f);
-  cluster_ledger_end_change (f->ledger, "main", 1, "serves", on_done, f);
+  cluster_ledger_end_change (f->ledger, "main", 1, "serves", on_version, f);
   cluster_ledger_propose (f->ledger, "main", 1, 2, 1000, "why", "{}",
                           on_version, f);
   return 8;
@@ -329,7 +329,7 @@ test_leads (Fixture *f, gconstpointer data)
   f->n_done = f->n_errors = 0;
   desire (f);
   cluster_ledger_tell (f->ledger, "main", 5000, "{}", on_done, f);
-  cluster_ledger_end_change (f->ledger, "main", 1, "serves", on_done, f);
+  cluster_ledger_end_change (f->ledger, "main", 1, "serves", on_version, f);
   cluster_ledger_propose (f->ledger, "main", 1, 2, 1000, "why", "{}",
                           on_version, f);
   WAIT (f->n_done == 4);
