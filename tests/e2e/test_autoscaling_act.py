@@ -61,7 +61,7 @@ def post(node, what, body=None, code=200, error=None):
             "type"].split(":")[-1] not in (
                 "scaling-cooldown", "autoscaling-rate") else None
     # two changes are a second apart
-    reply = wait_for(ask, "a second between changes", 10)
+    reply = wait_for(ask, "a second between changes", 10, 0.2)
     assert reply.status == code, reply
     answer = reply.json()
     if error:
