@@ -2,6 +2,8 @@
 /* NodeScaling: see scaling.h. */
 #include "node/scaling.h"
 
+#include <string.h>
+
 #include "node/cluster.h"
 #include "node/log.h"
 #include "node/provision.h"
@@ -64,10 +66,26 @@ open_ledger (NodeScaling *self, GError **error)
   return FALSE;
 }
 
+/* get_available_bytes: as the kernel guesses it (proc(5)); -1: it does not say
+ */
+static gint64
+get_available_bytes (void)
+{
+  static const char name[] = "\nMemAvailable:";
+  g_autofree char *text = NULL;
+  const char *at;
+
+  if (!g_file_get_contents ("/proc/meminfo", &text, NULL, NULL))
+    return -1;
+  at = strstr (text, name);
+  return at ? g_ascii_strtoll (at + strlen (name), NULL, 10) * 1024 : -1;
+}
+
 static gboolean
 make_controller (NodeScaling *self, GError **error)
 {
   ScalingControllerConfig config = { .ledger = self->ledger,
+                                     .get_available_bytes = get_available_bytes,
                                      .metrics = self->parts->metrics };
 
   if (!node_settings_make_notifier (

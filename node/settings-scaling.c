@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 
+#define BYTES_PER_MB (1024 * 1024)
+
 /* clang-format off: one row a setting */
 static const BaseSettingSpec specs[] = {
   { "autoscaling", BASE_SETTING_BOOL, 0, 0, "no", NULL, "Scaling",
@@ -25,6 +27,10 @@ static const BaseSettingSpec specs[] = {
     "Scaling",
     "Nodes of all trees together at most, below the policy's hardLimit; 0 = "
     "that." },
+  { "min-available-memory-mb", BASE_SETTING_INT, 0, 1 << 30, "0", NULL,
+    "Scaling",
+    "Add no nodes while the machine that leads has less memory available (MB "
+    "of 1,048,576 bytes); 0 = add them." },
   { "autoscaling-log-level", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Scaling",
     "Log level of scaling alone: error, warning, info, debug, log." },
   { "prometheus-url", BASE_SETTING_SECRET, 0, 0, NULL, NULL, "Scaling",
@@ -68,6 +74,7 @@ static const struct
   { "min-replicas", "MIN_REPLICAS" },
   { "max-replicas", "MAX_REPLICAS" },
   { "max-total-replicas", "MAX_TOTAL_REPLICAS" },
+  { "min-available-memory-mb", "MIN_AVAILABLE_MEMORY_MB" },
   { "autoscaling-log-level", "AUTOSCALING_LOG_LEVEL" },
   { "prometheus-url", "PROMETHEUS_URL" },
   { "scaling-notifications", "SCALING_NOTIFICATIONS_ENABLED" },
@@ -200,6 +207,9 @@ node_settings_read_scaling (BaseSettings *settings,
   ret->max_replicas = (guint)max;
   ret->max_total =
       (guint)base_settings_get_int (settings, "max-total-replicas");
+  ret->min_available_bytes =
+      base_settings_get_int (settings, "min-available-memory-mb")
+      * BYTES_PER_MB;
   ret->metrics_token = base_settings_get_string (settings, "metrics-token");
   return read_prometheus (settings, &ret->prometheus, error)
          && read_policies (

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#define BYTES_PER_MB (1024 * 1024)
 #define TELL_MS                                                                \
   10000 /* a decision is shown so long past the next one's time                \
          */
@@ -260,6 +261,30 @@ end_change (ScalingTree *tree)
                              tree->scaling.version, "serves", on_ended, tree);
 }
 
+/* has_memory: FALSE: it is said why nothing is added */
+static gboolean
+has_memory (ScalingTree *tree)
+{
+  const ScalingControllerConfig *config = &tree->controller->config;
+  gint64 n_bytes;
+  g_autofree char *words = NULL;
+
+  if (config->min_available_bytes == 0 || config->get_available_bytes == NULL
+      || tree->decision.action != SCALING_OUT)
+    return TRUE;
+  n_bytes = config->get_available_bytes ();
+  if (n_bytes >= config->min_available_bytes)
+    return TRUE;
+  words = g_strdup_printf ("MEMORY %" G_GINT64_FORMAT
+                           " MB are available, min-available-memory-mb is "
+                           "%" G_GINT64_FORMAT,
+                           n_bytes >= 0 ? n_bytes / BYTES_PER_MB : -1,
+                           config->min_available_bytes / BYTES_PER_MB);
+  count (tree, SCALING_OUT, SCALING_RESULT_REFUSED);
+  note (tree, SCALING_NOTE_REFUSED, words);
+  return FALSE;
+}
+
 /* --- all together ------------------------------------------------------- */
 
 void
@@ -286,6 +311,8 @@ scaling_controller_act (ScalingTree *tree)
     put_policy (tree);
   else if (action == SCALING_HOLD)
     note (tree, SCALING_NOTE_HOLD, "hold");
+  else if (!has_memory (tree))
+    return;
   else if (tree->decision.needs_approval)
     propose (tree);
   else if (!tree->is_asking)

@@ -38,6 +38,10 @@ typedef struct
   ScalingPrometheusConfig prometheus; /* borrowed; its url: nullable */
   gboolean is_enabled; /* until somebody switches, for all nodes at once */
   gboolean is_dry_run;
+  /* nothing is added while this machine has less memory available; 0 = it may
+   * be. get_available_bytes: (nullable): -1: not known: nothing is added */
+  gint64 min_available_bytes;
+  gint64 (*get_available_bytes) (void);
   /* 0 = as the policy says */
   guint min_replicas, max_replicas; /* egress nodes */
   guint max_total;                  /* nodes of all trees: lowers hardLimit */

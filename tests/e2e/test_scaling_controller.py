@@ -195,6 +195,21 @@ def test_settings_of_the_environment(world, redis):
     assert controller(node)["enabled"] is True
 
 
+def test_without_memory(start, redis):
+    """Nothing is added while the machine has too little; and it is said."""
+    node = start("--autoscaling", "--min-available-memory-mb", "1000000000",
+                 text=policy())
+    row = wait_for(lambda: history(redis, "refused"), "a refusal")[0]
+    assert "min-available-memory-mb is 1000000000" in row["outcome"]
+    assert row["action"] == "out"
+    assert not redis.call("EXISTS", "desired:main")
+    assert node.metrics().total("media_tree_scaling_actions_total",
+                                action="out", result="refused") >= 1
+    node.stop()
+    start("--autoscaling", "--min-available-memory-mb", "1", name="n2")
+    wait_for(lambda: redis.call("EXISTS", "desired:main"), "more", 15)
+
+
 def test_one_leader_serves_every_tree(start, redis):
     one = start("--autoscaling", text=policy())
     other = start("--tree-id", "b", name="n2")
