@@ -90,12 +90,18 @@ node_autoscaling_free (NodeAutoscaling *self)
 static void
 finish (NodeScalingRequest *request)
 {
-  soup_message_headers_replace (
-      soup_server_message_get_response_headers (request->msg), "Cache-Control",
-      "private, no-cache");
   if (request->is_paused && !request->is_gone)
     soup_server_message_unpause (request->msg);
   g_ptr_array_remove_fast (request->owner->requests, request);
+}
+
+/* who asks again is told anew */
+static void
+set_cache (NodeScalingRequest *request)
+{
+  soup_message_headers_replace (
+      soup_server_message_get_response_headers (request->msg), "Cache-Control",
+      "private, no-cache");
 }
 
 JsonBuilder *
@@ -122,6 +128,7 @@ node_scaling_request_answer (NodeScalingRequest *request, JsonNode *root)
     json_node_unref (root);
   else
     base_http_json (request->msg, SOUP_STATUS_OK, root);
+  set_cache (request);
   finish (request);
 }
 
@@ -140,6 +147,7 @@ node_scaling_request_answer_bytes (NodeScalingRequest *request, GBytes *body)
                                         SOUP_MEMORY_COPY, data, n_bytes);
       base_http_cors (request->msg);
     }
+  set_cache (request);
   finish (request);
 }
 
