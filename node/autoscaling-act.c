@@ -26,23 +26,23 @@ static char *
 dup_by (NodeScalingRequest *request)
 {
   return g_strdup_printf ("%s@%s",
-                          *request->order.by ? request->order.by : NOBODY,
+                          *request->wish.by ? request->wish.by : NOBODY,
                           request->owner->parts->options->node_id);
 }
 
 /* --- reading ------------------------------------------------------------ */
 
-static ScalingOrderKind
+static ScalingWishKind
 get_kind (NodeScalingRequest *request)
 {
   static const struct
   {
     const char *name;
-    ScalingOrderKind kind;
-  } kinds[] = { { "enable", SCALING_ORDER_ENABLE },
-                { "test", SCALING_ORDER_TEST },
-                { "approvals", SCALING_ORDER_APPROVAL },
-                { "rollback", SCALING_ORDER_ROLLBACK } };
+    ScalingWishKind kind;
+  } kinds[] = { { "enable", SCALING_WISH_ENABLE },
+                { "test", SCALING_WISH_TEST },
+                { "approvals", SCALING_WISH_APPROVAL },
+                { "rollback", SCALING_WISH_ROLLBACK } };
   guint i = 0;
 
   while (!g_str_equal (kinds[i].name, request->resource->name))
@@ -51,13 +51,13 @@ get_kind (NodeScalingRequest *request)
 }
 
 gboolean
-node_scaling_read_order (NodeScalingRequest *request)
+node_scaling_read_wish (NodeScalingRequest *request)
 {
   const char *body = request->body;
   g_autoptr (GError) error = NULL;
 
-  if (scaling_order_parse (get_kind (request), body, body ? strlen (body) : 0,
-                           &request->order, &error))
+  if (scaling_wish_parse (get_kind (request), body, body ? strlen (body) : 0,
+                          &request->wish, &error))
     return TRUE;
   base_http_problem (request->msg, SOUP_STATUS_BAD_REQUEST, "autoscaling-body",
                      "%s.", error->message);
@@ -68,7 +68,7 @@ gboolean
 node_scaling_read_entry (NodeScalingRequest *request)
 {
   if (cluster_entry_is_valid (request->id))
-    return node_scaling_read_order (request);
+    return node_scaling_read_wish (request);
   base_http_problem (request->msg, SOUP_STATUS_NOT_FOUND, "scaling-missing",
                      "An id is two numbers with a dash, as history has them.");
   return FALSE;
@@ -116,13 +116,13 @@ notify (NodeScalingRequest *request, JsonBuilder *json)
   const char *event = request->policies ? "policy" : events[get_kind (request)];
   JsonNode *root = node_scaling_end (json);
 
-  if (!request->policies && get_kind (request) == SCALING_ORDER_APPROVAL
-      && !request->order.is_on)
+  if (!request->policies && get_kind (request) == SCALING_WISH_APPROVAL
+      && !request->wish.is_on)
     event = "reject";
   told = json_node_copy (root);
   json_object_set_string_member (json_node_get_object (told), "by", by);
   json_object_set_string_member (json_node_get_object (told), "reason",
-                                 request->order.reason);
+                                 request->wish.reason);
   text = json_to_string (told, FALSE);
   scaling_notifier_send (
       node_scaling_get_notifier (request->owner->parts->scaling), event,
@@ -151,20 +151,20 @@ on_version (guint64 version, gboolean is_durable, const GError *error,
   base_json_add_bool (json, "durable", is_durable);
   switch (request->policies ? -1 : (int)get_kind (request))
     {
-    case SCALING_ORDER_ENABLE:
-      base_json_add_bool (json, "enabled", request->order.is_on);
+    case SCALING_WISH_ENABLE:
+      base_json_add_bool (json, "enabled", request->wish.is_on);
       break;
-    case SCALING_ORDER_TEST:
+    case SCALING_WISH_TEST:
       base_json_add_text (json, "service", request->id);
-      base_json_add_int (json, "replicas", request->order.n_replicas);
+      base_json_add_int (json, "replicas", request->wish.n_replicas);
       base_json_add_int (json, "subtrees", request->n_subtrees);
       break;
-    case SCALING_ORDER_APPROVAL:
+    case SCALING_WISH_APPROVAL:
       base_json_add_text (json, "id", request->id);
       base_json_add_text (json, "state",
-                          request->order.is_on ? "approved" : "rejected");
+                          request->wish.is_on ? "approved" : "rejected");
       break;
-    case SCALING_ORDER_ROLLBACK:
+    case SCALING_WISH_ROLLBACK:
       base_json_add_text (json, "id", request->id);
       break;
     default:
@@ -180,8 +180,8 @@ node_scaling_act_enable (NodeScalingRequest *request)
 {
   g_autofree char *by = dup_by (request);
 
-  cluster_ledger_enable (get_ledger (request), request->order.is_on, by,
-                         request->order.reason, on_version, request);
+  cluster_ledger_enable (get_ledger (request), request->wish.is_on, by,
+                         request->wish.reason, on_version, request);
 }
 
 void
@@ -220,15 +220,15 @@ node_scaling_act_test (NodeScalingRequest *request)
                                "No policy is for this tree.");
   else
     {
-      request->n_subtrees = scaling_order_count_subtrees (
-          request->order.n_replicas,
+      request->n_subtrees = scaling_wish_count_subtrees (
+          request->wish.n_replicas,
           (guint)json_object_get_int_member_with_default (decision, "static",
                                                           0),
           policy->egress_per_subtree);
       cluster_ledger_set (get_ledger (request), request->tree_id,
                           request->n_subtrees,
-                          request->order.hold_us / BASE_US_PER_MS, by,
-                          request->order.reason, on_version, request);
+                          request->wish.hold_us / BASE_US_PER_MS, by,
+                          request->wish.reason, on_version, request);
     }
 }
 
@@ -238,7 +238,7 @@ node_scaling_act_approval (NodeScalingRequest *request)
   g_autofree char *by = dup_by (request);
 
   cluster_ledger_answer (get_ledger (request), request->tree_id, request->id,
-                         request->order.is_on, by, request->order.reason,
+                         request->wish.is_on, by, request->wish.reason,
                          on_version, request);
 }
 
@@ -248,6 +248,6 @@ node_scaling_act_rollback (NodeScalingRequest *request)
   g_autofree char *by = dup_by (request);
 
   cluster_ledger_roll_back (get_ledger (request), request->tree_id, request->id,
-                            request->order.hold_us / BASE_US_PER_MS, by,
-                            request->order.reason, on_version, request);
+                            request->wish.hold_us / BASE_US_PER_MS, by,
+                            request->wish.reason, on_version, request);
 }

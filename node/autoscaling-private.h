@@ -10,7 +10,7 @@
 #include "cluster/ledger-steer.h"
 #include "node/autoscaling.h"
 #include "node/rate.h"
-#include "scaling/order.h"
+#include "scaling/wish.h"
 
 typedef struct _NodeScalingRequest NodeScalingRequest;
 typedef struct _NodeScalingResource NodeScalingResource;
@@ -50,7 +50,7 @@ struct _NodeScalingRequest
   ClusterSteering steering;
   GPtrArray *rows; /* owned, nullable */
   /* of what is asked for */
-  ScalingOrder order;
+  ScalingWish wish;
   ScalingPolicies *policies; /* owned, nullable */
   guint n_subtrees;
 };
@@ -92,7 +92,7 @@ void node_scaling_show_record (NodeScalingRequest *request);
 void node_scaling_show_history (NodeScalingRequest *request);
 
 /* autoscaling-act.c */
-gboolean node_scaling_read_order (NodeScalingRequest *request);
+gboolean node_scaling_read_wish (NodeScalingRequest *request);
 gboolean node_scaling_read_entry (NodeScalingRequest *request);
 gboolean node_scaling_read_policies (NodeScalingRequest *request);
 void node_scaling_act_enable (NodeScalingRequest *request);

@@ -7,7 +7,7 @@
  * record (of the node that leads alone: for `ctl simulate --replay`)
  *   POST enable {"enabled"}, policies (?version=: compare and set),
  * test/{service} {"replicas"}, approvals/{id} {"approve"}, rollback/{id}; see
- * scaling/order.h.
+ * scaling/wish.h.
  * Each takes ?tree=, else it is this node's.
  * Bounds: NODE_AUTOSCALING_MAX_REQUESTS that wait for the store at a time, 503
  * busy beyond; NODE_AUTOSCALING_READS a second, NODE_AUTOSCALING_WRITES at once
