@@ -180,7 +180,9 @@ node_ctl_get_state (JsonObject *node)
 {
   if (!node_ctl_get_bool (node, "alive", TRUE))
     return "dead";
-  return node_ctl_get_bool (node, "draining", FALSE) ? "draining" : "alive";
+  if (node_ctl_get_bool (node, "draining", FALSE))
+    return "draining";
+  return node_ctl_get_bool (node, "warm", FALSE) ? "warm" : "alive";
 }
 
 /* --- Tables ------------------------------------------------------------- */

@@ -41,7 +41,7 @@ char *node_ctl_dup_slots (JsonObject *node, const char *name,
 char *node_ctl_dup_span (gint64 s);
 /* since the RFC 3339 time "started" of a node; -1: not known */
 gint64 node_ctl_get_age_s (JsonObject *node, gint64 now_wall_us);
-/* "alive", "dead", "draining" */
+/* "alive", "dead", "draining", "warm" */
 const char *node_ctl_get_state (JsonObject *node);
 
 /* --- tables --------------------------------------------------------------- */

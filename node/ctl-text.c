@@ -153,6 +153,9 @@ remark (Item *child, JsonObject *link)
 
   if (is_parent && !is_silent && loss < LOSS_SHOWN_RATIO)
     return;
+  /* it is asked for a moment, and need not answer */
+  if (g_str_equal (kind, "candidate") && is_silent)
+    return;
   g_string_append_printf (child->remarks, "; %s %s", kind, parent);
   if (is_silent)
     g_string_append (child->remarks, " is silent");
@@ -190,7 +193,7 @@ dup_note (const Item *item)
 
   if (!g_str_equal (state, "alive"))
     g_string_append_printf (text, ", %s",
-                            g_str_equal (state, "dead") ? "DEAD" : "draining");
+                            g_str_equal (state, "dead") ? "DEAD" : state);
   if (!g_str_equal (publishers, "-"))
     g_string_append_printf (text, ", %s publishers", publishers);
   if (!g_str_equal (viewers, "-"))

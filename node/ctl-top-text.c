@@ -190,7 +190,7 @@ dup_table (GPtrArray *rows)
 
 typedef struct
 {
-  guint n_dead, n_draining;
+  guint n_dead, n_draining, n_warm;
   gint64 n_viewers, max_viewers, tx_bps;
 } Totals;
 
@@ -205,6 +205,7 @@ add_totals (Totals *self, JsonObject *node)
       return;
     }
   self->n_draining += g_str_equal (state, "draining");
+  self->n_warm += g_str_equal (state, "warm");
   self->n_viewers += node_ctl_get_int (node, "viewers");
   self->max_viewers += node_ctl_get_int (node, "max_viewers");
   self->tx_bps += node_ctl_get_int (node, "tx_bps");
@@ -228,6 +229,8 @@ dup_totals (JsonObject *tree, GPtrArray *rows, const NodeCtlTopView *view)
     g_string_append_printf (text, ", %u dead", totals.n_dead);
   if (totals.n_draining > 0)
     g_string_append_printf (text, ", %u draining", totals.n_draining);
+  if (totals.n_warm > 0)
+    g_string_append_printf (text, ", %u warm", totals.n_warm);
   g_string_append_printf (text,
                           ", %u streams, %" G_GINT64_FORMAT "/%" G_GINT64_FORMAT
                           " viewers, out %s",

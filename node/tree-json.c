@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "relay/link-message.h"
+#include "scaling/provisioner.h"
 
 /* add_ratio: rounded, so that what stays the same reads the same */
 static void
@@ -59,6 +60,7 @@ static void
 add_load (JsonBuilder *json, const ClusterLoad *load)
 {
   base_json_add_bool (json, "draining", load->is_draining);
+  base_json_add_bool (json, "warm", load->is_warm);
   base_json_add_uint (json, "viewers", load->n_viewers);
   base_json_add_uint (json, "max_viewers", load->max_viewers);
   base_json_add_uint (json, "publishers", load->n_publishers);
@@ -77,12 +79,25 @@ add_load (JsonBuilder *json, const ClusterLoad *load)
 }
 
 static void
-add_node (JsonBuilder *json, const ClusterPeer *peer, const char *self_id)
+add_subtree (JsonBuilder *json, const char *tree_id, const char *node_id)
+{
+  const char *member;
+  guint ordinal, gen;
+
+  json_builder_set_member_name (json, "subtree");
+  if (scaling_provision_parse_name (tree_id, node_id, &ordinal, &gen, &member))
+    json_builder_add_int_value (json, ordinal);
+  else
+    json_builder_add_null_value (json);
+}
+
+static void
+add_node (JsonBuilder *json, const ClusterPeer *peer, const NodeTreeView *view)
 {
   json_builder_begin_object (json);
   add_text (json, "id", peer->node.node_id);
   base_json_add_bool (json, "self",
-                      g_strcmp0 (peer->node.node_id, self_id) == 0);
+                      g_strcmp0 (peer->node.node_id, view->node_id) == 0);
   add_roles (json, peer->node.roles);
   add_text (json, "host", peer->node.host);
   add_text (json, "url", peer->node.url);
@@ -93,6 +108,7 @@ add_node (JsonBuilder *json, const ClusterPeer *peer, const char *self_id)
   add_text (json, "backup", peer->place.backup);
   base_json_add_uint (json, "rank", peer->place.rank);
   base_json_add_uint (json, "children", peer->n_children);
+  add_subtree (json, view->tree_id, peer->node.node_id);
   add_load (json, &peer->load);
   json_builder_end_object (json);
 }
@@ -102,7 +118,7 @@ add_nodes (JsonBuilder *json, const NodeTreeView *view)
 {
   json_builder_begin_array (json);
   for (guint i = 0; i < view->peers->len; i++)
-    add_node (json, view->peers->pdata[i], view->node_id);
+    add_node (json, view->peers->pdata[i], view);
   json_builder_end_array (json);
 }
 

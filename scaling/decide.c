@@ -11,7 +11,6 @@
 #define N_LOOPS_OF_LEAD 2
 #define STEP_DOWN_RATIO 0.1
 #define STEP_DOWN_US (30 * SECOND_US)
-#define DISTURBED_US (60 * SECOND_US)
 /* Growth so soon after giving back: that was wrong, the next waits longer. */
 #define REGRET_US (15 * 60 * SECOND_US)
 #define HOLD_MAX_US (3600 * SECOND_US)
@@ -187,8 +186,13 @@ find_obstacle (const ScalingPolicy *policy, const ScalingSnapshot *snapshot,
   gint64 now_us = snapshot->now_us;
 
   if (snapshot->disturbed_us > G_MININT64
-      && now_us - snapshot->disturbed_us < DISTURBED_US)
-    return "something failed or moved less than 60 s ago";
+      && now_us - snapshot->disturbed_us < policy->settle_us)
+    {
+      g_snprintf (text, SCALING_REASON_MAX_CHARS,
+                  "something failed or moved less than %g s ago",
+                  (double)policy->settle_us / SECOND_US);
+      return text;
+    }
   if (is_within (now_us, history->in_us, STEP_DOWN_US))
     return "the last was given back less than 30 s ago";
   if (self->view.fresh_ratio < SCALING_FRESH_RATIO_MIN)

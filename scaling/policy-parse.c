@@ -314,6 +314,7 @@ read_steps (ScalingReader *reader, JsonObject *object, ScalingPolicy *policy)
   policy->scale_down_by = SCALING_MAX_REPLICAS;
   policy->max_step = 16;
   policy->down_window_us = 5 * MINUTE_US;
+  policy->settle_us = MINUTE_US;
   policy->n_spare = 1;
   read_cooldown (reader, object, policy);
   scaling_reader_take_uint (reader, object, "scaleUpBy", 1,
@@ -327,6 +328,8 @@ read_steps (ScalingReader *reader, JsonObject *object, ScalingPolicy *policy)
   policy->evaluation_us = evaluation_s * SECOND_US;
   scaling_reader_take_time (reader, object, "scaleDownWindow", MINUTE_US, 30,
                             &policy->down_window_us);
+  scaling_reader_take_time (reader, object, "settle", SECOND_US, 3600,
+                            &policy->settle_us);
   scaling_reader_take_number (reader, object, "headroom", 0, 400, &headroom);
   policy->headroom_ratio = headroom / 100;
   scaling_reader_take_uint (reader, object, "spare", 0, 256, &policy->n_spare);
@@ -352,6 +355,7 @@ read_policy (ScalingReader *reader, JsonNode *node, ScalingPolicy *policy)
                                          "spare",
                                          "evaluationInterval",
                                          "scaleDownWindow",
+                                         "settle",
                                          NULL };
   JsonObject *object = scaling_reader_get_object (reader, node, members);
 

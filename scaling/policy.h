@@ -113,6 +113,8 @@ typedef struct
   gint64 cooldown_down_us; /* after growth, before anything is given back */
   gint64 evaluation_us;
   gint64 down_window_us; /* the highest recommendation of it counts */
+  gint64 settle_us;      /* after a failure or a move, before anything is given
+                          * back */
   double headroom_ratio; /* slots above need */
   guint n_spare;         /* subtrees above that */
 

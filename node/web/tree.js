@@ -6,7 +6,7 @@
 import {$, formatBitrate, formatSince, make, readToken, saveToken}
   from './common.js';
 import {Problem} from './signaling.js';
-import {judge, layOut, onlyStream} from './tree-layout.js';
+import {judge, layOut, onlyStream, roleOf} from './tree-layout.js';
 
 const POLL_MS = 1000;
 const GHOST_MS = 10000; // so long a node that vanished is still shown
@@ -22,8 +22,9 @@ const drawn = new Map(); // key -> element
 
 const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 const percent = ratio => `${(ratio * 100).toFixed(ratio < 0.1 ? 1 : 0)} %`;
-const stateOf = node => !node.alive ? 'dead'
-  : node.draining ? 'draining' : 'alive';
+const stateOf = node => node.gone ? 'gone' : !node.alive ? 'dead'
+  : node.draining ? 'draining' : node.warm ? 'warm' : 'alive';
+const inSubtree = node => node.subtree === null ? '' : `subtree ${node.subtree}`;
 const rolesOf = ({roles}) => roles.length > 2 ? 'all roles' : roles.join(' + ');
 const slots = (n, max) => max ? `${n}/${max}` : `${n}`;
 const short = (text, n_chars) => text.length <= n_chars ? text
@@ -56,6 +57,14 @@ function describeLine(line) {
     `(${line.kind}), ${lossy} lossy, at most ${percent(most)}`;
 }
 
+// "2 dead, 1 warm"; nothing of those who are as they should be.
+function describeStates(nodes) {
+  return ['dead', 'draining', 'warm', 'gone'].map(state => {
+    const n = nodes.filter(node => stateOf(node) === state).length;
+    return n ? `${n} ${state}` : '';
+  }).filter(Boolean);
+}
+
 // What of a node's numbers matters most.
 function countOf(node) {
   if (node.max_viewers || node.viewers)
@@ -66,6 +75,14 @@ function countOf(node) {
   return [`${node.children}`, node.children === 1 ? 'child' : 'children'];
 }
 
+// What scaling has made: a subtree serves, or is warm, or drains, as a whole.
+function describeSubtrees(nodes) {
+  const serving = new Set(nodes.filter(node => node.subtree !== null &&
+    roleOf(node) === 'egress' && stateOf(node) === 'alive')
+    .map(node => node.subtree));
+  return serving.size ? `${plural(serving.size, 'subtree')} serving` : '';
+}
+
 function boxTexts(box) {
   const {nodes} = box, state = stateOf(nodes[0]);
   const isNarrow = box.width < 150;
@@ -73,9 +90,8 @@ function boxTexts(box) {
   const load = `CPU ${cpu} · ${formatBitrate(sum(nodes, 'tx_bps'))}`;
   const viewers = slots(sum(nodes, 'viewers'), sum(nodes, 'max_viewers'));
   if (box.isGroup) {
-    const n_dead = nodes.filter(node => !node.alive).length;
     const remarks = [box.n_lossy ? `${box.n_lossy} lossy` : '',
-      n_dead ? `${n_dead} dead` : ''].filter(Boolean).join(', ');
+      ...describeStates(nodes)].filter(Boolean).join(', ');
     return [`${nodes.length} egress`, remarks || `${viewers} viewers`,
       isNarrow ? cpu : load];
   }
@@ -83,8 +99,10 @@ function boxTexts(box) {
   if (isNarrow)
     return [nodes[0].id, state === 'alive' ? rolesOf(nodes[0]) : state,
       nodes[0].max_viewers ? count : `CPU ${cpu}`];
-  return [nodes[0].id, `${rolesOf(nodes[0])} · ` +
-    (state === 'alive' ? `${count} ${things}` : state), load];
+  // of one that drains it matters who is still there
+  return [nodes[0].id, `${rolesOf(nodes[0])} · ` + (state === 'alive'
+    ? `${count} ${things}` : state === 'draining' && nodes[0].viewers
+      ? `draining, ${plural(nodes[0].viewers, 'viewer')} left` : state), load];
 }
 
 function boxLabel(box) {
@@ -92,7 +110,7 @@ function boxLabel(box) {
     return `${plural(box.nodes.length, 'egress node')} of ${box.parent}, ` +
       `${box.n_lossy} lossy, ${sum(box.nodes, 'viewers')} viewers`;
   const node = box.nodes[0];
-  return [node.id, node.roles.join(' and '), stateOf(node),
+  return [node.id, node.roles.join(' and '), stateOf(node), inSubtree(node),
     node.max_viewers ? `${node.viewers} of ${node.max_viewers} viewers` : '',
     node.parent ? `parent ${node.parent}` : '',
     node.backup ? `backup ${node.backup}` : '',
@@ -131,7 +149,8 @@ function makeBox(box) {
     makeSvg('rect', {class: 'role', width: 5, y: 8, rx: 2}),
     makeSvg('text', {class: 'name', x: 14, y: 20}),
     makeSvg('text', {class: 'state', x: 14, y: 37}),
-    makeSvg('text', {class: 'load', x: 14, y: 53}), makeSvg('title'));
+    makeSvg('text', {class: 'load', x: 14, y: 53}),
+    makeSvg('text', {class: 'subtree', y: 20}), makeSvg('title'));
   element.addEventListener('click', () => pick(box.key));
   element.addEventListener('keydown', event => {
     if (event.key === 'Enter' || event.key === ' ') {
@@ -146,6 +165,7 @@ function drawBox(element, box) {
   const inner = box.isGroup ? 4 : 0; // the stack peeps out
   const n_chars = Math.floor((box.width - 22) / 6.6);
   const texts = boxTexts(box);
+  const subtree = box.isGroup ? null : box.nodes[0].subtree;
   set(element, {transform: `translate(${box.x} ${box.y})`,
     class: `box ${box.role} ${box.grade} ` +
       `${box.isGroup ? 'group' : stateOf(box.nodes[0])}`,
@@ -156,7 +176,12 @@ function drawBox(element, box) {
   set(element.querySelector('.role'), {height: box.height - inner - 16});
   ['name', 'state', 'load'].forEach((name, i) =>
     setText(element.querySelector(`.${name}`), short(texts[i],
-      i === 0 ? Math.floor(n_chars * 0.86) : n_chars)));
+      i === 0 ? Math.floor(n_chars * (subtree === null ? 0.86 : 0.74))
+        : n_chars)));
+  set(element.querySelector('.subtree'), {x: box.width - 9});
+  // where the name leaves room
+  setText(element.querySelector('.subtree'), subtree === null ||
+    box.width < 150 ? '' : `#${subtree}`);
   setText(element.querySelector('title'), boxLabel(box));
 }
 
@@ -246,6 +271,7 @@ function nodeFacts(node) {
   const url = node.url && /^https?:/.test(node.url)
     ? make('a', {href: node.url, rel: 'noreferrer'}, node.url) : null;
   return [['State', stateOf(node)], ['Roles', node.roles.join(', ')],
+    ['Subtree', node.subtree === null ? null : `${node.subtree}`],
     ['Host', node.host], ['Address', url],
     ['Running', node.started && formatSince(node.started)],
     ['Streams', String(node.streams)],
@@ -314,11 +340,13 @@ function showStreams() {
 }
 
 function showWords(shown, layout) {
-  const lossy = layout.lines.flatMap(line => line.grades)
-    .filter(grade => grade !== 'ok').length;
-  const dead = shown.nodes.filter(node => !node.alive).length;
-  setText($('status'), [plural(shown.nodes.length - dead, 'node'),
-    dead ? `${dead} dead` : '', plural(tree.streams.length, 'stream'),
+  // a candidate is asked for a moment, and need not answer
+  const lossy = layout.lines.filter(line => line.kind !== 'candidate')
+    .flatMap(line => line.grades).filter(grade => grade !== 'ok').length;
+  const away = shown.nodes.filter(node => !node.alive).length;
+  setText($('status'), [plural(shown.nodes.length - away, 'node'),
+    ...describeStates(shown.nodes.filter(node => !node.gone)),
+    describeSubtrees(shown.nodes), plural(tree.streams.length, 'stream'),
     lossy ? `${plural(lossy, 'link')} lossy or silent` : '']
     .filter(Boolean).join(', '));
   setText($('note'), tree.clustered ? ''
@@ -348,7 +376,8 @@ function toggle(parent) {
   show();
 }
 
-// Nodes that are not told of any more are shown as dead for a while.
+// Nodes that are not told of any more are shown for a while: one that left in
+// order as gone, one that had fallen silent as dead.
 function withGhosts() {
   const now = Date.now();
   const ids = new Set(tree.nodes.map(node => node.id));
@@ -359,8 +388,8 @@ function withGhosts() {
       seen.delete(id);
   const ghosts = [...seen.values()].map(one => one.node)
     .filter(node => !ids.has(node.id))
-    .map(node => ({...node, alive: false, viewers: 0, tx_bps: 0,
-      cpu_ratio: 0}));
+    .map(node => ({...node, alive: false, gone: node.alive, viewers: 0,
+      tx_bps: 0, cpu_ratio: 0}));
   return {...tree, nodes: [...tree.nodes, ...ghosts]};
 }
 

@@ -258,6 +258,52 @@ def test_server_gone(browser, world):
     assert list(page.boxes()) == ["box-2"]
 
 
+ANSWER = """
+window.realFetch = window.realFetch || window.fetch;
+window.fetch = async (url, options) => url !== '/api/tree'
+  ? window.realFetch(url, options)
+  : new Response(JSON.stringify(a[0]), {headers: {ETag: '"' + a[1] + '"'}});
+"""
+
+
+def test_what_scaling_made(browser, alone):
+    """Warm, draining, serving, gone in order and fallen silent are told apart;
+    a candidate that is silent is no fault."""
+    def made(name, subtree, **more):
+        return node(name, "egress", 3, "relay-0", subtree=subtree,
+                    max_viewers=10, **more)
+    tree = make_tree(1, 0)
+    tree["nodes"] += [made("a", 0, viewers=4), made("b", 1, viewers=3,
+                                                    draining=True),
+                      made("c", 2, warm=True), made("d", 3), made("e", 4)]
+    tree["links"] += [link(name, "relay-0", "parent") for name in "abcde"]
+    tree["links"].append(link("a", "injection-0", "candidate", silent=True))
+    page = TreePage(browser, alone)
+    page.wait(lambda boxes, _: boxes, "a box")
+    page.page.js(ANSWER, tree, 1)
+    page.wait(lambda boxes, _: "e" in boxes, "what was made")
+    boxes = page.boxes()
+    for name, state in (("a", "alive"), ("b", "draining"), ("c", "warm")):
+        assert state in boxes[name], boxes
+    words = page.page.js(
+        "return Object.fromEntries([...document.querySelectorAll('g.box')]"
+        ".map(b => [b.dataset.id, b.textContent]));")
+    assert "#1" in words["b"] and "draining, 3 viewers left" in words["b"]
+    assert "#2" in words["c"] and "warm" in words["c"]
+    # what stood there alone before goes as one who left
+    wait_for(lambda: page.text("#status") == "7 nodes, 1 draining, 1 warm, "
+             "3 subtrees serving, 1 stream", "the words")
+    assert ["silent"] == [c for c in page.lines()["injection-0", "a"]
+                          if c == "silent"]
+    tree["nodes"][-1]["alive"] = False
+    page.page.js(ANSWER, tree, 2)
+    page.wait(lambda boxes, _: "dead" in boxes["e"], "one that is silent")
+    tree["nodes"] = tree["nodes"][:-2]
+    page.page.js(ANSWER, tree, 3)
+    page.wait(lambda boxes, _: "gone" in boxes.get("d", ()) and
+              "dead" in boxes.get("e", ()), "who left, and who fell silent")
+
+
 def ctl_tree(node_):
     result = subprocess.run([BINARY, "ctl", "tree", "--url", node_.url],
                             capture_output=True, text=True, timeout=30,

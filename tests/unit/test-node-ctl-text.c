@@ -55,6 +55,25 @@ test_nodes (void)
                    strstr (lines[2], "inj  ") - lines[2]);
 }
 
+/* One that takes nobody yet; whom it asked for a moment is not said. */
+static void
+test_warm (void)
+{
+  g_autoptr (JsonNode) root =
+      parse ("{'tree':'main','streams':[],'nodes':[{'id':'a','roles':"
+             "['egress'],'alive':true,'draining':false,'warm':true}],'links':["
+             "{'child':'a','parent':'b','kind':'candidate','silent':true},"
+             "{'child':'a','parent':'c','kind':'backup','silent':true}]}");
+  JsonObject *tree = json_node_get_object (root);
+  g_autofree char *text = node_ctl_text_tree (tree, FALSE);
+  g_autofree char *nodes = node_ctl_text_nodes (
+      json_object_get_array_member (tree, "nodes"), NOW_US);
+
+  g_assert_nonnull (strstr (text, "a  egress, warm, out 0 kbit/s, CPU 0 %; "
+                                  "backup c is silent\n"));
+  g_assert_nonnull (strstr (nodes, "egress  warm "));
+}
+
 static void
 test_streams (void)
 {
@@ -146,6 +165,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/node/ctl-text/nodes", test_nodes);
+  g_test_add_func ("/node/ctl-text/warm", test_warm);
   g_test_add_func ("/node/ctl-text/streams", test_streams);
   g_test_add_func ("/node/ctl-text/tree", test_tree);
   g_test_add_func ("/node/ctl-text/nonsense", test_nonsense);

@@ -172,6 +172,19 @@ test_page (void)
 }
 
 static void
+test_warm (void)
+{
+  NodeCtlTopView view = { .join_p95_s = -1 };
+  g_autofree char *page =
+      dup_page ("{'tree':'main','nodes':[{'id':'w','roles':['egress'],"
+                "'alive':true,'warm':true,'max_viewers':10}]}",
+                &view);
+
+  g_assert_true (g_str_has_prefix (page, "main: 1 nodes, 1 warm, 0 streams"));
+  g_assert_true (g_regex_match_simple ("\nw +egress +warm ", page, 0, 0));
+}
+
+static void
 test_store_away (void)
 {
   NodeCtlTopView view = { .join_p95_s = -1 };
@@ -265,6 +278,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/node/ctl-top/sort", test_sort);
   g_test_add_func ("/node/ctl-top/page", test_page);
+  g_test_add_func ("/node/ctl-top/warm", test_warm);
   g_test_add_func ("/node/ctl-top/store-away", test_store_away);
   g_test_add_func ("/node/ctl-top/sizes", test_sizes);
   g_test_add_func ("/node/ctl-top/scroll", test_scroll);

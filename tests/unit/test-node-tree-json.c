@@ -165,6 +165,31 @@ test_streams (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (json_array_get_string_element (nodes, 1), ==, "egress");
 }
 
+/* What scaling made is known by its name, in this tree alone. */
+static void
+test_subtree (Fixture *fixture, gconstpointer data)
+{
+  static const char *const names[] = { "mt-main-s12-g3-e0", "mt-other-s1-g1-r",
+                                       "egress-1" };
+  JsonArray *nodes;
+  JsonObject *made;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    add_peer (fixture, names[i], CLUSTER_ROLE_EGRESS, NULL, NULL)
+        ->load.is_warm = i == 0;
+  nodes = json_object_get_array_member (get_tree (fixture), "nodes");
+  made = json_array_get_object_element (nodes, 0);
+  g_assert_cmpint (json_object_get_int_member (made, "subtree"), ==, 12);
+  g_assert_true (json_object_get_boolean_member (made, "warm"));
+  for (guint i = 1; i < G_N_ELEMENTS (names); i++)
+    {
+      JsonObject *other = json_array_get_object_element (nodes, i);
+
+      g_assert_true (json_object_get_null_member (other, "subtree"));
+      g_assert_false (json_object_get_boolean_member (other, "warm"));
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -174,5 +199,6 @@ main (int argc, char **argv)
   ADD ("alone", test_alone);
   ADD ("links", test_links);
   ADD ("streams", test_streams);
+  ADD ("subtree", test_subtree);
   return g_test_run ();
 }

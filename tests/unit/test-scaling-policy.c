@@ -56,7 +56,8 @@ test_values (void)
       "\"slots\":{\"warm\":3,\"coldLead\":1.5},\"policies\":["
       "{\"name\":\"a\",\"service\":\"egress\",\"minReplicas\":1,"
       "\"maxReplicas\":9.0,\"cooldownPeriod\":20,\"enabled\":false,"
-      "\"evaluationInterval\":5,\"headroom\":25,\"metrics\":[{\"name\":\"v\","
+      "\"evaluationInterval\":5,\"headroom\":25,\"settle\":2.5,\"metrics\":[{"
+      "\"name\":\"v\","
       "\"type\":\"viewers\",\"aggregation\":\"p95\",\"source\":\"prometheus\","
       "\"window\":0.5,\"weight\":4}],\"thresholds\":[{\"metric\":\"v\","
       "\"scaleUp\":50,\"comparison\":\"percentage_change\"}]},"
@@ -77,6 +78,8 @@ test_values (void)
   g_assert_false (policy->is_enabled);
   g_assert_cmpint (policy->evaluation_us, ==, 5000000);
   g_assert_cmpfloat (policy->headroom_ratio, ==, 0.25);
+  g_assert_cmpint (policy->settle_us, ==, 2500000);
+  g_assert_cmpint (policies->policies[1].settle_us, ==, MINUTE_US);
   g_assert_cmpint (policy->metrics[0].window_us, ==, MINUTE_US / 2);
   g_assert_cmpint (policy->metrics[0].source, ==, SCALING_SOURCE_PROMETHEUS);
   g_assert_cmpint (policy->thresholds[0].comparison, ==,

@@ -45,6 +45,7 @@ life_new (guint seed)
       g_rand_int_range (self.rand, 0, 120) * TREE_SECOND_US;
   policy->down_window_us =
       g_rand_int_range (self.rand, 0, 120) * TREE_SECOND_US;
+  policy->settle_us = g_rand_int_range (self.rand, 0, 120) * TREE_SECOND_US;
   tree_grow (self.tree, (guint)g_rand_int_range (self.rand, 1, 60));
   self.viewers = g_rand_double_range (self.rand, 0, 10000);
   return self;
@@ -148,7 +149,7 @@ test_limits (void)
               n_in++;
               g_assert_true (tree->snapshot.disturbed_us == G_MININT64
                              || now_us - tree->snapshot.disturbed_us
-                                    >= 60 * TREE_SECOND_US);
+                                    >= tree->policy.settle_us);
               if (in_us >= 0)
                 g_assert_cmpint (now_us - in_us, >=, 30 * TREE_SECOND_US);
               if (out_us >= 0 && tree->snapshot.n_desired <= n_max)
