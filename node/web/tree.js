@@ -99,10 +99,10 @@ function boxTexts(box) {
   if (isNarrow)
     return [nodes[0].id, state === 'alive' ? rolesOf(nodes[0]) : state,
       nodes[0].max_viewers ? count : `CPU ${cpu}`];
-  // of one that drains it matters who is still there
-  return [nodes[0].id, `${rolesOf(nodes[0])} · ` + (state === 'alive'
-    ? `${count} ${things}` : state === 'draining' && nodes[0].viewers
-      ? `draining, ${plural(nodes[0].viewers, 'viewer')} left` : state), load];
+  if (state === 'draining' && nodes[0].viewers) // who is still there?
+    return [nodes[0].id, `${state} · ${nodes[0].viewers} left`, load];
+  return [nodes[0].id, `${rolesOf(nodes[0])} · ` +
+    (state === 'alive' ? `${count} ${things}` : state), load];
 }
 
 function boxLabel(box) {
@@ -376,8 +376,8 @@ function toggle(parent) {
   show();
 }
 
-// Nodes that are not told of any more are shown for a while: one that left in
-// order as gone, one that had fallen silent as dead.
+// Nodes that are not told of any more are shown for a while: one that drained
+// as gone, others as dead.
 function withGhosts() {
   const now = Date.now();
   const ids = new Set(tree.nodes.map(node => node.id));
@@ -388,7 +388,7 @@ function withGhosts() {
       seen.delete(id);
   const ghosts = [...seen.values()].map(one => one.node)
     .filter(node => !ids.has(node.id))
-    .map(node => ({...node, alive: false, gone: node.alive, viewers: 0,
+    .map(node => ({...node, alive: false, gone: node.draining, viewers: 0,
       tx_bps: 0, cpu_ratio: 0}));
   return {...tree, nodes: [...tree.nodes, ...ghosts]};
 }
