@@ -150,14 +150,20 @@ hears_moves (const Stream *self)
 }
 
 gboolean
-egress_events_can_move (EgressEvents *self, gint64 now_us)
+egress_events_hears_moves (EgressEvents *self)
 {
-  if (self->moved_us && now_us - self->moved_us < EGRESS_EVENTS_MOVE_AGAIN_US)
-    return FALSE;
   for (guint i = 0; i < self->streams->len; i++)
     if (hears_moves (self->streams->pdata[i]))
       return TRUE;
   return FALSE;
+}
+
+gboolean
+egress_events_can_move (EgressEvents *self, gint64 now_us)
+{
+  if (self->moved_us && now_us - self->moved_us < EGRESS_EVENTS_MOVE_AGAIN_US)
+    return FALSE;
+  return egress_events_hears_moves (self);
 }
 
 void

@@ -42,6 +42,8 @@ void egress_events_tick (EgressEvents *self, guint n_viewers, gint64 now_us);
 /* egress_events_can_move: somebody listens for `reconnect`, and has not been
  * told for EGRESS_EVENTS_MOVE_AGAIN_US */
 gboolean egress_events_can_move (EgressEvents *self, gint64 now_us);
+/* somebody listens for `reconnect` now */
+gboolean egress_events_hears_moves (EgressEvents *self);
 /* this node goes away: @url has a place for the viewer */
 void egress_events_move (EgressEvents *self, const char *url, gint64 now_us);
 

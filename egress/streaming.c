@@ -507,3 +507,47 @@ egress_streaming_describe_session (EgressStreaming *self, guint64 session_id,
     }
   return NULL;
 }
+
+guint
+egress_streaming_find_viewers (EgressStreaming *self, GPtrArray *ids,
+                               guint max_ids)
+{
+  GHashTableIter iter;
+  gpointer key;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, self->handles);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    {
+      EgressStreamingHandle *handle = key;
+
+      if (handle->peer == NULL)
+        continue;
+      n++;
+      if (ids->len < max_ids)
+        g_ptr_array_add (
+            ids, g_strdup_printf ("%" G_GUINT64_FORMAT,
+                                  egress_janus_handle_get_id (handle->handle)));
+    }
+  return n;
+}
+
+guint
+egress_streaming_cut (EgressStreaming *self, const char *cause)
+{
+  g_autoptr (GList) handles = g_hash_table_get_keys (self->handles);
+  guint n = 0;
+
+  for (GList *l = handles; l != NULL; l = l->next)
+    {
+      EgressStreamingHandle *handle = l->data;
+
+      if (!g_hash_table_contains (self->handles, handle)
+          || handle->peer == NULL)
+        continue;
+      n++;
+      egress_peer_set_cause (handle->peer, cause);
+      egress_streaming_handle_end (handle, "stopped", cause);
+    }
+  return n;
+}

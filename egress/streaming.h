@@ -36,4 +36,15 @@ JsonNode *egress_streaming_describe (EgressStreaming *self);
 JsonNode *egress_streaming_describe_session (EgressStreaming *self,
                                              guint64 session_id,
                                              guint64 handle_id);
+/* egress_streaming_find_viewers:
+ * @ids: (element-type utf8): their handles' ids are added to it, up to @max_ids
+ *   in all
+ * Returns: how many there are */
+guint egress_streaming_find_viewers (EgressStreaming *self, GPtrArray *ids,
+                                     guint max_ids);
+/* egress_streaming_cut: ends every viewer's connection: he gets `stopped` and
+ * the event `hangup`. Handles and sessions stay.
+ * @cause: reason of the hangup, and for the log
+ * Returns: how many there were */
+guint egress_streaming_cut (EgressStreaming *self, const char *cause);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EgressStreaming, egress_streaming_free)

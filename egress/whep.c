@@ -433,6 +433,39 @@ egress_whep_move (EgressWhep *self, guint n_max, EgressWhepMoveFunc dup_url,
   return n;
 }
 
+guint
+egress_whep_find_deaf (EgressWhep *self, GPtrArray *ids, guint max_ids)
+{
+  GHashTableIter iter;
+  gpointer session;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, self->sessions);
+  while (g_hash_table_iter_next (&iter, &session, NULL))
+    {
+      EgressEvents *events = egress_session_get_events (session);
+
+      if (events && egress_events_hears_moves (events))
+        continue;
+      n++;
+      if (ids->len < max_ids)
+        g_ptr_array_add (ids, g_strndup (egress_session_get_id (session),
+                                         BASE_HTTP_LOG_ID_CHARS));
+    }
+  return n;
+}
+
+guint
+egress_whep_cut (EgressWhep *self, const char *cause)
+{
+  g_autoptr (GList) sessions = g_hash_table_get_keys (self->sessions);
+  guint n = g_list_length (sessions);
+
+  for (GList *l = sessions; l; l = l->next)
+    end_session (self, l->data, cause);
+  return n;
+}
+
 JsonNode *
 egress_whep_describe (EgressWhep *self)
 {

@@ -33,6 +33,15 @@ typedef char *(*EgressWhepMoveFunc) (const char *stream, gpointer data);
 guint egress_whep_move (EgressWhep *self, guint n_max,
                         EgressWhepMoveFunc dup_url, gpointer data,
                         gint64 now_us);
+/* egress_whep_find_deaf: viewers whom nobody can tell to move.
+ * @ids: (element-type utf8): what logs call them is added to it, up to
+ *   @max_ids in all
+ * Returns: how many there are */
+guint egress_whep_find_deaf (EgressWhep *self, GPtrArray *ids, guint max_ids);
+/* egress_whep_cut: ends every session, with close_notify. They may come again.
+ * @cause: for the log
+ * Returns: how many there were */
+guint egress_whep_cut (EgressWhep *self, const char *cause);
 JsonNode *egress_whep_describe (EgressWhep *self); /* (transfer full) */
 /* egress_whep_describe_session: @id: of the resource, or its first
  * BASE_HTTP_LOG_ID_CHARS, as logs and descriptions have it.

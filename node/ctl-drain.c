@@ -114,11 +114,12 @@ dup_line (const NodeCtlOptions *options, const NodeCtlReply *reply)
                    node_ctl_get_int (said, "publishers"),
                    node_ctl_get_int (said, "children"));
   if (is_draining (said))
-    g_string_append_printf (line,
-                            "; told to move %" G_GINT64_FORMAT
-                            " times; %" G_GINT64_FORMAT " s at most",
-                            node_ctl_get_int (said, "told"),
-                            node_ctl_get_int (said, "deadline_s"));
+    g_string_append_printf (
+        line,
+        "; told to move %" G_GINT64_FORMAT " times, %" G_GINT64_FORMAT
+        " cannot be told; %" G_GINT64_FORMAT " s at most",
+        node_ctl_get_int (said, "told"), node_ctl_get_int (said, "untold"),
+        node_ctl_get_int (said, "deadline_s"));
   return g_string_free (line, FALSE);
 }
 

@@ -7,19 +7,23 @@
 #include "base/json.h"
 #include "node/admission.h"
 #include "node/cluster.h"
+#include "node/janus.h"
 #include "node/log.h"
 
 #define MAX_BODY_BYTES 1024
+#define CUT_CAUSE "Drained: the deadline is over"
 
 struct _NodeDrain
 {
   const NodeParts *parts; /* borrowed */
   NodeDrainFunc on_done;
   gpointer data;
-  BaseCounter *active, *told; /* borrowed */
+  BaseCounter *active, *told, *cut; /* borrowed */
   gboolean is_active, is_done;
-  gint64 start_us, deadline_us, calm_us; /* calm: nobody was here since */
-  guint n_viewers_at_start;
+  gint64 start_us, deadline_us;
+  gint64 calm_us; /* nobody was here since; 0 = somebody is */
+  gint64 cut_us;  /* when they were cut; 0 = not yet */
+  guint n_viewers_at_start, n_cut;
   guint64 n_told;
 };
 
@@ -80,6 +84,20 @@ move_viewers (NodeDrain *self, gint64 now_us)
   base_counter_add (self->told, n_told);
 }
 
+/* cut_viewers: each is named in the log by its end */
+static void
+cut_viewers (NodeDrain *self)
+{
+  if (self->parts->whep)
+    self->n_cut += egress_whep_cut (self->parts->whep, CUT_CAUSE);
+  self->n_cut += node_janus_cut (self->parts->janus, CUT_CAUSE);
+  base_counter_add (self->cut, self->n_cut);
+  if (self->n_cut > 0)
+    GST_WARNING ("the drain's deadline is over: %u viewers who did not go were "
+                 "cut",
+                 self->n_cut);
+}
+
 /* --- life ------------------------------------------------------------------
  */
 
@@ -93,7 +111,8 @@ node_drain_start (NodeDrain *self, gint64 for_us, gint64 now_us)
     return;
   self->is_active = TRUE;
   self->start_us = now_us;
-  self->calm_us = 0;
+  self->calm_us = self->cut_us = 0;
+  self->n_cut = 0;
   self->n_viewers_at_start = left.n_viewers;
   self->n_told = 0;
   base_counter_set (self->active, 1);
@@ -131,8 +150,14 @@ node_drain_tick (NodeDrain *self, gint64 now_us)
     self->calm_us = 0;
   else if (self->calm_us == 0)
     self->calm_us = now_us;
+  if (!self->cut_us && now_us >= self->deadline_us)
+    {
+      self->cut_us = now_us;
+      cut_viewers (self);
+    }
   if ((self->calm_us && now_us - self->calm_us >= NODE_DRAIN_CALM_US)
-      || now_us >= self->deadline_us)
+      || (self->cut_us
+          && (self->n_cut == 0 || now_us - self->cut_us >= NODE_DRAIN_CUT_US)))
     {
       self->is_done = TRUE;
       GST_INFO ("drained after %" G_GINT64_FORMAT " s: %u viewers, "
@@ -160,6 +185,9 @@ node_drain_new (const NodeParts *parts, NodeDrainFunc on_done, gpointer data)
   self->told = base_metrics_add_counter (
       parts->metrics, "media_tree_drain_moves_total", NULL,
       "Times that viewers were told to go on at another node.");
+  self->cut = base_metrics_add_counter (
+      parts->metrics, "media_tree_drain_cut_viewers_total", NULL,
+      "Viewers who were still there at a drain's deadline, and were cut.");
   return self;
 }
 
@@ -171,6 +199,25 @@ node_drain_free (NodeDrain *self)
 
 /* --- /api/drain ------------------------------------------------------------
  */
+
+/* add_untold: viewers whom nobody can tell to move, some of them by name */
+static void
+add_untold (NodeDrain *self, JsonBuilder *json)
+{
+  const NodeParts *parts = self->parts;
+  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
+  guint n = 0;
+
+  if (parts->whep)
+    n += egress_whep_find_deaf (parts->whep, ids, NODE_DRAIN_MAX_NAMED);
+  n += node_janus_find_viewers (parts->janus, ids, NODE_DRAIN_MAX_NAMED);
+  base_json_add_int (json, "untold", n);
+  json_builder_set_member_name (json, "untold_sessions");
+  json_builder_begin_array (json);
+  for (guint i = 0; i < ids->len; i++)
+    json_builder_add_string_value (json, ids->pdata[i]);
+  json_builder_end_array (json);
+}
 
 static JsonNode *
 describe (NodeDrain *self, gint64 now_us)
@@ -187,6 +234,7 @@ describe (NodeDrain *self, gint64 now_us)
     { "children", left.n_children },
     { "viewers_at_start", self->n_viewers_at_start },
     { "told", (gint64)self->n_told },
+    { "cut", self->n_cut },
     { "since_s", (now_us - self->start_us) / BASE_US_PER_S },
     { "deadline_s", MAX (self->deadline_us - now_us, 0) / BASE_US_PER_S },
   };
@@ -197,6 +245,7 @@ describe (NodeDrain *self, gint64 now_us)
   base_json_add_bool (json, "draining", self->is_active);
   for (guint i = 0; i < n; i++)
     base_json_add_int (json, numbers[i].key, numbers[i].value);
+  add_untold (self, json);
   json_builder_end_object (json);
   return json_builder_get_root (json);
 }

@@ -9,6 +9,7 @@
 #include "egress/janus-http.h"
 #include "egress/janus-ws.h"
 #include "egress/streaming.h"
+#include "node/admission.h"
 #include "node/mountpoints.h"
 
 #define WEBSOCKET_PATH "/janus/ws"
@@ -32,7 +33,8 @@ is_accepting (gpointer data)
 {
   const NodeJanus *self = data;
 
-  return self->parts->is_ready;
+  return self->parts->is_ready
+         && !node_admission_is_closed (self->parts->admission);
 }
 
 static void
@@ -286,4 +288,21 @@ node_janus_describe_session (NodeJanus *self, const char *id)
              ? egress_streaming_describe_session (self->streaming, session_id,
                                                   handle_id)
              : NULL;
+}
+
+/* --- draining ----------------------------------------------------------- */
+
+guint
+node_janus_find_viewers (NodeJanus *self, GPtrArray *ids, guint max_ids)
+{
+  return self && self->streaming
+             ? egress_streaming_find_viewers (self->streaming, ids, max_ids)
+             : 0;
+}
+
+guint
+node_janus_cut (NodeJanus *self, const char *cause)
+{
+  return self && self->streaming ? egress_streaming_cut (self->streaming, cause)
+                                 : 0;
 }

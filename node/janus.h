@@ -48,5 +48,9 @@ gboolean node_janus_is_private (NodeJanus *self, const char *stream);
 /* node_janus_describe_session: @id: "SESSION/HANDLE" or "HANDLE".
  * Returns: (transfer full) (nullable): what this viewer gets */
 JsonNode *node_janus_describe_session (NodeJanus *self, const char *id);
+/* egress_streaming_find_viewers(), egress_streaming_cut() of this node's.
+ * @self: (nullable) */
+guint node_janus_find_viewers (NodeJanus *self, GPtrArray *ids, guint max_ids);
+guint node_janus_cut (NodeJanus *self, const char *cause);
 /* (transfer full): JSON object for /debug/state */
 JsonNode *node_janus_describe (NodeJanus *self);

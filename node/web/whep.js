@@ -42,6 +42,13 @@ async function catchUp(old, next, signal) {
   return false;
 }
 
+// What is ours in @url's query, as it was written: URLSearchParams would write a
+// space in a pin as "+", which the server reads as a plus.
+function ownQuery(url) {
+  return url.search.slice(1).split('&').filter(
+    part => part && !part.startsWith('redirect='));
+}
+
 export class WhepPlayer extends EventTarget {
   state = 'idle';
   text = '';
@@ -183,8 +190,8 @@ export class WhepPlayer extends EventTarget {
     const abort = new AbortController();
     this.#next = {pc, abort};
     const there = new URL(url);
-    for (const [name, value] of new URL(this.#url, location).searchParams)
-      there.searchParams.set(name, value); // a pin of ours
+    there.search = [there.search.slice(1),
+      ...ownQuery(new URL(this.#url, location))].join('&');
     let session = null;
     try {
       session = await this.#open(there.href, pc, abort.signal);
@@ -207,7 +214,7 @@ export class WhepPlayer extends EventTarget {
     this.#pc = pc;
     this.#session = session;
     this.#sample = this.#older = null;
-    there.searchParams.delete('redirect');
+    there.search = ownQuery(there).join('&');
     this.#url = there.href;
     this.#watch(pc, session);
     oldSession?.close();

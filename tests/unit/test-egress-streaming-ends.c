@@ -28,6 +28,7 @@ test_stop (StreamingFixture *f, gconstpointer data)
 static void
 test_ends (StreamingFixture *f, gconstpointer data)
 {
+  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
   RtcClient *client;
 
   streaming_create (f, 1, "h264", "");
@@ -57,6 +58,22 @@ test_ends (StreamingFixture *f, gconstpointer data)
   g_assert_cmpstr (streaming_event (f), ==, "hangup Close PC");
   streaming_wait_closed (client);
   rtc_client_free (client);
+  /* the node goes */
+  client = streaming_play (f, 1);
+  g_assert_cmpuint (egress_streaming_find_viewers (f->streaming, ids, 0), ==,
+                    1);
+  g_assert_cmpuint (ids->len, ==, 0);
+  g_assert_cmpuint (egress_streaming_find_viewers (f->streaming, ids, 1), ==,
+                    1);
+  g_assert_cmpuint (ids->len, ==, 1);
+  g_assert_cmpuint (egress_streaming_cut (f->streaming, "over"), ==, 1);
+  g_assert_cmpstr (streaming_event (f), ==, STREAMING_STATUS ("stopped"));
+  g_assert_cmpstr (streaming_event (f), ==, "hangup over");
+  streaming_wait_closed (client);
+  rtc_client_free (client);
+  g_assert_cmpuint (egress_streaming_find_viewers (f->streaming, ids, 9), ==,
+                    0);
+  g_assert_cmpuint (egress_streaming_cut (f->streaming, "over"), ==, 0);
   /* destroy */
   client = streaming_play (f, 1);
   streaming_expect (f, "{'request':'destroy','id':1}",

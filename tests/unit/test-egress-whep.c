@@ -540,6 +540,7 @@ test_move (Fixture *f, gconstpointer data)
   static const char *const json_type[] = { "Content-Type", "application/json",
                                            NULL };
   const char *nowhere = NULL, *there = "https://b/whep/a?redirect=\"x";
+  g_autoptr (GPtrArray) deaf = g_ptr_array_new_with_free_func (g_free);
   g_autofree char *sse = NULL, *events = NULL;
   Reader reader;
 
@@ -547,6 +548,11 @@ test_move (Fixture *f, gconstpointer data)
   g_assert_cmpuint (post (f, OFFER ("VP8", "recvonly")), ==, 201);
   g_assert_cmpuint (egress_whep_move (f->whep, 9, dup_elsewhere, &there, 1), ==,
                     0); /* nobody listens */
+  g_assert_cmpuint (egress_whep_find_deaf (f->whep, deaf, 0), ==, 1);
+  g_assert_cmpuint (deaf->len, ==, 0);
+  g_assert_cmpuint (egress_whep_find_deaf (f->whep, deaf, 1), ==, 1);
+  g_assert_cmpuint (strlen (deaf->pdata[0]), ==, BASE_HTTP_LOG_ID_CHARS);
+  g_assert_nonnull (strstr (f->location, deaf->pdata[0]));
   sse = g_strconcat (f->location, "/sse", NULL);
   g_assert_cmpuint (
       loopback_ask (&f->http, "POST", sse, json_type, "[\"reconnect\"]", -1),
@@ -554,6 +560,7 @@ test_move (Fixture *f, gconstpointer data)
   events = g_strdup (loopback_header (&f->http, "Location"));
   reader_open (f, &reader, events);
   reader_wait (&reader, ": open");
+  g_assert_cmpuint (egress_whep_find_deaf (f->whep, deaf, 9), ==, 0);
   g_assert_cmpuint (egress_whep_move (f->whep, 0, dup_elsewhere, &there, 1), ==,
                     0);
   g_assert_cmpuint (egress_whep_move (f->whep, 9, dup_elsewhere, &nowhere, 1),
@@ -567,8 +574,11 @@ test_move (Fixture *f, gconstpointer data)
   g_assert_cmpuint (egress_whep_move (f->whep, 9, dup_elsewhere, &there,
                                       1 + EGRESS_EVENTS_MOVE_AGAIN_US),
                     ==, 1);
+  /* he stays all the same */
+  g_assert_cmpuint (egress_whep_cut (f->whep, "the test"), ==, 1);
+  g_assert_cmpuint (egress_whep_cut (f->whep, "the test"), ==, 0);
   g_assert_cmpuint (
-      loopback_ask (&f->http, "DELETE", f->location, NULL, NULL, 0), ==, 200);
+      loopback_ask (&f->http, "DELETE", f->location, NULL, NULL, 0), ==, 404);
   reader_close (&reader);
 }
 

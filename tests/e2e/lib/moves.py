@@ -110,13 +110,15 @@ class Watcher(MovesPage):
     """Our player."""
 
     def __init__(self, browser, node, stream="live", query=""):
-        page = browser.open(f"{node.url}/watch/{stream}{query}")
+        self.begin(browser.open(f"{node.url}/watch/{stream}{query}"))
+
+    def begin(self, page):
         page.wait_js("window.mediaTree && "
                      "window.mediaTree.player.state === 'playing'",
                      "a playing page")
         page.js("window.moves = 0; window.mediaTree.player.addEventListener("
                 "'moved', () => { window.moves++; });")
-        super().__init__(page)
+        MovesPage.__init__(self, page)
 
     def moves(self):
         return self.page.js("return window.moves;")
