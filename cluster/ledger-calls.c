@@ -158,9 +158,15 @@ read_join (ClusterLedgerCall *call, const ClusterReply *reply)
                  "the store's answer is no state of a subtree");
 }
 
+/* finish_join: who opened on a word that no replica has might serve beside the
+ * one whom the next master knows of */
 static void
 finish_join (ClusterLedgerCall *call)
 {
+  if (call->error == NULL && call->self->min_replicas != NULL
+      && call->n_replicas == 0 && cluster_slot_is_active (call->state))
+    g_set_error (&call->error, CLUSTER_ERROR, CLUSTER_ERROR_AWAY,
+                 "no replica of the store has this yet");
   ((ClusterJoinFunc)call->func) (call->error != NULL ? CLUSTER_SLOT_N
                                                      : call->state,
                                  call->error, call->data);
@@ -180,7 +186,7 @@ cluster_ledger_join (ClusterLedger *self, guint ordinal, guint gen,
                                data),
       "mt_join", self->tree_id,
       cluster_ledger_list (texts[0], texts[1], self->node_id, boot_id, NULL),
-      FALSE);
+      TRUE);
 }
 
 /* --- writing ------------------------------------------------------------ */

@@ -82,7 +82,8 @@ typedef void (*ClusterJoinFunc) (ClusterSlotState state, const GError *error,
                                  gpointer data);
 /* cluster_ledger_join: this node is of a subtree: how is that? Its state; NONE:
  * the store has never heard of this life of it, GONE: there is a later one.
- * TAKEN: another boot lives under our name. To be asked again within
+ * TAKEN: another boot lives under our name. AWAY also while a state that lets
+ * it in is known to no replica. To be asked again within
  * CLUSTER_HEARTBEAT_MS, as long as the name shall be kept. */
 void cluster_ledger_join (ClusterLedger *self, guint ordinal, guint gen,
                           const char *boot_id, ClusterJoinFunc func,

@@ -6,6 +6,9 @@
  * so that the first viewer waits for nothing, and takes none. One that is not
  * wanted when it starts, or whose name another has, ends without ever having
  * had a viewer; one whose subtree goes later drains.
+ *   It asks rather than being told (slots:{tree}): its claim has to be said again
+ * all the time anyway, a message may be lost, and only the few that are closed
+ * ask more often than once a second.
  *   Once it has joined, a store that is away or forgets changes nothing.
  * Owner:  NodeScaling. Thread: main.
  */

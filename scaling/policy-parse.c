@@ -412,6 +412,73 @@ read_slots (ScalingReader *reader, JsonObject *object, ScalingPolicy *common)
   scaling_reader_leave (reader, length);
 }
 
+/* read_seconds: whole ones */
+static void
+read_seconds (ScalingReader *reader, JsonObject *object, const char *name,
+              guint min, guint max, gint64 *value_us)
+{
+  guint seconds = (guint)(*value_us / SECOND_US);
+
+  scaling_reader_take_uint (reader, object, name, min, max, &seconds);
+  *value_us = seconds * SECOND_US;
+}
+
+static void
+read_trial_members (ScalingReader *reader, JsonObject *object,
+                    ScalingTrial *trial)
+{
+  double percent = trial->failure_ratio * 100;
+
+  read_seconds (reader, object, "startWithin", 5, 3600, &trial->start_us);
+  read_seconds (reader, object, "for", 0, 3600, &trial->span_us);
+  read_seconds (reader, object, "judgeAfter", 1, 600, &trial->judge_us);
+  scaling_reader_take_number (reader, object, "drops", 0, 1e9,
+                              &trial->drops_per_s);
+  scaling_reader_take_number (reader, object, "failures", 0, 100, &percent);
+  trial->failure_ratio = percent / 100;
+  scaling_reader_take_uint (reader, object, "minJoins", 1, 1000000,
+                            &trial->min_joins);
+  scaling_reader_take_uint (reader, object, "restarts", 1, 1000,
+                            &trial->max_restarts);
+  scaling_reader_take_number (reader, object, "timesOthers", 0, 1000,
+                              &trial->times_others);
+  read_seconds (reader, object, "backoff", 0, 3600, &trial->backoff_us);
+  read_seconds (reader, object, "maxBackoff", 0, 86400, &trial->backoff_max_us);
+  if (trial->backoff_us > trial->backoff_max_us)
+    scaling_reader_fault (reader, "backoff", "is more than maxBackoff, %d",
+                          (int)(trial->backoff_max_us / SECOND_US));
+}
+
+static void
+read_trial (ScalingReader *reader, JsonObject *object, ScalingPolicy *common)
+{
+  static const char *const members[] = {
+    "startWithin", "for",        "judgeAfter", "drops",
+    "failures",    "minJoins",   "restarts",   "timesOthers",
+    "backoff",     "maxBackoff", NULL
+  };
+  JsonNode *node = scaling_reader_get (reader, object, "trial", FALSE);
+  gsize length;
+
+  common->trial = (ScalingTrial){ .start_us = 120 * SECOND_US,
+                                  .span_us = 120 * SECOND_US,
+                                  .judge_us = 10 * SECOND_US,
+                                  .drops_per_s = 100,
+                                  .failure_ratio = 0.2,
+                                  .min_joins = 20,
+                                  .max_restarts = 3,
+                                  .times_others = 2,
+                                  .backoff_us = 30 * SECOND_US,
+                                  .backoff_max_us = 600 * SECOND_US };
+  if (node == NULL)
+    return;
+  length = scaling_reader_enter (reader, "trial", -1);
+  object = scaling_reader_get_object (reader, node, members);
+  if (object != NULL)
+    read_trial_members (reader, object, &common->trial);
+  scaling_reader_leave (reader, length);
+}
+
 static void
 read_common (ScalingReader *reader, JsonObject *object, ScalingPolicy *common)
 {
@@ -436,6 +503,7 @@ read_common (ScalingReader *reader, JsonObject *object, ScalingPolicy *common)
   scaling_reader_take_uint (reader, object, "slotsPerEgress", 1, 1000000,
                             &common->slots_per_egress);
   read_slots (reader, object, common);
+  read_trial (reader, object, common);
 }
 
 static void
@@ -477,10 +545,15 @@ read_policies (ScalingReader *reader, JsonObject *object, ScalingPolicies *self)
 ScalingPolicies *
 scaling_policies_parse (const char *text, gsize n_bytes, GError **error)
 {
-  static const char *const members[] = { "$schema",        "hardLimit",
-                                         "approval",       "egressPerSubtree",
-                                         "slotsPerEgress", "slots",
-                                         "policies",       NULL };
+  static const char *const members[] = { "$schema",
+                                         "hardLimit",
+                                         "approval",
+                                         "egressPerSubtree",
+                                         "slotsPerEgress",
+                                         "slots",
+                                         "trial",
+                                         "policies",
+                                         NULL };
   g_autoptr (ScalingPolicies) self = g_new0 (ScalingPolicies, 1);
   ScalingReader reader = { .error = error };
   JsonObject *object = NULL;

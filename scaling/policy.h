@@ -100,6 +100,21 @@ typedef struct
   guint min_replicas;
 } ScalingSchedule;
 
+/* What a new subtree must do to stay, and how long the next one waits when it
+ * did not ("trial"). */
+typedef struct
+{
+  gint64 start_us;      /* its core is here and receives media by then */
+  gint64 span_us;       /* so long it is new; 0: nobody judges it */
+  gint64 judge_us;      /* before that there is too little to judge by */
+  double drops_per_s;   /* a node: more is bad */
+  double failure_ratio; /* of joins; likewise */
+  guint min_joins;      /* below, a ratio says nothing */
+  guint max_restarts;   /* so many are bad */
+  double times_others;  /* drops and failures: so many times what others have */
+  gint64 backoff_us, backoff_max_us; /* doubled each time in a row */
+} ScalingTrial;
+
 typedef struct
 {
   char name[SCALING_NAME_MAX_CHARS + 1];
@@ -129,6 +144,7 @@ typedef struct
   guint egress_per_subtree, slots_per_egress; /* as guessed, until known */
   guint n_warm, n_cold, n_warm_egress;        /* pools of slots */
   gint64 warm_lead_us, cold_lead_us;          /* as guessed, until known */
+  ScalingTrial trial;
 } ScalingPolicy;
 
 typedef struct

@@ -5,6 +5,86 @@
 
 #include <string.h>
 
+/* --- which one ------------------------------------------------------------
+ */
+
+/* count_room: for viewers of @leaving on what stays: others that serve, and
+ * nodes of no subtree, less what those still have who go already */
+static guint
+count_room (ScalingSubtrees *self, const ScalingPlace *leaving)
+{
+  guint64 n_free = 0, n_moving = 0;
+
+  for (guint i = 0; i < self->places->len; i++)
+    {
+      const ScalingPlace *place =
+          &g_array_index (self->places, ScalingPlace, i);
+
+      if (place->slot.state == CLUSTER_SLOT_DRAINING)
+        n_moving += place->n_viewers;
+      else if (place->slot.state == CLUSTER_SLOT_SERVING && place != leaving
+               && place->fault == SCALING_FAULT_NONE)
+        n_free += place->n_free;
+    }
+  for (guint i = 0; i < self->input->beats->len; i++)
+    {
+      const ClusterBeat *beat = self->input->beats->pdata[i];
+      const ClusterLoad *load = &beat->load;
+
+      if ((beat->node.roles & CLUSTER_ROLE_EGRESS) != 0 && !load->is_draining
+          && beat->age_ms <= SCALING_FRESH_MS
+          && !g_hash_table_contains (self->by_name, beat->node.node_id))
+        n_free += load->n_slots - MIN (load->n_viewers, load->n_slots);
+    }
+  return (guint)MIN (n_free - MIN (n_moving, n_free), G_MAXUINT);
+}
+
+/* stay: what cannot go is kept whole meanwhile */
+static void
+stay (ScalingSubtrees *self)
+{
+  for (guint i = 0; i < self->ranks->len; i++)
+    {
+      ScalingPlace *place = &g_array_index (
+          self->places, ScalingPlace, g_array_index (self->ranks, guint, i));
+
+      if (place->slot.state == CLUSTER_SLOT_SERVING)
+        place->goal = SCALING_GOAL_SERVE;
+    }
+}
+
+/* scaling_subtrees_give_back: the last of the ranks first, of those that serve
+ * one a step */
+void
+scaling_subtrees_give_back (ScalingSubtrees *self)
+{
+  gboolean is_one_going = FALSE;
+
+  for (guint i = self->ranks->len; i-- > 0;)
+    {
+      const ScalingPlace *place = &g_array_index (
+          self->places, ScalingPlace, g_array_index (self->ranks, guint, i));
+      gboolean is_serving = place->slot.state == CLUSTER_SLOT_SERVING;
+
+      if (place->goal != SCALING_GOAL_GO
+          || place->slot.state == CLUSTER_SLOT_NONE
+          || (is_serving && is_one_going))
+        continue;
+      is_one_going |= is_serving;
+      if (is_serving && place->n_viewers > count_room (self, place))
+        {
+          self->summary.n_stuck = place->n_viewers;
+          stay (self);
+        }
+      else
+        scaling_subtrees_move (self, place,
+                               place->slot.state == CLUSTER_SLOT_PLANNED
+                                   ? CLUSTER_SLOT_GONE
+                                   : CLUSTER_SLOT_DRAINING,
+                               "it is not wanted any more");
+    }
+}
+
 /* --- never two parents of one child ----------------------------------------
  */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ScalingSubtreesDriver: a round of a tree, and the orders of its step. */
-#include "scaling/subtrees-driver.h"
+#include "scaling/subtrees-driver-private.h"
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -9,27 +9,7 @@
 
 #define DRAIN_MS 600000
 
-typedef struct
-{
-  ScalingSubtreesDriver *driver; /* borrowed */
-  char *tree_id;                 /* owned */
-  ScalingSubtrees *subtrees;     /* owned */
-  /* this round */
-  guint n_due;
-  guint64 round_era; /* of the driver, when it began */
-  ScalingPolicy policy;
-  ScalingSubtreesInput input;
-  GPtrArray *beats;     /* owned, nullable */
-  GArray *slots;        /* owned, nullable */
-  GPtrArray *instances; /* owned, nullable */
-  gint64 rest_us;       /* it is listed again then */
-  guint n_desired;      /* of the last round */
-  guint n_moving;       /* slots that are to move on in the store */
-  gboolean has_moved;   /* one did: what follows need not wait for a second */
-  guint again_id;
-  gboolean has_summary;
-  char *fault; /* owned, nullable: the last thing that did not work */
-} Tree;
+typedef ScalingDriverTree Tree;
 
 /* An order under way. */
 typedef struct
@@ -38,24 +18,6 @@ typedef struct
   guint64 era; /* of the driver */
   ScalingOrder order;
 } Call;
-
-typedef enum
-{
-  RESULT_DONE,
-  RESULT_FAILED,
-  N_RESULTS
-} Result;
-
-struct _ScalingSubtreesDriver
-{
-  ScalingSubtreesDriverConfig config;
-  GHashTable *trees;         /* owned: id → Tree */
-  GHashTable *calls;         /* owned: set of Call */
-  GArray *orders;            /* owned (element-type ScalingOrder) */
-  guint64 era;               /* grows whenever nothing is to be remembered */
-  guint64 n_late, n_unknown; /* rounds: left out, without the store */
-  guint64 n_orders[SCALING_ORDER_N][N_RESULTS];
-};
 
 /* --- orders --------------------------------------------------------------- */
 
@@ -110,7 +72,7 @@ finish (Call *call, const GError *error, gint64 retry_us)
   ScalingSubtreesDriver *self = tree->driver;
 
   self->n_orders[call->order.kind]
-                [error != NULL ? RESULT_FAILED : RESULT_DONE]++;
+                [error != NULL ? SCALING_ORDER_FAILED : SCALING_ORDER_DONE]++;
   if (error != NULL)
     {
       g_free (tree->fault);
@@ -130,10 +92,30 @@ finish (Call *call, const GError *error, gint64 retry_us)
 }
 
 static void
+count_rollback (ScalingSubtreesDriver *self, const ScalingOrder *order)
+{
+  if (order->to == CLUSTER_SLOT_DRAINING && order->fault > SCALING_FAULT_GONE)
+    self->n_rollbacks[order->fault]++;
+}
+
+static void
 on_moved (guint64 version, gboolean is_durable, const GError *error,
           gpointer data)
 {
-  finish (data, error, -1);
+  Call *call = data;
+  ScalingSubtreesDriver *self = call->tree->driver;
+
+  if (error == NULL)
+    {
+      count_rollback (self, &call->order);
+      /* replicas have all that was written before, too */
+      self->unsure_until_us =
+          is_durable ? 0
+                     : self->config.wire.now_us (self->config.wire_data)
+                           + SCALING_DRIVER_UNSURE_US;
+      self->n_unsure += !is_durable;
+    }
+  finish (call, error, -1);
 }
 
 static void
@@ -162,7 +144,15 @@ dup_text (const ScalingOrder *order)
   base_json_add_text (json, "before",
                       cluster_slot_state_get_name (order->from));
   base_json_add_text (json, "after", cluster_slot_state_get_name (order->to));
-  base_json_add_bool (json, "fault", order->is_fault);
+  base_json_add_bool (json, "fault", order->fault != SCALING_FAULT_NONE);
+  if (order->fault > SCALING_FAULT_GONE)
+    {
+      base_json_add_text (json, "rollback",
+                          scaling_fault_get_name (order->fault));
+      base_json_add_text (json, "outcome",
+                          order->to == CLUSTER_SLOT_GONE ? "rolled back"
+                                                         : "rolling back");
+    }
   base_json_add_text (json, "reason", order->why);
   json_builder_end_object (json);
   root = json_builder_get_root (json);
@@ -182,6 +172,9 @@ move (Call *call)
   GST_INFO ("tree %s: subtree %u, life %u: %s: %s", call->tree->tree_id,
             order->ordinal, order->gen, cluster_slot_state_get_name (order->to),
             order->why);
+  if (order->fault > SCALING_FAULT_GONE && order->to == CLUSTER_SLOT_DRAINING)
+    GST_WARNING ("tree %s: subtree %u, life %u is rolled back: %s",
+                 call->tree->tree_id, order->ordinal, order->gen, order->why);
   config->wire.move_slot (call->tree->tree_id, &slot, order->to, text, on_moved,
                           call, config->wire_data);
 }
@@ -224,6 +217,26 @@ drain (Call *call)
                       on_drained, call, config->wire_data);
 }
 
+/* is_held: it waits until what the store has is there to stay */
+static gboolean
+is_held (ScalingSubtreesDriver *self, const ScalingOrder *order)
+{
+  return order->kind != SCALING_ORDER_SLOT
+         && self->config.wire.now_us (self->config.wire_data)
+                < self->unsure_until_us;
+}
+
+/* hold: it is given again by a later step */
+static void
+hold (Tree *tree, const ScalingOrder *order)
+{
+  ScalingSubtreesDriver *self = tree->driver;
+
+  self->n_held++;
+  scaling_subtrees_answer (tree->subtrees, order, TRUE, -1, 0,
+                           self->config.wire.now_us (self->config.wire_data));
+}
+
 /* begin: FALSE: we lead no more */
 static gboolean
 begin (Tree *tree, const ScalingOrder *order)
@@ -237,6 +250,11 @@ begin (Tree *tree, const ScalingOrder *order)
       || !scaling_token_parse (config->wire.get_token (config->wire_data),
                                &token))
     return FALSE;
+  if (is_held (self, order))
+    {
+      hold (tree, order);
+      return TRUE;
+    }
   call = g_new0 (Call, 1);
   call->tree = tree;
   call->era = self->era;
@@ -299,6 +317,7 @@ step (Tree *tree)
   tree->input.slots = (const ClusterSlot *)tree->slots->data;
   scaling_subtrees_step (tree->subtrees, &tree->input, orders);
   tree->has_summary = TRUE;
+  scaling_subtrees_driver_account (tree);
   if (is_in_motion (tree, orders->len))
     tree->rest_us = 0;
   /* slots stand first where one must be free before another serves; the store
@@ -421,95 +440,6 @@ scaling_subtrees_driver_take (ScalingSubtreesDriver *self,
   begin_round (tree);
 }
 
-/* --- seeing inside ----------------------------------------------------------
- */
-
-const ScalingSubtreesSummary *
-scaling_subtrees_driver_get_summary (ScalingSubtreesDriver *self,
-                                     const char *tree_id)
-{
-  Tree *tree = g_hash_table_lookup (self->trees, tree_id);
-
-  return tree != NULL && tree->has_summary
-             ? scaling_subtrees_get_summary (tree->subtrees)
-             : NULL;
-}
-
-static void
-add_tree (JsonBuilder *json, const Tree *tree, double cost)
-{
-  const ScalingSubtreesSummary *summary =
-      scaling_subtrees_get_summary (tree->subtrees);
-
-  json_builder_begin_object (json);
-  base_json_add_text (json, "tree", tree->tree_id);
-  base_json_add_int (json, "serving", summary->n_serving);
-  base_json_add_int (json, "starting", summary->n_starting);
-  base_json_add_int (json, "draining", summary->n_draining);
-  base_json_add_int (json, "warm", summary->n_warm);
-  base_json_add_int (json, "cold", summary->n_cold);
-  base_json_add_int (json, "instances", summary->n_instances);
-  base_json_add_int (json, "orphans", summary->n_orphans);
-  base_json_add_bool (json, "limited", summary->is_limited);
-  base_json_add_double (json, "wait_s",
-                        (double)summary->longest_wait_us / BASE_US_PER_S);
-  base_json_add_double (json, "cost_per_hour", cost * summary->n_instances);
-  base_json_add_double (json, "warm_cost_per_hour", cost * summary->n_pooled);
-  /* if they ran */
-  base_json_add_double (json, "cold_cost_per_hour",
-                        cost * summary->n_cold
-                            * (1 + MAX (tree->policy.egress_per_subtree, 1)));
-  base_json_add_text (json, "fault", tree->fault);
-  json_builder_end_object (json);
-}
-
-JsonNode *
-scaling_subtrees_driver_describe (ScalingSubtreesDriver *self)
-{
-  double cost =
-      scaling_provisioner_get_cost_per_hour (self->config.provisioner);
-  g_autoptr (JsonBuilder) json = json_builder_new ();
-  g_autoptr (GList) ids = g_list_sort (g_hash_table_get_keys (self->trees),
-                                       (GCompareFunc)g_strcmp0);
-
-  json_builder_begin_object (json);
-  base_json_add_int (json, "under_way",
-                     (gint64)g_hash_table_size (self->calls));
-  base_json_add_int (json, "late", (gint64)self->n_late);
-  base_json_add_int (json, "unknown", (gint64)self->n_unknown);
-  json_builder_set_member_name (json, "trees");
-  json_builder_begin_array (json);
-  for (GList *id = ids; id != NULL; id = id->next)
-    add_tree (json, g_hash_table_lookup (self->trees, id->data), cost);
-  json_builder_end_array (json);
-  json_builder_end_object (json);
-  return json_builder_get_root (json);
-}
-
-static void
-collect (BaseMetricsWriter *writer, gpointer data)
-{
-  static const char *const results[N_RESULTS] = { "done", "failed" };
-  ScalingSubtreesDriver *self = data;
-  double cost =
-      scaling_provisioner_get_cost_per_hour (self->config.provisioner);
-
-  for (guint i = 0; i < SCALING_ORDER_N; i++)
-    for (guint k = 0; k < N_RESULTS; k++)
-      {
-        g_autofree char *labels = g_strdup_printf (
-            "order=\"%s\",result=\"%s\"",
-            scaling_order_kind_get_name ((ScalingOrderKind)i), results[k]);
-
-        base_metrics_write (writer, "media_tree_scaling_orders_total",
-                            "counter", "What was done about subtrees", labels,
-                            (double)self->n_orders[i][k]);
-      }
-  base_metrics_write (writer, "media_tree_scaling_instance_cost_per_hour",
-                      "gauge", "What one instance costs, as it was set", NULL,
-                      cost);
-}
-
 /* --- life --------------------------------------------------------------------
  */
 
@@ -538,7 +468,8 @@ scaling_subtrees_driver_new (const ScalingSubtreesDriverConfig *config)
   self->calls = g_hash_table_new_full (NULL, NULL, g_free, NULL);
   self->orders = g_array_new (FALSE, FALSE, sizeof (ScalingOrder));
   if (config->metrics != NULL)
-    base_metrics_add_collector (config->metrics, collect, self);
+    base_metrics_add_collector (config->metrics,
+                                scaling_subtrees_driver_collect, self);
   return self;
 }
 
@@ -567,6 +498,7 @@ scaling_subtrees_driver_forget (ScalingSubtreesDriver *self)
 
       scaling_subtrees_forget (tree->subtrees);
       tree->has_summary = FALSE;
+      tree->accounted_us = 0;
       tree->rest_us = 0;
     }
 }

@@ -6,6 +6,10 @@
  * first, then instances and drains. Before each of them it asks whether this
  * node still leads; the token goes along, so that what is on its way when
  * another takes over is refused there (CONTROL-PLANE.md A3).
+ *   A move that no replica has yet may be lost with its master: until one is
+ * counted after it nothing is begun outside of the store. When this node still
+ * leads after SCALING_DRIVER_UNSURE_US a renewal of its lease, which was sent
+ * later, has been counted, and so the move with it.
  *   A tree that rests is listed each 5 s, one in motion each second; between
  * two lists slots move on, and nothing is made or taken away. Where a slot has
  * moved the next step follows at once, with the same heartbeats.
@@ -22,6 +26,8 @@
 
 /* an action outside begins only while we lead for so long at least */
 #define SCALING_DRIVER_MARGIN_US (200 * G_GINT64_CONSTANT (1000))
+/* not less than a lease lasts here without a renewal (cluster/lease.h) */
+#define SCALING_DRIVER_UNSURE_US (3 * G_USEC_PER_SEC)
 #define SCALING_DRIVER_REST_US (5 * G_USEC_PER_SEC)
 /* of SIGTERM, when an instance is removed */
 #define SCALING_DRIVER_GRACE_US (10 * G_USEC_PER_SEC)

@@ -11,7 +11,8 @@ get_rank (ScalingSubtrees *self, const ScalingPlace *place)
 {
   switch (place->slot.state)
     {
-    case CLUSTER_SLOT_NONE: /* served when the store forgot it */
+    case CLUSTER_SLOT_NONE: /* was open when the store forgot it, or warm */
+      return place->is_warm ? 2 : 0;
     case CLUSTER_SLOT_SERVING:
       return 0;
     case CLUSTER_SLOT_JOINED:
@@ -30,33 +31,54 @@ get_rank (ScalingSubtrees *self, const ScalingPlace *place)
 static gboolean
 may_stay (const ScalingPlace *place)
 {
-  return place->fault == NULL
+  return place->fault == SCALING_FAULT_NONE
          && (cluster_slot_is_active (place->slot.state)
              || (place->slot.state == CLUSTER_SLOT_NONE
                  && place->slot.gen > 0));
 }
 
-/* rank_places: by rank, then ordinal, as they are there already */
+/* compare_places: by rank; of those that serve who is not heard whole counts
+ * first, for nobody knows how many are there, then who has most viewers; then
+ * by ordinal */
+static int
+compare_places (gconstpointer a, gconstpointer b, gpointer data)
+{
+  const ScalingSubtrees *self = data;
+  const ScalingPlace *left =
+      &g_array_index (self->places, ScalingPlace, *(const guint *)a);
+  const ScalingPlace *right =
+      &g_array_index (self->places, ScalingPlace, *(const guint *)b);
+
+  if (left->rank != right->rank)
+    return left->rank < right->rank ? -1 : 1;
+  if (left->rank == 0 && left->is_heard != right->is_heard)
+    return right->is_heard ? -1 : 1;
+  if (left->rank == 0 && left->n_viewers != right->n_viewers)
+    return left->n_viewers > right->n_viewers ? -1 : 1;
+  return left->slot.ordinal < right->slot.ordinal ? -1 : 1;
+}
+
 static void
 rank_places (ScalingSubtrees *self)
 {
-  g_autofree guint *ranks = g_new (guint, self->places->len + 1);
-
-  for (guint i = 0; i < self->places->len; i++)
-    ranks[i] = get_rank (self, &g_array_index (self->places, ScalingPlace, i));
   g_array_set_size (self->ranks, 0);
-  for (guint rank = 0; rank <= 4; rank++)
-    for (guint i = 0; i < self->places->len; i++)
-      if (ranks[i] == rank
-          && may_stay (&g_array_index (self->places, ScalingPlace, i)))
+  for (guint i = 0; i < self->places->len; i++)
+    {
+      ScalingPlace *place = &g_array_index (self->places, ScalingPlace, i);
+
+      place->rank = get_rank (self, place);
+      if (may_stay (place))
         g_array_append_val (self->ranks, i);
+    }
+  g_array_sort_with_data (self->ranks, compare_places, self);
 }
 
 static gboolean
 serves (const ScalingPlace *place)
 {
   return place->slot.state == CLUSTER_SLOT_SERVING
-         || (place->slot.state == CLUSTER_SLOT_NONE && place->slot.gen > 0);
+         || (place->slot.state == CLUSTER_SLOT_NONE && place->slot.gen > 0
+             && !place->is_warm);
 }
 
 static void
@@ -72,7 +94,8 @@ set_goals (ScalingSubtrees *self)
 
       if (i < input->n_desired)
         place->goal = SCALING_GOAL_SERVE;
-      else if (serves (place) || n_warm >= input->policy->n_warm)
+      else if (place->slot.state == CLUSTER_SLOT_NONE || serves (place)
+               || n_warm >= input->policy->n_warm)
         place->goal = SCALING_GOAL_GO;
       else
         {
@@ -89,19 +112,21 @@ judge_places (ScalingSubtrees *self)
 {
   guint n_good = 0, n_bad = 0;
 
+  scaling_subtrees_watch (self);
   for (guint i = 0; i < self->places->len; i++)
     {
       ScalingPlace *place = &g_array_index (self->places, ScalingPlace, i);
 
-      place->fault = scaling_subtrees_judge (self, place, &place->is_bad);
-      n_good += place->fault == NULL && serves (place);
+      place->fault = scaling_subtrees_judge (self, place);
+      n_good += place->fault == SCALING_FAULT_NONE && serves (place);
     }
   for (guint i = 0; i < self->places->len; i++)
     {
       ScalingPlace *place = &g_array_index (self->places, ScalingPlace, i);
 
-      if (place->is_bad && (n_good == 0 || n_bad++ > 0))
-        place->fault = NULL;
+      if (place->slot.state == CLUSTER_SLOT_SERVING
+          && place->fault > SCALING_FAULT_GONE && (n_good == 0 || n_bad++ > 0))
+        place->fault = SCALING_FAULT_NONE;
     }
 }
 
@@ -253,31 +278,6 @@ go_on (ScalingSubtrees *self, const ScalingPlace *place)
     }
 }
 
-/* give_back: the last of the ranks first, of those that serve one a step */
-static void
-give_back (ScalingSubtrees *self)
-{
-  gboolean is_one_going = FALSE;
-
-  for (guint i = self->ranks->len; i-- > 0;)
-    {
-      const ScalingPlace *place = &g_array_index (
-          self->places, ScalingPlace, g_array_index (self->ranks, guint, i));
-      gboolean is_serving = place->slot.state == CLUSTER_SLOT_SERVING;
-
-      if (place->goal != SCALING_GOAL_GO
-          || place->slot.state == CLUSTER_SLOT_NONE
-          || (is_serving && is_one_going))
-        continue;
-      is_one_going |= is_serving;
-      scaling_subtrees_move (self, place,
-                             place->slot.state == CLUSTER_SLOT_PLANNED
-                                 ? CLUSTER_SLOT_GONE
-                                 : CLUSTER_SLOT_DRAINING,
-                             "it is not wanted any more");
-    }
-}
-
 /* drop_bad: what was judged goes, wanted or not */
 static void
 drop_bad (ScalingSubtrees *self)
@@ -287,9 +287,9 @@ drop_bad (ScalingSubtrees *self)
       const ScalingPlace *place =
           &g_array_index (self->places, ScalingPlace, i);
 
-      if (place->fault != NULL)
+      if (place->fault != SCALING_FAULT_NONE)
         scaling_subtrees_move (self, place, CLUSTER_SLOT_DRAINING,
-                               place->fault);
+                               scaling_fault_get_words (place->fault));
     }
 }
 
@@ -342,7 +342,8 @@ plan (ScalingSubtrees *self)
   const ScalingSubtreesInput *input = self->input;
   guint n_wanted = input->n_desired + input->policy->n_warm;
   guint n_have = self->ranks->len + count_waiting (self);
-  guint n = n_wanted - MIN (n_wanted, n_have);
+  guint n =
+      MIN (n_wanted - MIN (n_wanted, n_have), scaling_subtrees_may_plan (self));
   guint at = 0;
 
   for (guint ordinal = 0; n > 0 && ordinal < CLUSTER_MAX_SUBTREES; ordinal++)
@@ -420,7 +421,7 @@ scaling_subtrees_step (ScalingSubtrees *self, const ScalingSubtreesInput *input,
   set_goals (self);
   /* first who goes: the store lets another serve only then */
   drop_bad (self);
-  give_back (self);
+  scaling_subtrees_give_back (self);
   for (guint i = 0; i < self->ranks->len; i++)
     {
       const ScalingPlace *place = &g_array_index (

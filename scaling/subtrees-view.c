@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ScalingSubtrees: heartbeats, instances and slots, put together. */
-#include "base/clock.h"
 #include "scaling/subtrees-private.h"
 #include "scaling/survey.h"
 
@@ -140,6 +139,9 @@ see_place (ScalingSubtrees *self, ScalingPlace *place)
                            .n_failures = memo->n_failures,
                            .wait_us = memo->wait_us };
   memo->seen_us = now_us;
+  if ((state == CLUSTER_SLOT_PLANNED || state == CLUSTER_SLOT_STARTING)
+      && memo->begun_us == 0)
+    memo->begun_us = now_us;
   if (state >= CLUSTER_SLOT_PLANNED && state <= CLUSTER_SLOT_JOINED)
     memo->is_closed = TRUE;
   else if (state == CLUSTER_SLOT_SERVING)
@@ -151,6 +153,39 @@ see_place (ScalingSubtrees *self, ScalingPlace *place)
       if (member->gen == place->slot.gen && scaling_member_is_fresh (member))
         memo->heard_us = now_us;
     }
+}
+
+/* count_viewers: of its egress nodes. Of one that is silent the last word of
+ * the subtree stays. */
+static void
+count_viewers (ScalingSubtrees *self, ScalingPlace *place)
+{
+  guint n_egress = 0, n_warm = 0, n_heard = 0;
+
+  for (guint i = 0; i < place->n; i++)
+    {
+      const ScalingMember *member = self->members->pdata[place->first + i];
+      const ClusterLoad *load;
+
+      if (member->gen != place->slot.gen || member->is_relay)
+        continue;
+      n_egress++;
+      if (member->beat == NULL)
+        continue;
+      load = &member->beat->load;
+      n_heard++;
+      n_warm += load->is_warm;
+      place->n_viewers += load->n_viewers;
+      if (!load->is_draining && !load->is_warm
+          && scaling_member_is_fresh (member))
+        place->n_free += load->n_slots - MIN (load->n_viewers, load->n_slots);
+    }
+  place->is_heard = n_heard == n_egress;
+  place->is_warm = n_warm > 0 && n_warm == n_heard;
+  if (place->is_heard)
+    place->memo->n_viewers = place->n_viewers;
+  else
+    place->n_viewers = MAX (place->n_viewers, place->memo->n_viewers);
 }
 
 /* find_lost: the highest gen whose egress nodes beat; 0 = none */
@@ -197,6 +232,7 @@ add_places (ScalingSubtrees *self)
       if (place.slot.state == CLUSTER_SLOT_NONE)
         place.slot.gen = find_lost (self, &place);
       see_place (self, &place);
+      count_viewers (self, &place);
       g_array_append_val (self->places, place);
     }
 }
@@ -236,6 +272,7 @@ scaling_subtrees_look (ScalingSubtrees *self)
                                   .n_pooled = self->summary.n_pooled };
   else
     self->summary = (ScalingSubtreesSummary){ 0 };
+  self->trial = policy->trial;
   self->n_egress = MAX (policy->egress_per_subtree, 1);
   self->n_core = policy->n_warm_egress == 0
                      ? self->n_egress
@@ -250,8 +287,8 @@ scaling_subtrees_look (ScalingSubtrees *self)
 
 /* --- is it ready -------------------------------------------------------- */
 
-static gboolean
-hears (const ClusterLoad *load)
+gboolean
+scaling_subtrees_hears (const ClusterLoad *load)
 {
   for (guint i = 0; i < load->n_links; i++)
     if (load->links[i].is_active && !load->links[i].is_silent
@@ -260,9 +297,8 @@ hears (const ClusterLoad *load)
   return FALSE;
 }
 
-/* is_on_air: there is a stream; else there is nothing to receive */
-static gboolean
-is_on_air (ScalingSubtrees *self)
+gboolean
+scaling_subtrees_is_on_air (ScalingSubtrees *self)
 {
   for (guint i = 0; i < self->input->beats->len; i++)
     {
@@ -275,10 +311,11 @@ is_on_air (ScalingSubtrees *self)
   return FALSE;
 }
 
-gboolean
-scaling_subtrees_is_ready (ScalingSubtrees *self, const ScalingPlace *place)
+ScalingCore
+scaling_subtrees_look_at_core (ScalingSubtrees *self, const ScalingPlace *place)
 {
-  gboolean on_air = is_on_air (self);
+  gboolean on_air = scaling_subtrees_is_on_air (self);
+  ScalingCore core = SCALING_CORE_READY;
 
   for (guint i = 0; i <= self->n_core; i++)
     {
@@ -290,137 +327,16 @@ scaling_subtrees_is_ready (ScalingSubtrees *self, const ScalingPlace *place)
           scaling_subtrees_find (self, place->slot.ordinal, place->slot.gen,
                                  i < self->n_core ? word : "r");
       if (member == NULL || !scaling_member_is_fresh (member)
-          || member->beat->load.is_draining
-          || (on_air && !hears (&member->beat->load)))
-        return FALSE;
+          || member->beat->load.is_draining)
+        return SCALING_CORE_MISSING;
+      if (on_air && !scaling_subtrees_hears (&member->beat->load))
+        core = SCALING_CORE_DEAF;
     }
-  return TRUE;
+  return core;
 }
 
-/* --- is it any good ----------------------------------------------------- */
-
-/* What a subtree did since its trial began. */
-typedef struct
+gboolean
+scaling_subtrees_is_ready (ScalingSubtrees *self, const ScalingPlace *place)
 {
-  guint64 n_drops, n_failures, n_joins;
-  guint n_egress;
-} Trial;
-
-static guint64
-since (guint64 now, guint64 then)
-{
-  return now - MIN (then, now);
-}
-
-static void
-add_member (ScalingSubtrees *self, ScalingMemo *memo,
-            const ScalingMember *member, Trial *trial)
-{
-  const ClusterLoad *load = &member->beat->load;
-  ScalingBase *base = g_hash_table_lookup (self->bases, member->name);
-
-  if (base == NULL)
-    {
-      base = g_new0 (ScalingBase, 1);
-      g_hash_table_insert (self->bases, g_strdup (member->name), base);
-      base->n_drops = load->n_send_drops;
-      base->n_failures = load->n_failures;
-      base->n_joins = load->n_joins;
-      g_strlcpy (base->boot_id, member->beat->node.boot_id,
-                 sizeof base->boot_id);
-    }
-  if (strcmp (base->boot_id, member->beat->node.boot_id) != 0)
-    {
-      *base = (ScalingBase){ 0 };
-      g_strlcpy (base->boot_id, member->beat->node.boot_id,
-                 sizeof base->boot_id);
-      memo->n_restarts++;
-    }
-  trial->n_egress += !member->is_relay;
-  trial->n_drops += since (load->n_send_drops, base->n_drops);
-  trial->n_failures += since (load->n_failures, base->n_failures);
-  trial->n_joins += since (load->n_joins, base->n_joins);
-}
-
-static const char *
-judge_trial (ScalingSubtrees *self, const ScalingPlace *place)
-{
-  ScalingMemo *memo = place->memo;
-  gint64 now_us = self->input->now_us, for_us;
-  Trial trial = { 0 };
-
-  if (memo->trial_us == 0)
-    memo->trial_us = now_us;
-  for_us = now_us - memo->trial_us;
-  for (guint i = 0; i < place->n; i++)
-    {
-      const ScalingMember *member = self->members->pdata[place->first + i];
-
-      if (member->gen == place->slot.gen && scaling_member_is_fresh (member))
-        add_member (self, memo, member, &trial);
-    }
-  if (memo->n_restarts >= SCALING_BAD_RESTARTS)
-    return "its nodes restart again and again";
-  if (for_us < SCALING_TRIAL_MIN_US)
-    return NULL;
-  if (trial.n_drops * BASE_US_PER_S / (guint64)for_us
-      > (guint64)SCALING_BAD_DROPS_PER_S * MAX (trial.n_egress, 1))
-    return "it drops packets";
-  if (trial.n_joins >= SCALING_BAD_MIN_JOINS
-      && (double)trial.n_failures
-             > SCALING_BAD_FAILURE_RATIO * (double)trial.n_joins)
-    return "joins fail there";
-  return NULL;
-}
-
-/* is_gone: nobody of it beats, and nothing of it is known to run */
-static gboolean
-is_gone (ScalingSubtrees *self, const ScalingPlace *place)
-{
-  gint64 silent_us = self->input->now_us - place->memo->heard_us;
-
-  if (self->input->instances == NULL
-      || silent_us
-             < (self->input->is_list_whole ? SCALING_DEAD_US : SCALING_LOST_US))
-    return FALSE;
-  for (guint i = 0; i < place->n; i++)
-    {
-      const ScalingMember *member = self->members->pdata[place->first + i];
-
-      if (member->gen == place->slot.gen && scaling_member_runs (member))
-        return FALSE;
-    }
-  return TRUE;
-}
-
-/* calm_down: nothing failed for as long as the longest wait */
-static void
-calm_down (ScalingMemo *memo, gint64 now_us)
-{
-  if (now_us - memo->wait_us > SCALING_BACKOFF_MAX_US)
-    memo->n_failures = 0;
-}
-
-const char *
-scaling_subtrees_judge (ScalingSubtrees *self, const ScalingPlace *place,
-                        gboolean *ret_is_bad)
-{
-  gint64 age_ms = self->input->now_wall_ms - place->slot.at_wall_ms;
-  ClusterSlotState state = place->slot.state;
-  const char *why;
-
-  *ret_is_bad = FALSE;
-  if (state == CLUSTER_SLOT_STARTING)
-    return age_ms > SCALING_START_MS ? "it did not come up" : NULL;
-  if (state != CLUSTER_SLOT_JOINED && state != CLUSTER_SLOT_SERVING)
-    return NULL;
-  if (is_gone (self, place))
-    return "all of it is gone";
-  if (age_ms > SCALING_TRIAL_MS)
-    calm_down (place->memo, self->input->now_us);
-  if (state == CLUSTER_SLOT_JOINED || age_ms > SCALING_TRIAL_MS)
-    return NULL;
-  why = judge_trial (self, place);
-  *ret_is_bad = why != NULL;
-  return why;
+  return scaling_subtrees_look_at_core (self, place) == SCALING_CORE_READY;
 }

@@ -74,7 +74,9 @@ scaling_subtrees_move (ScalingSubtrees *self, const ScalingPlace *place,
                          .gen = place->slot.gen,
                          .from = place->slot.state,
                          .to = to,
-                         .is_fault = place->fault != NULL,
+                         .fault = to == CLUSTER_SLOT_GONE
+                                      ? place->memo->rollback
+                                      : place->fault,
                          .why = why };
 
   return scaling_subtrees_order (self, &order);
@@ -101,14 +103,21 @@ scaling_subtrees_answer (ScalingSubtrees *self, const ScalingOrder *order,
                          gint64 now_us)
 {
   g_autofree char *key = dup_key (order);
-  gboolean is_fault = order->is_fault && is_done;
+  gboolean is_fault = order->fault != SCALING_FAULT_NONE && is_done
+                      && order->to == CLUSTER_SLOT_DRAINING;
+  ScalingMemo *memo;
 
   /* one that was forgotten: another leader's affair */
   if (!g_hash_table_remove (self->pending, key))
     return;
+  memo = scaling_subtrees_get_memo (self, order->ordinal);
   if (is_fault || (order->kind == SCALING_ORDER_ENSURE && !is_done))
-    scaling_subtrees_fail (scaling_subtrees_get_memo (self, order->ordinal),
-                           retry_us, jitter, now_us);
+    scaling_subtrees_fail (memo, retry_us, jitter, now_us);
+  if (!is_fault || order->fault == SCALING_FAULT_GONE)
+    return;
+  memo->rollback = order->fault;
+  memo->rollback_us = now_us;
+  scaling_subtrees_note_rollback (self, order, jitter, now_us);
 }
 
 /* --- life --------------------------------------------------------------- */
@@ -167,6 +176,8 @@ scaling_subtrees_forget (ScalingSubtrees *self)
   g_hash_table_remove_all (self->bases);
   g_hash_table_remove_all (self->pending);
   g_hash_table_remove_all (self->orphans);
+  self->rollbacks = (ScalingRollbacks){ 0 };
+  self->watched_us = 0;
   self->summary = (ScalingSubtreesSummary){ 0 };
 }
 

@@ -15,6 +15,8 @@
  * policy has warm slots shall be joined, the rest is given back, one a step,
  * the highest first. So a warm slot is promoted by being counted, and filling
  * up is nothing else than planning.
+ *   Of those that serve the one with the fewest viewers goes first, and only
+ * when what stays has room for them.
  *   Nothing that has served is ended for silence alone: who does not reach the
  * store may still have viewers.
  * Bounds: SCALING_MAX_ORDERS a step and SCALING_MAX_PENDING in all; instances
@@ -33,21 +35,14 @@
 /* between two tries of an ordinal, doubled each time */
 #define SCALING_BACKOFF_MIN_US (1 * G_USEC_PER_SEC)
 #define SCALING_BACKOFF_MAX_US (60 * G_USEC_PER_SEC)
-/* a core that is not there by then never will be */
-#define SCALING_START_MS 120000
 /* nobody of it heard, and the provisioner does not have it running */
 #define SCALING_DEAD_US (10 * G_USEC_PER_SEC)
 /* nobody of it heard, and nobody knows more */
 #define SCALING_LOST_US (60 * G_USEC_PER_SEC)
 /* an instance that is in no slot is looked at for so long before it goes */
 #define SCALING_ORPHAN_US (60 * G_USEC_PER_SEC)
-/* a subtree is new for so long, and given back when it turns out bad */
-#define SCALING_TRIAL_MS 60000
-#define SCALING_TRIAL_MIN_US (10 * G_USEC_PER_SEC) /* to be judged */
-#define SCALING_BAD_DROPS_PER_S 100   /* each of its egress nodes */
-#define SCALING_BAD_FAILURE_RATIO 0.2 /* of joins, by our fault */
-#define SCALING_BAD_MIN_JOINS 20
-#define SCALING_BAD_RESTARTS 3
+/* what did well for so long is asked for its failures no more */
+#define SCALING_CALM_US (60 * G_USEC_PER_SEC)
 /* after the deadline of a drain nodes end by themselves; so long after it they
  * are ended. The same for those who drain and are silent */
 #define SCALING_DRAIN_OVER_MS 30000
@@ -63,6 +58,23 @@ typedef enum
   SCALING_ORDER_N
 } ScalingOrderKind;
 
+/* Why a subtree goes though it is wanted. All but the first two: it is rolled
+ * back, and the next of its kind waits (ScalingTrial). */
+typedef enum
+{
+  SCALING_FAULT_NONE,
+  SCALING_FAULT_GONE,     /* all of it ended, whatever for */
+  SCALING_FAULT_NOT_UP,   /* its core is not there in time */
+  SCALING_FAULT_NO_MEDIA, /* it is there, and receives nothing */
+  SCALING_FAULT_RESTARTS,
+  SCALING_FAULT_DROPS,    /* packets, and the others do not */
+  SCALING_FAULT_FAILURES, /* of joins, likewise */
+  SCALING_FAULT_N
+} ScalingFault;
+/* "none", "gone", … for metrics; words for people */
+const char *scaling_fault_get_name (ScalingFault fault);
+const char *scaling_fault_get_words (ScalingFault fault);
+
 typedef struct
 {
   ScalingOrderKind kind;
@@ -71,8 +83,8 @@ typedef struct
   ClusterRoles role;         /* ENSURE: relay or egress */
   guint32 drain_ms;          /* DRAIN: the deadline from now */
   char name[SCALING_PROVISION_NAME_MAX_CHARS + 1]; /* all but SLOT */
-  gboolean is_fault; /* SLOT: it goes because it was no good */
-  const char *why;   /* (transfer none): static words, for people */
+  ScalingFault fault; /* SLOT: it goes, or is gone, because it was no good */
+  const char *why;    /* (transfer none): static words, for people */
 } ScalingOrder;
 
 /* What is there at one moment. All borrowed. */
@@ -105,6 +117,10 @@ typedef struct
   guint n_orphans;        /* of no slot */
   gboolean is_limited;    /* hardLimit kept something from being made */
   gint64 longest_wait_us; /* of an ordinal that failed; 0 = none waits */
+  guint n_rollbacks;      /* in a row, and since then nothing that did well */
+  gint64 rollback_wait_us; /* nothing new is planned for so long */
+  guint n_stuck; /* viewers of a subtree that shall go and stays, because the
+                  * others have no room for them */
 } ScalingSubtreesSummary;
 
 /* @is_warm: it was joined already when it was wanted

@@ -101,7 +101,10 @@ M, T, S = P + ("metrics", 0), P + ("thresholds", 0), P + ("schedules", 0)
 GOOD = [
     (("$schema",), ...), (("hardLimit",), 1), (("hardLimit",), 65536),
     (("approval",), "low-confidence"), (("slots",), {}), (("slots",), ...),
-    (("slots", "warmLead"), 0), (P + ("tree",), ...),
+    (("slots", "warmLead"), 0), (("trial",), {}), (("trial",), {
+        "startWithin": 5, "for": 0, "judgeAfter": 600, "drops": 0.5,
+        "failures": 100, "minJoins": 1, "restarts": 1, "timesOthers": 0,
+        "backoff": 600}), (P + ("tree",), ...),
     (P + ("thresholds",), []), (P + ("schedules",), []),
     (P + ("minReplicas",), 0), (P + ("maxReplicas",), 65536),
     (P + ("cooldownPeriod",), {"scaleUp": 1, "scaleDown": 86400}),
@@ -118,6 +121,9 @@ BAD = [
     (("approval",), "perhaps"), (("approval",), 1),
     (("egressPerSubtree",), 17), (("slotsPerEgress",), 0),
     (("slots",), []), (("slots", "warm"), -1), (("slots", "coldLead"), 3601),
+    (("trial",), 60), (("trial",), {"startWithin": 4}),
+    (("trial",), {"for": 3601}), (("trial",), {"failures": 101}),
+    (("trial",), {"judgeAfter": 0}), (("trial",), {"backoff": 1.5}),
     (P + ("name",), ...), (P + ("name",), ""), (P + ("name",), "a b"),
     (P + ("name",), "a" * 65), (P + ("service",), ...), (P + ("tree",), 5),
     (P + ("enabled",), "yes"), (P + ("minReplicas",), ...),
@@ -144,7 +150,7 @@ UNKNOWN = [("x",), ("slots", "x"), P + ("x",), M + ("x",), T + ("x",),
            S + ("x",)]
 # What a schema cannot say.
 MEANINGLESS = [
-    (P + ("minReplicas",), 41), (T + ("metric",), "d"),
+    (P + ("minReplicas",), 41), (("trial",), {"backoff": 601}), (T + ("metric",), "d"),
     (S + ("end",), "2026-11-21T19:00:00Z"),
 ]
 

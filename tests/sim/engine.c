@@ -344,6 +344,12 @@ sim_engine_begin (void)
 }
 
 void
+sim_engine_send_home (void)
+{
+  n_viewers = 0;
+}
+
+void
 sim_engine_end (void)
 {
   for (guint i = 0; i < N_SNAPSHOTS; i++)

@@ -32,6 +32,8 @@ gboolean sim_engine_drain (const char *name);
 
 /* is it troubled at all */
 void sim_engine_set_faulty (gboolean is_faulty);
+/* nobody wants to see it any more */
+void sim_engine_send_home (void);
 void sim_engine_crash_one (void);
 /* (element-type SimInstance): as they are now */
 const GArray *sim_engine_look (void);

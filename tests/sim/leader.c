@@ -381,6 +381,10 @@ void
 sim_leaders_calm (void)
 {
   are_calm = TRUE;
+  /* numbers by chance know nothing of viewers, and a subtree whose viewers have
+   * no room elsewhere stays */
+  if (!has_controllers)
+    sim_engine_send_home ();
 }
 
 void

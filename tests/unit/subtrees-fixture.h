@@ -21,8 +21,9 @@ typedef struct
   guint boot;
   gint64 up_us, end_us; /* beats from then on; 0 or: ends then */
   gboolean is_draining, is_silent, is_deaf; /* deaf: receives no media */
-  guint n_viewers;
-  guint64 n_drops, n_failures, n_joins;
+  gboolean is_open;                         /* its subtree served once */
+  guint n_viewers, n_waiting;
+  guint64 n_drops, n_failures, n_joins, n_refused;
 } WorldNode;
 
 typedef struct
@@ -38,6 +39,7 @@ typedef struct
            [SCALING_PROVISION_NAME_MAX_CHARS + 1]; /* parents of a node of
                                                     * no subtree; "" = none */
   guint n_desired, n_elsewhere, n_publishers;
+  guint n_slots_each, edge_slots; /* viewers: of an egress node; of "edge" */
   gint64 now_us, boot_us, drain_us;
   guint32 drain_ms;
   gboolean no_list, is_list_part, fails; /* fails: ensure does */
@@ -191,6 +193,10 @@ world_beat (World *self, const WorldNode *node)
   beat->load.n_send_drops = node->n_drops;
   beat->load.n_failures = node->n_failures;
   beat->load.n_joins = node->n_joins;
+  beat->load.n_refused = node->n_refused;
+  beat->load.n_waiting = node->n_waiting;
+  beat->load.n_slots = node->index > 0 ? self->n_slots_each : 0;
+  beat->load.is_warm = node->index > 0 && !node->is_open;
   world_link (self, beat, node);
 }
 
@@ -204,6 +210,7 @@ world_look_at_edge (World *self)
     return;
   beat = world_add_beat (self, "edge", CLUSTER_ROLE_EGRESS);
   beat->node.boot_id = g_strdup ("00112233445566778899aabbccddeeff");
+  beat->load.n_slots = self->edge_slots;
   world_add_link (beat, &edge, self->edge[0]);
   world_add_link (beat, &edge, self->edge[1]);
 }
@@ -221,9 +228,12 @@ world_look (World *self)
   world_look_at_edge (self);
   for (guint i = 0; i < self->nodes->len; i++)
     {
-      const WorldNode *node = self->nodes->pdata[i];
+      WorldNode *node = self->nodes->pdata[i];
       ScalingInstance *instance = g_new0 (ScalingInstance, 1);
 
+      node->is_open |=
+          world_is_up (self, node)
+          && world_state (self, node->ordinal) == CLUSTER_SLOT_SERVING;
       instance->name = g_strdup (node->name);
       instance->state = node->state;
       if (self->is_list_part && node->is_silent) /* its host is away */
@@ -298,10 +308,10 @@ world_ensure (World *self, const ScalingOrder *order)
     return TRUE;
   node->state = SCALING_INSTANCE_RUNNING;
   node->boot++;
-  node->is_draining = FALSE;
+  node->is_draining = node->is_open = FALSE;
   node->end_us = 0;
   node->up_us = self->now_us + self->boot_us;
-  node->n_drops = node->n_failures = node->n_joins = 0;
+  node->n_drops = node->n_failures = node->n_joins = node->n_refused = 0;
   return TRUE;
 }
 
@@ -443,6 +453,7 @@ world_new (void)
       g_ptr_array_new_with_free_func ((GDestroyNotify)scaling_instance_free);
   self->orders = g_array_new (FALSE, TRUE, sizeof (ScalingOrder));
   self->n_publishers = 1;
+  self->n_slots_each = 1000;
   self->now_us = 1000 * WORLD_SECOND_US;
   self->boot_us = 3 * WORLD_SECOND_US;
   self->drain_us = 2 * WORLD_SECOND_US;

@@ -12,7 +12,8 @@ typedef struct
   World *world; /* owned */
   ScalingProvisioner *provisioner;
   ScalingSubtreesDriver *driver;
-  gboolean leads, is_store_away, holds_moves;
+  gboolean leads, is_store_away, holds_moves, is_unsure;
+  BaseMetrics *metrics; /* owned */
   const char *token;
   guint n_lists, n_calls, n_moves, n_served;
   int error;               /* of ensure; -1: none */
@@ -154,7 +155,7 @@ wire_move (const char *tree_id, const ClusterSlot *slot, ClusterSlotState to,
     }
   if (!world_move (f->world, &order))
     error = g_error_new (CLUSTER_ERROR, CLUSTER_ERROR_BOUND, "no");
-  func (slot->gen, TRUE, error, func_data);
+  func (slot->gen, !f->is_unsure, error, func_data);
 }
 
 static void
@@ -201,6 +202,8 @@ set_up (Fixture *f, gconstpointer data)
                                        .drain = wire_drain };
   config.wire_data = f;
   config.provisioner = f->provisioner;
+  f->metrics = base_metrics_new ();
+  config.metrics = f->metrics;
   config.on_served = on_served;
   config.data = f;
   f->driver = scaling_subtrees_driver_new (&config);
@@ -212,6 +215,7 @@ tear_down (Fixture *f, gconstpointer data)
   scaling_provisioner_free (f->provisioner);
   scaling_subtrees_driver_free (f->driver);
   world_free (f->world);
+  base_metrics_free (f->metrics);
   g_free (f->last_text);
 }
 
@@ -385,6 +389,95 @@ test_away (Fixture *f, gconstpointer data)
   g_assert_cmpuint (world_count (f->world, CLUSTER_SLOT_SERVING), ==, 1);
 }
 
+static gboolean
+says (Fixture *f, const char *line)
+{
+  g_autofree char *text = base_metrics_render (f->metrics);
+
+  if (strstr (text, line) != NULL)
+    return TRUE;
+  g_test_message ("%s", text);
+  return FALSE;
+}
+
+/* What no replica has may be lost: nothing outside is begun on its word, until
+ * a later move is counted, or we still lead when we could not without. */
+static void
+test_unsure (Fixture *f, gconstpointer data)
+{
+  f->world->n_desired = 1;
+  f->world->policy.n_warm = 0;
+  f->is_unsure = TRUE;
+  run (f, 3);
+  g_assert_cmpint (world_state (f->world, 0), ==, CLUSTER_SLOT_STARTING);
+  g_assert_cmpuint (f->n_calls, ==, 0);
+  run (f, 3);
+  g_assert_cmpuint (f->n_calls, ==, 5);
+  run (f, 4);
+  g_assert_cmpint (world_state (f->world, 0), ==, CLUSTER_SLOT_SERVING);
+  /* another one is counted: so is all before it */
+  f->world->n_desired = 2;
+  run (f, 1);
+  g_assert_cmpint (world_state (f->world, 1), ==, CLUSTER_SLOT_STARTING);
+  g_assert_cmpuint (f->n_calls, ==, 5);
+  f->is_unsure = FALSE;
+  f->world->n_desired = 3;
+  run (f, 1);
+  g_assert_cmpuint (f->n_calls, >=, 10);
+  run (f, 20);
+  g_assert_cmpuint (world_count (f->world, CLUSTER_SLOT_SERVING), ==, 3);
+}
+
+/* What turns out bad is counted, and in the audit with what became of it. */
+static void
+test_rollback (Fixture *f, gconstpointer data)
+{
+  gboolean was_said = FALSE;
+
+  f->world->n_desired = 1;
+  f->world->policy.n_warm = 0;
+  f->world->policy.trial.start_us = 10 * WORLD_SECOND_US;
+  run (f, 20);
+  g_assert_true (says (f, "rollbacks_in_row{tree=\"main\"} 0\n"));
+  f->world->n_desired = 2;
+  for (guint i = 0; i < 20; i++)
+    {
+      for (guint k = 0; k < f->world->nodes->len; k++)
+        {
+          WorldNode *node = f->world->nodes->pdata[k];
+
+          node->is_deaf = node->ordinal == 1;
+        }
+      run (f, 1);
+      was_said |= strstr (f->last_text, "\"rollback\":\"no_media\",\"outcome\":"
+                                        "\"rolling back\"")
+                  != NULL;
+    }
+  g_assert_true (was_said);
+  g_assert_nonnull (strstr (f->last_text, "\"after\":\"gone\""));
+  g_assert_nonnull (strstr (
+      f->last_text, "\"rollback\":\"no_media\",\"outcome\":\"rolled back\""));
+  g_assert_true (says (f, "rollbacks_total{reason=\"no_media\"} 1\n"));
+  g_assert_true (says (f, "rollbacks_total{reason=\"drops\"} 0\n"));
+  g_assert_true (says (f, "rollbacks_in_row{tree=\"main\"} 1\n"));
+  g_assert_cmpuint (world_count (f->world, CLUSTER_SLOT_SERVING), ==, 1);
+}
+
+/* What instances cost, and how long they ran. */
+static void
+test_cost (Fixture *f, gconstpointer data)
+{
+  f->world->n_desired = 2;
+  run (f, 20);
+  g_assert_true (says (f, "cost_per_hour{tree=\"main\",pool=\"serving\"} 5\n"));
+  g_assert_true (says (f, "cost_per_hour{tree=\"main\",pool=\"warm\"} 1.5\n"));
+  g_assert_true (says (f, "cost_per_hour{tree=\"main\",pool=\"cold\"} 5\n"));
+  g_assert_true (says (f, "node_seconds_total{tree=\"main\",pool=\"warm\"} "));
+  g_assert_false (
+      says (f, "node_seconds_total{tree=\"main\",pool=\"warm\"} 0\n"));
+  g_assert_false (says (f, "node_seconds_total{tree=\"main\",pool=\"cold\""));
+}
+
 /* What is refused is tried again later; what is being done is no failure. */
 static void
 test_errors (Fixture *f, gconstpointer data)
@@ -425,6 +518,9 @@ main (int argc, char **argv)
   ADD ("deposed", test_deposed);
   ADD ("late-answer", test_late_answer);
   ADD ("away", test_away);
+  ADD ("unsure", test_unsure);
+  ADD ("rollback", test_rollback);
+  ADD ("cost", test_cost);
   ADD ("errors", test_errors);
   return g_test_run ();
 }

@@ -158,7 +158,9 @@ calm (Life *self)
       const ClusterSlot *slot = world_slot (world, node->ordinal);
 
       node->is_silent = node->is_deaf = FALSE;
-      if (slot->state != CLUSTER_SLOT_SERVING || slot->gen != node->gen)
+      /* where nothing shall serve all have gone home */
+      if (slot->state != CLUSTER_SLOT_SERVING || slot->gen != node->gen
+          || world->n_desired == 0)
         node->n_viewers = 0;
     }
 }
@@ -242,7 +244,8 @@ check_orders (Life *self)
 
       check (self, order->why != NULL);
       if (order->kind == SCALING_ORDER_SLOT)
-        n_given_back += order->from == CLUSTER_SLOT_SERVING && !order->is_fault;
+        n_given_back += order->from == CLUSTER_SLOT_SERVING
+                        && order->fault == SCALING_FAULT_NONE;
       else
         check (self, scaling_provision_name_is_valid (order->name));
       if (order->kind == SCALING_ORDER_REMOVE)

@@ -199,6 +199,7 @@ test_relay_last (void)
   g_autoptr (World) world = world_grown (2);
   WorldNode *egress = world_get (world, 1, 1, "e2");
 
+  world_get (world, 0, 1, "e0")->n_viewers = 20;
   egress->n_viewers = 10;
   world->n_desired = 1;
   world_run (world, 2);
@@ -221,6 +222,7 @@ test_deadline (void)
   WorldNode *egress = world_get (world, 1, 1, "e2");
 
   world->drain_ms = 60000;
+  world_get (world, 0, 1, "e0")->n_viewers = 20;
   egress->n_viewers = 10;
   world->n_desired = 1;
   world_run (world, 2);
@@ -257,6 +259,83 @@ test_two_parents (void)
   g_assert_cmpuint (first->is_draining + second->is_draining, ==, 2);
 }
 
+/* The one with the fewest viewers goes. */
+static void
+test_fewest (void)
+{
+  static const guint n_viewers[] = { 30, 10, 20, 10 };
+  g_autoptr (World) world = world_grown (G_N_ELEMENTS (n_viewers));
+
+  for (guint i = 0; i < G_N_ELEMENTS (n_viewers); i++)
+    {
+      world_get (world, i, 1, "e0")->n_viewers = n_viewers[i] - 1;
+      world_get (world, i, 1, "e3")->n_viewers = 1;
+    }
+  world->n_desired = 3;
+  world_run (world, 1);
+  /* of two that have as many the higher */
+  g_assert_cmpint (world_state (world, 3), ==, CLUSTER_SLOT_DRAINING);
+  world->n_desired = 2;
+  world_run (world, 1);
+  g_assert_cmpint (world_state (world, 1), ==, CLUSTER_SLOT_DRAINING);
+  g_assert_cmpint (world_state (world, 4), ==, CLUSTER_SLOT_JOINED);
+  /* who is not heard may have any number */
+  world_get (world, 2, 1, "e3")->is_silent = TRUE;
+  world_get (world, 0, 1, "e0")->n_viewers = 40;
+  world_get (world, 2, 1, "e0")->n_viewers = 0;
+  world->n_desired = 1;
+  world_run (world, 1);
+  g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_DRAINING);
+  g_assert_cmpint (world_state (world, 2), ==, CLUSTER_SLOT_SERVING);
+}
+
+/* It stays, whole, until the others have room for its viewers. */
+static void
+test_no_room (void)
+{
+  g_autoptr (World) world = world_grown (3);
+  const ScalingSubtreesSummary *summary =
+      scaling_subtrees_get_summary (world->subtrees);
+
+  world->n_slots_each = 10;
+  for (guint i = 0; i < world->nodes->len; i++)
+    {
+      WorldNode *node = world->nodes->pdata[i];
+
+      if (node->index > 0 && node->ordinal < 3)
+        node->n_viewers = node->ordinal == 2 ? 5 : 8;
+    }
+  /* 20 of the third, and 2 × 4 × 2 places */
+  world->n_desired = 2;
+  world_kill (world_get (world, 2, 1, "r"));
+  world_run (world, 60);
+  g_assert_cmpint (world_state (world, 2), ==, CLUSTER_SLOT_SERVING);
+  g_assert_cmpint (world_get (world, 2, 1, "r")->state, ==,
+                   SCALING_INSTANCE_RUNNING);
+  g_assert_cmpuint (summary->n_stuck, ==, 20);
+  world_get (world, 2, 1, "e0")->n_viewers = 2;
+  world_run (world, 1);
+  g_assert_cmpuint (summary->n_stuck, ==, 17);
+  /* what drains already takes room, too: its viewers come as well */
+  world_get (world, 2, 1, "e0")->n_viewers = 1;
+  world_run (world, 1);
+  g_assert_cmpint (world_state (world, 2), ==, CLUSTER_SLOT_DRAINING);
+  world->n_slots_each = 11;
+  world->n_desired = 1;
+  world_run (world, 1);
+  g_assert_cmpuint (summary->n_stuck, ==, 32);
+  world_run (world, 60);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 2);
+  /* nodes of no subtree have room */
+  g_strlcpy (world->edge[0], "injection", sizeof world->edge[0]);
+  g_strlcpy (world->edge[1], "injection", sizeof world->edge[1]);
+  world->edge_slots = 100;
+  world_run (world, 1);
+  g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 1);
+  g_assert_cmpuint (summary->n_stuck, ==, 0);
+  g_assert_cmpuint (world->n_cut, ==, 0);
+}
+
 /* One that served and is silent may still have viewers; one that never did has
  * none. */
 static void
@@ -267,10 +346,13 @@ test_silent_end (void)
   WorldNode *warm = world_get (world, 2, 1, "e0");
 
   egress->n_viewers = 10;
-  egress->is_silent = warm->is_silent = TRUE;
+  warm->is_silent = TRUE;
+  world_get (world, 0, 1, "e0")->n_viewers = 20;
   world->policy.n_warm = 0;
   world->n_desired = 1;
-  world_run (world, 29);
+  world_run (world, 1);
+  egress->is_silent = TRUE;
+  world_run (world, 28);
   g_assert_true (world_get (world, 2, 1, "e0") == warm);
   world_run (world, 100);
   g_assert_null (world_get (world, 2, 1, "e0"));
@@ -315,6 +397,8 @@ main (int argc, char **argv)
   g_test_add_func ("/scaling/subtrees/relay-last", test_relay_last);
   g_test_add_func ("/scaling/subtrees/deadline", test_deadline);
   g_test_add_func ("/scaling/subtrees/two-parents", test_two_parents);
+  g_test_add_func ("/scaling/subtrees/fewest", test_fewest);
+  g_test_add_func ("/scaling/subtrees/no-room", test_no_room);
   g_test_add_func ("/scaling/subtrees/silent-end", test_silent_end);
   g_test_add_func ("/scaling/subtrees/states", test_states);
   return g_test_run ();
