@@ -108,7 +108,8 @@ base_settings_to_config (BaseSettings *self)
 }
 
 char **
-base_settings_dup_environment (BaseSettings *self, const char *const *except)
+base_settings_dup_environment (BaseSettings *self, const char *const *except,
+                               gboolean with_secrets)
 {
   GPtrArray *items = g_ptr_array_new ();
 
@@ -118,6 +119,7 @@ base_settings_dup_environment (BaseSettings *self, const char *const *except)
       g_autofree char *name = g_ascii_strup (spec->key, -1);
 
       if (!self->values[i].is_set || !self->values[i].text || !spec->group
+          || (spec->type == BASE_SETTING_SECRET && !with_secrets)
           || g_strv_contains (except, spec->key))
         continue;
       g_strdelimit (name, "-", '_');

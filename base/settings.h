@@ -95,11 +95,12 @@ void base_settings_get_range (BaseSettings *self, const char *key,
                               gint64 *ret_low, gint64 *ret_high);
 
 /* base_settings_dup_environment: what somebody has set here (file, environment,
- * command line), for another program of ours; secrets as they are.
+ * command line), for another program of ours; secrets as they are, or left out.
  * @except: (array zero-terminated=1): keys that are left out
  * Returns: (transfer full): "MEDIA_TREE_KEY=value", … NULL */
 char **base_settings_dup_environment (BaseSettings *self,
-                                      const char *const *except);
+                                      const char *const *except,
+                                      gboolean with_secrets);
 
 /* (transfer full): text for --help, --print-config (secrets as ***), the
  * sample file (every key, commented) and the man page's OPTIONS (roff) */

@@ -53,7 +53,8 @@ open_ledger (NodeScaling *self, GError **error)
     .tree_id = base_settings_get_string (parts->settings, "tree-id"),
     .node_id = parts->options->node_id,
     .nonce = self->nonce,
-    .is_candidate = leads (parts->options),
+    .is_candidate = leads (parts->options)
+                    && base_settings_get_bool (parts->settings, "lead"),
     .metrics = parts->metrics,
     .on_leader_changed = on_leader_changed,
     .data = self,

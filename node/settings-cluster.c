@@ -67,14 +67,14 @@ check_address (BaseSettings *settings, GError **error)
   g_autoptr (GInetAddress) address =
       ip ? g_inet_address_new_from_string (ip) : NULL;
 
-  if (!text
+  if (!text || g_str_equal (text, NODE_CLUSTER_ADDRESS_OWN)
       || (address && !g_inet_address_get_is_any (address)
           && !g_inet_address_get_is_multicast (address)
           && !g_inet_address_get_is_link_local (address)))
     return TRUE;
   return refuse (error,
                  "cluster-address: \"%s\" is no IP[:PORT] that other nodes "
-                 "can reach",
+                 "can reach, and not \"own\"",
                  text);
 }
 
@@ -113,6 +113,31 @@ listens_on_loopback_only (NodeOptions *self)
   return TRUE;
 }
 
+/* dup_best: (transfer full) (nullable) */
+static char *
+dup_best (GPtrArray *known)
+{
+  for (guint i = 0; i < known->len; i++)
+    if (is_ipv4 (known->pdata[i]))
+      return g_strdup (known->pdata[i]);
+  return known->len > 0 ? g_strdup (known->pdata[0]) : NULL;
+}
+
+/* dup_own: (transfer full) (nullable): what this host calls itself, whatever
+ * --public-address says */
+static char *
+dup_own (GError **error)
+{
+  g_autoptr (RtcAddresses) addresses = rtc_addresses_new (NULL, error);
+  char *best =
+      addresses ? dup_best (rtc_addresses_get_advertised (addresses)) : NULL;
+
+  if (addresses && !best)
+    refuse (error, "cluster-address: this host has no address of its own but "
+                   "loopback");
+  return best;
+}
+
 char *
 node_settings_dup_cluster_address (NodeOptions *self, BaseSettings *settings,
                                    RtcAddresses *addresses, guint *ret_port,
@@ -121,18 +146,18 @@ node_settings_dup_cluster_address (NodeOptions *self, BaseSettings *settings,
   const char *named = base_settings_get_string (settings, "cluster-address");
   const char *const *public_addresses =
       base_settings_get_list (settings, "public-address");
-  GPtrArray *known = rtc_addresses_get_advertised (addresses);
+  char *best;
 
   *ret_port = 0;
+  if (named && g_str_equal (named, NODE_CLUSTER_ADDRESS_OWN))
+    return dup_own (error);
   if (named)
     return split_address (named, ret_port);
   if (*public_addresses)
     return g_strdup (*public_addresses);
-  for (guint i = 0; i < known->len; i++)
-    if (is_ipv4 (known->pdata[i]))
-      return g_strdup (known->pdata[i]);
-  if (known->len > 0)
-    return g_strdup (known->pdata[0]);
+  best = dup_best (rtc_addresses_get_advertised (addresses));
+  if (best)
+    return best;
   if (listens_on_loopback_only (self))
     return g_strdup ("127.0.0.1");
   refuse (error, "cluster-address: is needed; this host has no address but "

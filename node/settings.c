@@ -59,8 +59,8 @@ static const BaseSettingSpec specs[] = {
     "Secret that all nodes share; 16 characters or more." },
   { "cluster-address", BASE_SETTING_STRING, 0, 0, NULL, NULL, "Cluster",
     "IP[:PORT] by which other nodes reach this one, with a port when a NAT "
-    "has another than relay-port; the first public-address when unset, else "
-    "the host's first." },
+    "has another than relay-port; \"own\": the host's first; the first "
+    "public-address when unset, else the host's first." },
   { "relay-port", BASE_SETTING_INT, 0, 65535, "7100", NULL, "Cluster",
     "UDP port where other nodes subscribe to streams; 0 = any." },
   { "rtp-port-range", BASE_SETTING_RANGE, 1, 65535, "10000-10999", NULL,

@@ -2,14 +2,103 @@
 /* scaling/docker-ensure: look, pull, create, start; see docker-private.h. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "scaling/docker-private.h"
-#include "scaling/instance-ports.h"
 
 #define MAX_LOOKS 3 /* at one name in one ensure */
 #define EXIT_PORT_TAKEN 69
+/* a list that was asked for before the container was made is over by then */
+#define HOLD_US (60 * BASE_US_PER_S)
+#define TAKEN_US (600 * BASE_US_PER_S)
 
 static void look (ScalingDockerOp *op);
 static void create (ScalingDockerOp *op);
+
+/* --- numbers ------------------------------------------------------------- */
+
+static gboolean
+has_number (const ScalingDockerOp *op)
+{
+  return scaling_docker_has_number (&op->self->config, op->call->role);
+}
+
+static void
+hold (ScalingDockerOp *op, guint k, const char *owner, gint64 us)
+{
+  ScalingDockerHold *row;
+
+  if (k == 0 || k > SCALING_PORTS_MAX_INSTANCES)
+    return;
+  row = &op->engine->holds[k];
+  g_free (row->owner);
+  row->owner = g_strdup (owner);
+  row->until_us = base_clock_now_us () + us;
+}
+
+static gboolean
+is_held (const ScalingDockerOp *op, guint k)
+{
+  const ScalingDockerHold *row = &op->engine->holds[k];
+
+  return row->owner != NULL && !g_str_equal (row->owner, op->call->name)
+         && base_clock_now_us () < row->until_us;
+}
+
+static guint
+read_k (const char *text)
+{
+  guint64 k;
+
+  return text != NULL
+                 && g_ascii_string_to_unsigned (
+                     text, 10, 1, SCALING_PORTS_MAX_INSTANCES, &k, NULL)
+             ? (guint)k
+             : 0;
+}
+
+/* choose_k: 0: there is none */
+static guint
+choose_k (ScalingDockerOp *op, GPtrArray *instances)
+{
+  const ScalingDockerConfig *config = &op->self->config;
+  guint end = MIN (config->first_k + config->max_per_engine,
+                   SCALING_PORTS_MAX_INSTANCES + 1);
+
+  for (guint k = config->first_k; k < end; k++)
+    {
+      gboolean is_taken = is_held (op, k);
+
+      for (guint i = 0; i < instances->len; i++)
+        is_taken |= read_k (scaling_instance_get_label (instances->pdata[i],
+                                                        SCALING_LABEL_K))
+                    == k;
+      if (!is_taken)
+        return k;
+    }
+  return 0;
+}
+
+static void
+on_cleared (ScalingDockerOp *op, const ScalingHttpReply *reply)
+{
+  op->k = 0;
+  op->n_looks = 0; /* each number is tried once */
+  if (reply->status == 204 || reply->status == 404)
+    look (op);
+  else
+    scaling_docker_op_fail_status (op, reply);
+}
+
+/* clear: somebody else has a port of its k */
+static void
+clear (ScalingDockerOp *op)
+{
+  hold (op, op->k, "", TAKEN_US);
+  scaling_docker_op_ask (op, on_cleared, "DELETE", NULL, 0,
+                         "/containers/%s?v=true", op->id);
+}
+
+/* --- steps --------------------------------------------------------------- */
 
 static void
 on_started (ScalingDockerOp *op, const ScalingHttpReply *reply)
@@ -17,6 +106,9 @@ on_started (ScalingDockerOp *op, const ScalingHttpReply *reply)
   /* 304: it runs already; 404: somebody took it away between */
   if (reply->status == 204 || reply->status == 304)
     scaling_docker_op_end (op, NULL);
+  else if (op->k != 0
+           && scaling_docker_is_port_taken (reply->text, reply->n_bytes))
+    clear (op);
   else if (reply->status == 404)
     scaling_docker_op_fail (op, SCALING_PROVISION_ERROR_BUSY,
                             "it went while it was started");
@@ -85,27 +177,6 @@ on_created (ScalingDockerOp *op, const ScalingHttpReply *reply)
     }
 }
 
-static guint
-choose_k (ScalingProvisionDocker *self, GPtrArray *instances)
-{
-  guint end = self->config.first_k + self->config.max_per_engine;
-
-  for (guint k = self->config.first_k; k < end; k++)
-    {
-      gboolean is_taken = FALSE;
-
-      for (guint i = 0; i < instances->len; i++)
-        {
-          const char *text =
-              scaling_instance_get_label (instances->pdata[i], SCALING_LABEL_K);
-          is_taken |= text != NULL && g_ascii_strtoull (text, NULL, 10) == k;
-        }
-      if (!is_taken)
-        return k;
-    }
-  return 0;
-}
-
 static void
 on_neighbours (ScalingDockerOp *op, const ScalingHttpReply *reply)
 {
@@ -124,7 +195,8 @@ on_neighbours (ScalingDockerOp *op, const ScalingHttpReply *reply)
       scaling_docker_op_end (op, error);
       return;
     }
-  op->k = choose_k (op->self, instances);
+  op->k = choose_k (op, instances);
+  hold (op, op->k, op->call->name, HOLD_US);
   if (op->k != 0)
     create (op);
   else
@@ -137,7 +209,7 @@ create (ScalingDockerOp *op)
 {
   g_autofree char *body = NULL;
 
-  if (op->self->is_host_network && op->k == 0)
+  if (has_number (op) && op->k == 0)
     {
       g_autofree char *filters = g_uri_escape_string (
           "{\"label\":[\"" SCALING_LABEL_K "\"]}", NULL, FALSE);
@@ -150,15 +222,6 @@ create (ScalingDockerOp *op)
                                       op->call, op->k);
   scaling_docker_op_ask (op, on_created, "POST", body, 0,
                          "/containers/create?name=%s", op->call->name);
-}
-
-static void
-on_cleared (ScalingDockerOp *op, const ScalingHttpReply *reply)
-{
-  if (reply->status == 204 || reply->status == 404)
-    look (op);
-  else
-    scaling_docker_op_fail_status (op, reply);
 }
 
 static void
@@ -179,16 +242,16 @@ on_looked (ScalingDockerOp *op, const ScalingHttpReply *reply)
     return;
   g_free (op->id);
   op->id = g_strdup (container->id);
+  op->k = read_k (scaling_labels_get ((const char *const *)container->labels,
+                                      SCALING_LABEL_K));
   if (container->state == SCALING_DOCKER_RUNNING)
     scaling_docker_op_end (op, NULL);
   else if (container->state == SCALING_DOCKER_REMOVING)
     scaling_docker_op_fail (op, SCALING_PROVISION_ERROR_BUSY,
                             "it is being removed");
   else if (container->state == SCALING_DOCKER_EXITED
-           && container->exit_code == EXIT_PORT_TAKEN
-           && op->self->is_host_network)
-    scaling_docker_op_ask (op, on_cleared, "DELETE", NULL, 0,
-                           "/containers/%s?v=true", op->id);
+           && container->exit_code == EXIT_PORT_TAKEN && op->k != 0)
+    clear (op);
   else
     start (op);
 }

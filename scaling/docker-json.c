@@ -9,7 +9,8 @@
 
 #define ID_MAX_CHARS 128
 #define MAX_PIDS 4096
-#define STOP_TIMEOUT_S 30
+/* a drain of 10 min, and some: who stops it by hand cuts nobody off */
+#define STOP_TIMEOUT_S 630
 
 static gboolean
 garbage (GError **error, const char *what)
@@ -247,7 +248,32 @@ scaling_docker_dup_message (const char *text, gsize n_bytes)
       scaling_json_get_string (scaling_json_as_object (root), "message"));
 }
 
+gboolean
+scaling_docker_is_port_taken (const char *text, gsize n_bytes)
+{
+  g_autoptr (JsonNode) root = scaling_json_parse (text, n_bytes, NULL);
+  const char *message =
+      scaling_json_get_string (scaling_json_as_object (root), "message");
+
+  return message != NULL
+         && (strstr (message, "port is already allocated") != NULL
+             || strstr (message, "address already in use") != NULL);
+}
+
 /* --- what we ask for ----------------------------------------------------- */
+
+static gboolean
+is_on_host (const ScalingDockerConfig *config)
+{
+  return config->network == NULL || g_str_equal (config->network, "host");
+}
+
+gboolean
+scaling_docker_has_number (const ScalingDockerConfig *config, const char *role)
+{
+  return is_on_host (config)
+         || (config->is_published && !g_str_equal (role, "relay"));
+}
 
 static void
 add_all (JsonArray *array, const char *const *items)
@@ -284,6 +310,10 @@ make_command (const ScalingDockerConfig *config,
   add_text (command, "--role=%s", call->role);
   add_text (command, "--node-id=%s", call->name);
   add_text (command, "--tree-id=%s", call->tree_id);
+  if (!is_on_host (config))
+    add_text (command, "--cluster-address=own");
+  else if (engine->cluster_address != NULL)
+    add_text (command, "--cluster-address=%s", engine->cluster_address);
   if (k == 0)
     {
       add_text (command, "--http-listen=*:%d", SCALING_PORTS_HTTP);
@@ -294,8 +324,8 @@ make_command (const ScalingDockerConfig *config,
   if (engine->public_base != NULL)
     add_text (command, "--public-url=%s:%u", engine->public_base,
               SCALING_PORTS_HTTP + k);
-  if (engine->cluster_address != NULL)
-    add_text (command, "--cluster-address=%s", engine->cluster_address);
+  if (engine->public_address != NULL)
+    add_text (command, "--public-address=%s", engine->public_address);
   add_text (command, "--relay-port=%u", SCALING_PORTS_RELAY + k);
   add_text (command, "--rtc-port=%u",
             SCALING_PORTS_RTC + SCALING_PORTS_RTC_STRIDE * k);
@@ -310,6 +340,60 @@ set_limit (JsonObject *object, const char *member, gint64 value)
 {
   if (value > 0)
     json_object_set_int_member (object, member, value);
+}
+
+/* What compose.yml has of its nodes: nothing to write to but memory, a log that
+ * does not fill the disk, and a first process that reaps. */
+static void
+add_surroundings (JsonObject *host, const ScalingDockerConfig *config)
+{
+  JsonObject *tmp = json_object_new (), *log = json_object_new ();
+  JsonObject *options = json_object_new ();
+  JsonArray *mounts = json_array_new ();
+
+  json_object_set_boolean_member (host, "Init", TRUE);
+  json_object_set_boolean_member (host, "ReadonlyRootfs", TRUE);
+  json_object_set_string_member (tmp, "/tmp", "");
+  json_object_set_object_member (host, "Tmpfs", tmp);
+  json_object_set_string_member (log, "Type", "json-file");
+  json_object_set_string_member (options, "max-size", "10m");
+  json_object_set_string_member (options, "max-file", "3");
+  json_object_set_object_member (log, "Config", options);
+  json_object_set_object_member (host, "LogConfig", log);
+  for (guint i = 0; config->mounts != NULL && config->mounts[i] != NULL; i++)
+    add_text (mounts, "%s:ro", config->mounts[i]);
+  if (json_array_get_length (mounts) > 0)
+    json_object_set_array_member (host, "Binds", mounts);
+  else
+    json_array_unref (mounts);
+}
+
+static void
+publish (JsonObject *object, JsonObject *host, const char *protocol, guint port)
+{
+  g_autofree char *key = g_strdup_printf ("%u/%s", port, protocol);
+  g_autofree char *number = g_strdup_printf ("%u", port);
+  JsonObject *binding = json_object_new ();
+  JsonArray *bindings = json_array_new ();
+
+  json_object_set_string_member (binding, "HostPort", number);
+  json_array_add_object_element (bindings, binding);
+  json_object_set_array_member (host, key, bindings);
+  json_object_set_object_member (object, key, json_object_new ());
+}
+
+/* Media goes to the port that a candidate names: they are the same there. */
+static void
+add_ports (JsonObject *object, JsonObject *host, guint k)
+{
+  JsonObject *exposed = json_object_new (), *bindings = json_object_new ();
+  guint rtc_port = SCALING_PORTS_RTC + SCALING_PORTS_RTC_STRIDE * k;
+
+  publish (exposed, bindings, "tcp", SCALING_PORTS_HTTP + k);
+  publish (exposed, bindings, "tcp", rtc_port);
+  publish (exposed, bindings, "udp", rtc_port);
+  json_object_set_object_member (object, "ExposedPorts", exposed);
+  json_object_set_object_member (host, "PortBindings", bindings);
 }
 
 static JsonObject *
@@ -331,6 +415,7 @@ make_host_config (const ScalingDockerConfig *config)
   json_object_set_array_member (host, "CapDrop", dropped);
   json_array_add_string_element (options, "no-new-privileges");
   json_object_set_array_member (host, "SecurityOpt", options);
+  add_surroundings (host, config);
   return host;
 }
 
@@ -340,8 +425,14 @@ scaling_docker_write_create (const ScalingDockerConfig *config,
                              ScalingProvisionCall *call, guint k)
 {
   JsonObject *object = json_object_new (), *labels = json_object_new ();
+  JsonObject *host = make_host_config (config);
   JsonArray *env = json_array_new ();
 
+  for (guint i = 0; config->labels != NULL && config->labels[i] != NULL; i++)
+    {
+      g_auto (GStrv) pair = g_strsplit (config->labels[i], "=", 2);
+      json_object_set_string_member (labels, pair[0], pair[1] ?: "");
+    }
   for (char **pair = call->labels; pair[0] != NULL; pair += 2)
     json_object_set_string_member (labels, pair[0], pair[1]);
   if (k > 0)
@@ -360,7 +451,8 @@ scaling_docker_write_create (const ScalingDockerConfig *config,
   json_object_set_object_member (object, "Labels", labels);
   json_object_set_string_member (object, "StopSignal", "SIGTERM");
   json_object_set_int_member (object, "StopTimeout", STOP_TIMEOUT_S);
-  json_object_set_object_member (object, "HostConfig",
-                                 make_host_config (config));
+  if (k > 0 && !is_on_host (config))
+    add_ports (object, host, k);
+  json_object_set_object_member (object, "HostConfig", host);
   return scaling_json_write (object);
 }

@@ -51,9 +51,14 @@ gboolean scaling_docker_read_pull (const char *text, gsize n_bytes,
                                    GError **error);
 /* (transfer full): {"message":…} for people */
 char *scaling_docker_dup_message (const char *text, gsize n_bytes);
+/* of a start that was refused: another process has a port of its k */
+gboolean scaling_docker_is_port_taken (const char *text, gsize n_bytes);
+/* who is numbered among the instances of its machine, for its ports */
+gboolean scaling_docker_has_number (const ScalingDockerConfig *config,
+                                    const char *role);
 
 /* (transfer full): the body of POST /containers/create.
- * @k: number of the host's instance; 0: it has an address of its own */
+ * @k: number of the machine's instance; 0: it has none */
 char *scaling_docker_write_create (const ScalingDockerConfig *config,
                                    const ScalingDockerEngine *engine,
                                    ScalingProvisionCall *call, guint k);

@@ -6,12 +6,22 @@
 
 #include "scaling/docker-json.h"
 #include "scaling/http.h"
+#include "scaling/instance-ports.h"
+
+/* Who has been given a k, until a list shows it; "": somebody else has one of
+ * its ports. */
+typedef struct
+{
+  char *owner; /* owned, nullable */
+  gint64 until_us;
+} ScalingDockerHold;
 
 typedef struct
 {
   ScalingDockerEngine config; /* its strings are owned */
   ScalingHttp *http;
   guint minor; /* of the API; 0: not asked yet */
+  ScalingDockerHold holds[SCALING_PORTS_MAX_INSTANCES + 1]; /* by k */
 } ScalingDockerHost;
 
 typedef struct
@@ -19,7 +29,6 @@ typedef struct
   ScalingProvisioner base;
   ScalingDockerConfig config; /* its strings are owned; engines: see below */
   GPtrArray *engines;         /* (element-type ScalingDockerHost) owned */
-  gboolean is_host_network;
   guint64 n_created, n_removed;
 } ScalingProvisionDocker;
 

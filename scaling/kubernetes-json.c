@@ -218,7 +218,8 @@ set_text (JsonObject *object, const char *member, const char *text)
 }
 
 static void
-add_metadata (JsonObject *pod, ScalingProvisionCall *call)
+add_metadata (JsonObject *pod, const ScalingKubernetesConfig *config,
+              ScalingProvisionCall *call)
 {
   JsonObject *meta = add_object (pod, "metadata"), *labels, *annotations;
   g_autofree char *tree = scaling_provision_dup_tree_label (call->tree_id);
@@ -228,6 +229,11 @@ add_metadata (JsonObject *pod, ScalingProvisionCall *call)
   set_text (labels, "app.kubernetes.io/name", "media-tree");
   set_text (labels, SCALING_LABEL_TREE, tree);
   annotations = add_object (meta, "annotations");
+  for (guint i = 0; config->labels != NULL && config->labels[i] != NULL; i++)
+    {
+      g_auto (GStrv) pair = g_strsplit (config->labels[i], "=", 2);
+      set_text (annotations, pair[0], pair[1] ?: "");
+    }
   for (char **pair = call->labels; pair[0] != NULL; pair += 2)
     set_text (annotations, pair[0], pair[1]);
 }
@@ -257,8 +263,11 @@ add_args (JsonObject *container, const ScalingKubernetesConfig *config,
   add_text (args, "--role=%s", call->role);
   add_text (args, "--node-id=%s", call->name);
   add_text (args, "--tree-id=%s", call->tree_id);
+  add_text (args, "--workers=1");
   add_text (args, "--http-listen=*:%d", SCALING_PORTS_HTTP);
   add_text (args, "--cluster-address=$(POD_IP)");
+  if (config->is_host_network)
+    add_text (args, "--public-address=$(POD_IP)");
   if (config->public_url != NULL)
     add_text (args, "--public-url=%s", config->public_url);
   else
@@ -324,6 +333,22 @@ add_probe (JsonObject *container, const char *member, const char *path,
   json_object_set_int_member (probe, "failureThreshold", n_failures);
 }
 
+/* As tree.yaml has it of the nodes that are always there: Services forget it
+ * first, then all who are here go on elsewhere. Who was drained by the leader
+ * has nobody left, and is done at once. */
+static void
+add_pre_stop (JsonObject *container)
+{
+  JsonObject *lifecycle = add_object (container, "lifecycle");
+  JsonObject *exec = add_object (add_object (lifecycle, "preStop"), "exec");
+  JsonArray *command = add_array (exec, "command");
+
+  json_array_add_string_element (command, "sh");
+  json_array_add_string_element (command, "-c");
+  json_array_add_string_element (command,
+                                 "sleep 5; exec media-tree ctl drain --wait");
+}
+
 static void
 add_resources (JsonObject *container, const ScalingKubernetesConfig *config)
 {
@@ -369,8 +394,10 @@ add_container (JsonObject *spec, const ScalingKubernetesConfig *config,
   add_port (ports, "rtc", "UDP", SCALING_PORTS_RTC);
   add_port (ports, "rtc-tcp", "TCP", SCALING_PORTS_RTC);
   add_resources (container, config);
+  add_probe (container, "startupProbe", "/healthz", 1, 30);
   add_probe (container, "readinessProbe", "/readyz", 2, 2);
   add_probe (container, "livenessProbe", "/healthz", 5, 6);
+  add_pre_stop (container);
   mount = add_element (add_array (container, "volumeMounts"));
   set_text (mount, "name", "tmp");
   set_text (mount, "mountPath", "/tmp");
@@ -390,15 +417,15 @@ scaling_kube_write_pod (const ScalingKubernetesConfig *config,
 
   set_text (pod, "apiVersion", "v1");
   set_text (pod, "kind", "Pod");
-  add_metadata (pod, call);
+  add_metadata (pod, config, call);
   spec = add_object (pod, "spec");
   set_text (spec, "restartPolicy", "OnFailure");
   json_object_set_int_member (spec, "terminationGracePeriodSeconds",
                               config->grace_s != 0 ? config->grace_s : GRACE_S);
   set_text (spec, "serviceAccountName", config->service_account);
-  if (config->service_account == NULL)
-    json_object_set_boolean_member (spec, "automountServiceAccountToken",
-                                    FALSE);
+  /* said here, for the account itself may say no */
+  json_object_set_boolean_member (spec, "automountServiceAccountToken",
+                                  config->service_account != NULL);
   if (config->is_host_network)
     {
       json_object_set_boolean_member (spec, "hostNetwork", TRUE);

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "scaling/docker-private.h"
-#include "scaling/instance-ports.h"
 #include "scaling/json-read.h"
 #include "scaling/log.h"
 
@@ -244,7 +243,10 @@ engine_free (ScalingDockerHost *engine)
   g_free ((char *)engine->config.name);
   g_free ((char *)engine->config.url);
   g_free ((char *)engine->config.public_base);
+  g_free ((char *)engine->config.public_address);
   g_free ((char *)engine->config.cluster_address);
+  for (guint k = 0; k < G_N_ELEMENTS (engine->holds); k++)
+    g_free (engine->holds[k].owner);
   g_free (engine);
 }
 
@@ -258,6 +260,8 @@ free_docker (ScalingProvisioner *base)
   g_free ((char *)self->config.network);
   g_strfreev ((char **)self->config.args);
   g_strfreev ((char **)self->config.env);
+  g_strfreev ((char **)self->config.labels);
+  g_strfreev ((char **)self->config.mounts);
 }
 
 static const ScalingProvisionClass klass = {
@@ -331,9 +335,16 @@ add_engine (ScalingProvisionDocker *self, const ScalingDockerEngine *config,
   engine->config.name = g_strdup (config->name);
   engine->config.url = g_strdup (config->url);
   engine->config.public_base = g_strdup (config->public_base);
+  engine->config.public_address = g_strdup (config->public_address);
   engine->config.cluster_address = g_strdup (config->cluster_address);
   g_ptr_array_add (self->engines, engine);
   return engine_open (engine, config, error);
+}
+
+static const char *const *
+dup_list (const char *const *list)
+{
+  return (const char *const *)g_strdupv ((char **)list);
 }
 
 static void
@@ -343,8 +354,10 @@ copy_config (ScalingProvisionDocker *self, const ScalingDockerConfig *config)
   self->config.engines = NULL;
   self->config.image = g_strdup (config->image);
   self->config.network = g_strdup (config->network ?: "host");
-  self->config.args = (const char *const *)g_strdupv ((char **)config->args);
-  self->config.env = (const char *const *)g_strdupv ((char **)config->env);
+  self->config.args = dup_list (config->args);
+  self->config.env = dup_list (config->env);
+  self->config.labels = dup_list (config->labels);
+  self->config.mounts = dup_list (config->mounts);
   if (self->config.first_k == 0)
     self->config.first_k = 1;
   if (self->config.max_per_engine == 0)
@@ -353,7 +366,6 @@ copy_config (ScalingProvisionDocker *self, const ScalingDockerConfig *config)
     self->config.answer_us = ANSWER_US;
   if (self->config.pull_us == 0)
     self->config.pull_us = PULL_US;
-  self->is_host_network = g_str_equal (self->config.network, "host");
 }
 
 ScalingProvisioner *

@@ -437,6 +437,7 @@ free_kubernetes (ScalingProvisioner *base)
   g_strfreev ((char **)config->node_selector);
   g_strfreev ((char **)config->args);
   g_strfreev ((char **)config->env);
+  g_strfreev ((char **)config->labels);
 }
 
 static const ScalingProvisionClass klass = {
@@ -472,6 +473,7 @@ copy_config (ProvisionKubernetes *self, const ScalingKubernetesConfig *config)
   copy->node_selector = dup_list (config->node_selector);
   copy->args = dup_list (config->args);
   copy->env = dup_list (config->env);
+  copy->labels = dup_list (config->labels);
   if (copy->answer_us == 0)
     copy->answer_us = ANSWER_US;
 }

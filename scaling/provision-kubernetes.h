@@ -28,7 +28,7 @@ typedef struct
   const char *name_space;     /* (nullable): as the access has it */
   const char *image;
   const char *pull_policy;     /* (nullable): "IfNotPresent" */
-  const char *service_account; /* (nullable): of the Pods */
+  const char *service_account; /* (nullable): of the Pods: they may lead */
   const char *secret;          /* (nullable): a Secret whose keys become their
                                 * environment: no secret is in a Pod then */
   const char *public_url;      /* (nullable): "http://$(POD_IP):7070" */
@@ -36,8 +36,9 @@ typedef struct
   const char *cpu_request, *cpu_limit, *memory_request,
       *memory_limit; /* (nullable): "500m", "1Gi" */
   guint grace_s;     /* from SIGTERM to SIGKILL; 0: 630 */
-  /* (nullable) (array zero-terminated=1): of all Pods; "key=value" */
-  const char *const *node_selector, *const *args, *const *env;
+  /* (nullable) (array zero-terminated=1): of all Pods; "key=value"; labels
+   * are their annotations */
+  const char *const *node_selector, *const *args, *const *env, *const *labels;
   gint64 answer_us; /* for one answer of the API; 0: 10 s */
 } ScalingKubernetesConfig;
 

@@ -18,6 +18,7 @@ from lib.wait import wait_for
 DOCKER = os.path.join(ROOT, "docker")
 PASSWORD = "a-password-of-redis"
 NODES = {"injection", "relay", "egress-1", "egress-2"}
+LEADER, SOCKET = "injection", "/var/run/docker.sock"
 
 
 def read(*path):
@@ -122,7 +123,7 @@ SERVICE = {
         "deploy": DEPLOY,
         **{key: STRINGS for key in (
             "command", "entrypoint", "cap_drop", "security_opt", "secrets",
-            "volumes", "tmpfs")}},
+            "volumes", "tmpfs", "group_add")}},
     "additionalProperties": False}
 COMPOSE = {
     "type": "object", "required": ["services", "networks", "secrets"],
@@ -145,8 +146,11 @@ def test_compose_shape(compose):
             assert set(service.get(kind, [])) <= set(compose[kind]), name
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
-            assert source in compose["volumes"] or os.path.isdir(
-                os.path.join(DOCKER, source)), volume
+            if source == SOCKET:
+                assert name == LEADER
+            else:
+                assert source in compose["volumes"] or os.path.isdir(
+                    os.path.join(DOCKER, source)), volume
         for config in service.get("configs", []):
             file = compose["configs"][config["source"]]["file"]
             assert os.path.isfile(os.path.join(DOCKER, file))
@@ -173,6 +177,38 @@ def test_compose_nodes(compose, settings):
             if port["target"] != 7070:
                 assert port["published"] == port["target"] == int(rtc[0])
     assert len(published) == len(set(published))
+
+
+def flags(words):
+    return dict((word[2:].split("=", 1) + ["yes"])[:2] for word in words)
+
+
+def test_compose_leader(compose):
+    """What it adds is as what is there: the same limits, ports that nobody
+    has; and nobody else may ask Docker."""
+    services = compose["services"]
+    words = flags(services[LEADER]["command"])
+    limits = services["egress-1"]["deploy"]["resources"]["limits"]
+    kept = services["egress-1"]["deploy"]["resources"]["reservations"]
+    assert words["provision-cpu"] == limits["cpus"]
+    assert words["provision-memory"] == limits["memory"] + "iB"
+    assert words["provision-pids"] == str(limits["pids"])
+    assert words["provision-memory-reserved"] == kept["memory"] + "iB"
+    assert words["provision-image"] == services[LEADER]["image"]
+    assert words["provision-docker-network"] == \
+        compose["networks"]["tree"]["name"]
+    first = int(words["provision-first"])
+    for service in services.values():
+        for port in service.get("ports", []):
+            if isinstance(port, dict):
+                assert port["published"] < 7070 + first or \
+                    7200 <= port["published"] < 7200 + 32 * first
+    for name in NODES:
+        node = services[name]
+        may = flags(node["command"]).get("lead", node["environment"][
+            "MEDIA_TREE_LEAD"]) == "yes"
+        assert may == any(SOCKET in v for v in node.get("volumes", []))
+        assert may == (name == LEADER) == ("group_add" in node)
 
 
 def test_compose_asks_a_name_of_its_own(compose):
@@ -212,6 +248,9 @@ def test_kubernetes_nodes(manifests, settings):
         (container,) = pod["containers"]
         assert spec["selector"]["matchLabels"] == labels
         check_flags(container["args"], settings)
+        assert container["envFrom"] == [
+            {"secretRef": {"name": "media-tree"}},
+            {"configMapRef": {"name": "media-tree"}}]
         known = {e["name"] for e in container["env"]}
         assert set(re.findall(r"\$\((\w+)\)", " ".join(
             container["args"]))) <= known
@@ -238,6 +277,31 @@ def test_kubernetes_nodes(manifests, settings):
     for name, service in of_kind(manifests, "Service").items():
         labels = deployments[name]["spec"]["template"]["metadata"]["labels"]
         assert service["spec"]["selector"] == labels
+
+
+def test_kubernetes_leader(manifests, settings):
+    """Pods that are added are as those that are there."""
+    (config,) = of_kind(manifests, "ConfigMap").values()
+    data = config["data"]
+    check_variables(data, settings)
+    egress = of_kind(manifests, "Deployment")["media-tree-egress"]
+    pod = egress["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    resources = container["resources"]
+    assert data["MEDIA_TREE_PROVISION_CPU"] == resources["limits"]["cpu"]
+    assert data["MEDIA_TREE_PROVISION_CPU_RESERVED"] == \
+        resources["requests"]["cpu"]
+    for key, kind in (("MEMORY", "limits"), ("MEMORY_RESERVED", "requests")):
+        assert data[f"MEDIA_TREE_PROVISION_{key}"].replace(" ", "") == \
+            resources[kind]["memory"] + "B"
+    assert data["MEDIA_TREE_PROVISION_IMAGE"] == container["image"]
+    assert data["MEDIA_TREE_PROVISION_KUBE_ACCOUNT"] == \
+        pod["serviceAccountName"]
+    assert data["MEDIA_TREE_PROVISION_KUBE_SECRET"] == \
+        container["envFrom"][0]["secretRef"]["name"]
+    made = read("scaling", "kubernetes-json.c")
+    (command,) = container["lifecycle"]["preStop"]["exec"]["command"][2:]
+    assert f'"{command}"' in made
 
 
 # The image
@@ -287,10 +351,11 @@ def test_image_has_the_libraries():
             name
 
 
-def healthcheck(pid):
+def healthcheck(pid, **environment):
     return subprocess.run(
         [os.path.join(DOCKER, "healthcheck.sh"), str(pid)],
-        capture_output=True, timeout=20, env=clean_environment()).returncode
+        capture_output=True, timeout=20,
+        env=clean_environment(**environment)).returncode
 
 
 def test_healthcheck(world, tmp_path):
@@ -306,7 +371,9 @@ def test_healthcheck(world, tmp_path):
         assert healthcheck(pid) != 0
     finally:
         node.process.send_signal(18)
-    assert healthcheck(2 ** 22 + 1) != 0
+    # nobody: where such a one would listen
+    assert healthcheck(2 ** 22 + 1, MEDIA_TREE_HTTP_LISTEN=
+                       f"127.0.0.1:{free_ports()}") != 0
 
 
 # The store of the compose file

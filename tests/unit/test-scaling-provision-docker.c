@@ -123,15 +123,18 @@ test_create (Fixture *f, gconstpointer data)
       body, ==,
       "{\"Image\":\"example.org/media-tree:1\",\"Cmd\":[\"--log-level=debug\","
       "\"--role=relay\",\"--node-id=" NAME "\",\"--tree-id=main\","
-      "\"--http-listen=*:7070\"],"
+      "\"--cluster-address=own\",\"--http-listen=*:7070\"],"
       "\"Env\":[\"MEDIA_TREE_CLUSTER_SECRET=sixteen-and-more\"],"
       "\"Labels\":{\"mt.name\":\"" NAME "\",\"mt.tree\":\"main\","
       "\"mt.token\":\"0:5:n:x\",\"mt.role\":\"relay\",\"mt.ordinal\":\"0\","
-      "\"mt.gen\":\"1\"},\"StopSignal\":\"SIGTERM\",\"StopTimeout\":30,"
+      "\"mt.gen\":\"1\"},\"StopSignal\":\"SIGTERM\",\"StopTimeout\":630,"
       "\"HostConfig\":{\"NetworkMode\":\"bridge\",\"Memory\":512000000,"
       "\"MemoryReservation\":256000000,\"NanoCpus\":1500000000,"
       "\"PidsLimit\":4096,\"RestartPolicy\":{\"Name\":\"no\"},"
-      "\"CapDrop\":[\"ALL\"],\"SecurityOpt\":[\"no-new-privileges\"]}}");
+      "\"CapDrop\":[\"ALL\"],\"SecurityOpt\":[\"no-new-privileges\"],"
+      "\"Init\":true,\"ReadonlyRootfs\":true,\"Tmpfs\":{\"/tmp\":\"\"},"
+      "\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{"
+      "\"max-size\":\"10m\",\"max-file\":\"3\"}}}}");
   fake_server_forget (&f->one.server);
   g_assert_cmpstr (ensure (f), ==, "");
   fake_server_assert (&f->one.server, again);
@@ -416,13 +419,13 @@ test_host_network (Fixture *f, gconstpointer data)
   g_assert_cmpstr (get_command (second, 7), ==, "--relay-port=7102");
   g_assert_cmpstr (get_command (second, 8), ==, "--rtc-port=7264");
   g_assert_cmpstr (get_command (second, 9), ==, "--rtp-port-range=11000-11499");
-  /* another had its port: with the next number */
+  /* somebody else has its port: with the next number that is free */
   fake_docker_set_state (get (f), "exited");
   get (f)->exit_code = 69;
   g_assert_cmpstr (ensure (f), ==, "");
-  g_assert_cmpstr (get_command (get (f), 5), ==, "--http-listen=*:7071");
+  g_assert_cmpstr (get_command (get (f), 5), ==, "--http-listen=*:7073");
   g_assert_cmpstr (get (f)->state, ==, "running");
-  for (guint i = 0; i < 27; i++)
+  for (guint i = 0; i < 26; i++)
     {
       g_autofree char *name = g_strdup_printf ("c%u", i);
       g_assert_cmpstr (

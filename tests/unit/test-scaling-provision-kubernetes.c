@@ -161,7 +161,7 @@ test_create (Fixture *f, gconstpointer data)
       "\"name\":\"media-tree\",\"image\":\"example.org/media-tree:1\","
       "\"imagePullPolicy\":\"IfNotPresent\","
       "\"args\":[\"--log-level=debug\",\"--role=relay\",\"--node-id=" NAME
-      "\",\"--tree-id=main\",\"--http-listen=*:7070\","
+      "\",\"--tree-id=main\",\"--workers=1\",\"--http-listen=*:7070\","
       "\"--cluster-address=$(POD_IP)\","
       "\"--public-url=http://$(POD_IP):7070\"],"
       "\"env\":[{\"name\":\"POD_IP\",\"valueFrom\":{\"fieldRef\":{"
@@ -173,10 +173,14 @@ test_create (Fixture *f, gconstpointer data)
       "\"containerPort\":7200},{\"name\":\"rtc-tcp\",\"protocol\":\"TCP\","
       "\"containerPort\":7200}],"
       "\"resources\":{\"requests\":{},\"limits\":{}},"
+      "\"startupProbe\":{\"httpGet\":{\"path\":\"/healthz\",\"port\":7070},"
+      "\"periodSeconds\":1,\"failureThreshold\":30},"
       "\"readinessProbe\":{\"httpGet\":{\"path\":\"/readyz\",\"port\":7070},"
       "\"periodSeconds\":2,\"failureThreshold\":2},"
       "\"livenessProbe\":{\"httpGet\":{\"path\":\"/healthz\",\"port\":7070},"
       "\"periodSeconds\":5,\"failureThreshold\":6},"
+      "\"lifecycle\":{\"preStop\":{\"exec\":{\"command\":[\"sh\",\"-c\","
+      "\"sleep 5; exec media-tree ctl drain --wait\"]}}},"
       "\"volumeMounts\":[{\"name\":\"tmp\",\"mountPath\":\"/tmp\"}]}]}}");
 }
 
@@ -184,6 +188,7 @@ static void
 test_options (Fixture *f, gconstpointer data)
 {
   static const char *const selector[] = { "pool=live", NULL };
+  static const char *const labels[] = { "team=video", NULL };
   const ScalingKubernetesConfig config = { .kubeconfig = f->path,
                                            .image = "x",
                                            .service_account = "media-tree",
@@ -192,9 +197,13 @@ test_options (Fixture *f, gconstpointer data)
                                            .cpu_limit = "2",
                                            .memory_limit = "1Gi",
                                            .grace_s = 40,
-                                           .node_selector = selector };
+                                           .node_selector = selector,
+                                           .labels = labels };
   static const char *const parts[] = {
     "\"terminationGracePeriodSeconds\":40,",
+    "\"annotations\":{\"team\":\"video\",\"mt.name\"",
+    "\"automountServiceAccountToken\":true,",
+    "\"--public-address=$(POD_IP)\",",
     "\"serviceAccountName\":\"media-tree\",",
     "\"hostNetwork\":true,\"dnsPolicy\":\"ClusterFirstWithHostNet\",",
     "\"nodeSelector\":{\"pool\":\"live\"}",

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 from .node import ROOT
 from .wait import wait_for
@@ -57,11 +58,28 @@ class Docker:
         text = self.run("inspect", name, check=False)
         return json.loads(text)[0] if text else None
 
+    def logs(self, name):
+        return subprocess.run(
+            ["docker", "-H", self.url, "logs", name], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, errors="replace", text=True,
+            timeout=60).stdout
+
+    def inspect_network(self, name):
+        return json.loads(self.run("network", "inspect", name))[0]
+
+    def endings(self, since):
+        """name -> exit code of containers that ended; @since: time.time()"""
+        text = self.run("events", "--since", str(int(since)), "--until",
+                        str(int(time.time()) + 1), "--filter", "event=die",
+                        "--format", "{{json .Actor.Attributes}}")
+        rows = [json.loads(line) for line in text.splitlines()]
+        return {row["name"]: int(row["exitCode"]) for row in rows}
+
     def has_image(self, name):
         return self.inspect(name) is not None
 
-    def build(self, tag):
-        """docker/Dockerfile, on a base of debootstrap's."""
+    def build_base(self):
+        """debian:bookworm-slim, of debootstrap's"""
         if not self.has_image("debian:bookworm-slim"):
             root = self.path("root")
             subprocess.run(["debootstrap", "--variant=minbase", "bookworm",
@@ -73,9 +91,28 @@ class Docker:
                                 "debian:bookworm-slim"], stdin=tar.stdout,
                                check=True, stdout=subprocess.DEVNULL)
             shutil.rmtree(root)
-        self.run("build", "--network", "host", "-t", tag, "-f",
+
+    def build(self, tag, *words):
+        """docker/Dockerfile, in one go"""
+        self.build_base()
+        self.run("build", "--network", "host", "-t", tag, *words, "-f",
                  os.path.join(ROOT, "docker", "Dockerfile"), ROOT,
                  timeout=1800)
+
+    def build_redis(self, tag):
+        """What the compose file takes from a registry: Debian's Redis"""
+        if self.has_image(tag):
+            return
+        self.build_base()
+        recipe = self.path("redis")
+        os.makedirs(recipe, exist_ok=True)
+        with open(os.path.join(recipe, "Dockerfile"), "w",
+                  encoding="utf-8") as file:
+            file.write("FROM debian:bookworm-slim\n"
+                       "RUN apt-get update -q && apt-get install -q -y "
+                       "--no-install-recommends redis-server redis-sentinel\n"
+                       "WORKDIR /data\n")
+        self.run("build", "--network", "host", "-t", tag, recipe, timeout=600)
 
     def kill(self):
         self.process.terminate()
