@@ -11,7 +11,8 @@ from lib.node import free_ports
 from lib.provision import Processes
 from lib.wait import wait_for
 
-RELAY, EGRESS = "mt-main-s0-g1-r", "mt-main-s0-g1-e0"
+# no names of subtrees: nodes of one that nobody wants would end
+RELAY, EGRESS = "one-relay", "one-egress"
 N_MAX = 3
 
 
@@ -105,7 +106,7 @@ def test_an_older_leader_touches_nothing(machine):
     old, new = machine.lead(), machine.lead()
     assert old.ensure(RELAY, "relay", token="0:5:n:x") == ""
     assert new.ensure(EGRESS, "egress", token="0:6:m:x") == ""
-    assert old.ensure("mt-main-s1-g1-r", "relay",
+    assert old.ensure("two-relay", "relay",
                       token="0:5:n:x") == "fenced"
     assert old.remove(EGRESS, token="0:5:n:x") == "fenced"
     assert new.list() == {RELAY: "running", EGRESS: "running"}

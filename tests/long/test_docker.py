@@ -20,7 +20,8 @@ from lib.wait import wait_for
 
 # one that the Engine of MEDIA_TREE_TEST_DOCKER has already, else it is built
 IMAGE = os.environ.get("MEDIA_TREE_TEST_IMAGE") or "media-tree-test"
-RELAY, EGRESS = "mt-main-s0-g1-r", "mt-main-s0-g1-e0"
+# no names of subtrees: nodes of one that nobody wants would end
+RELAY, EGRESS = "one-relay", "one-egress"
 
 pytestmark = pytest.mark.skipif(docker.why_not() is not None,
                                 reason=str(docker.why_not()))
@@ -184,20 +185,25 @@ class Tree:
         return {int(rows[i]): rows[i + 1].split()[1]
                 for i in range(0, len(rows) - 1, 2)}
 
-    def put_policy(self):
+    def give_back(self, n):
+        """As an operator would: no cooldown, and no more than that."""
+        policy = json.loads(json.dumps(POLICY))
+        policy["policies"][0]["maxReplicas"] = n
         version = self.redis("HGET", "policy:main", "ver") or 0
-        self.redis("FCALL", "mt_policy", 0, "", "main", version, 0, 4, 4, 4,
-                   0, 0, "test", json.dumps(POLICY))
-
-    def desire(self, n):
-        """As an operator would: no cooldown."""
-        self.put_policy()
+        self.redis("FCALL", "mt_policy", 0, "", "main", version, 0, n, 4, 4,
+                   0, 0, "test", json.dumps(policy))
         self.redis("FCALL", "mt_desire", 0, "", "main",
                    self.redis("GET", "lease:scaler"),
                    self.redis("HGET", "desired:main", "ver"), n, "manual",
                    "test", "{}")
 
     def kill(self):
+        with open(os.path.join(self.directory, "audit.log"), "w",
+                  encoding="utf-8") as file:
+            file.write(self.engine.run(
+                "exec", self.compose.name("redis"), "sh", "-c",
+                "REDISCLI_AUTH=$(cat /run/secrets/redis-password) "
+                "redis-cli --json XRANGE audit - +", check=False) or "")
         self.compose.down(self.directory)
 
 
@@ -269,12 +275,16 @@ def test_a_leader_of_the_compose_file(world, tree, engine, capsys):
     assert k >= 3 and egress == f"http://{tree.compose.address}:{7070 + k}"
     viewers = world.add(watch(world, tree, egress))
     viewers.wait_video(100)
-    # one more, and it is given back: its nodes end by themselves
-    tree.desire(2)
+    # for its sake the leader wants another, so that one may fail
     second_s = wait_subtree(tree, 1)
     for name in members(1):
         check_container(tree, name)
-    tree.desire(1)
+    viewers.wait_video(100)
+    viewers.finish()
+    # it is given back: its nodes end by themselves
+    wait_for(lambda: sum(n["viewers"] for n in tree.nodes().values()) == 0,
+             "nobody to watch")
+    tree.give_back(1)
     begin = time.monotonic()
     wait_for(lambda: tree.slots()[1] == "gone", "the end of the second", 90,
              0.2)
@@ -285,7 +295,6 @@ def test_a_leader_of_the_compose_file(world, tree, engine, capsys):
     assert {n: endings.get(n) for n in members(1)} == dict.fromkeys(
         members(1), 0)
     assert {n for n in tree.nodes() if n.startswith("mt-")} == members(0)
-    viewers.wait_video(100)
     with capsys.disabled():
         print(f"\n| subtree of containers | serves after {first_s:.1f} s and "
               f"{second_s:.1f} s | drained and gone after {gone_s:.1f} s |")

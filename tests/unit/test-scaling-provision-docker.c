@@ -392,51 +392,6 @@ test_versions (Fixture *f, gconstpointer data)
     }
 }
 
-static const char *
-get_command (FakeContainer *container, guint i)
-{
-  JsonObject *object = json_node_get_object (container->body);
-
-  return json_array_get_string_element (
-      json_object_get_array_member (object, "Cmd"), i);
-}
-
-/* With the host's network each has ports of its own. */
-static void
-test_host_network (Fixture *f, gconstpointer data)
-{
-  FakeContainer *second;
-
-  remake (f, make (f, SCALING_PULL_MISSING, NULL, ANSWER_US, FALSE));
-  g_assert_cmpstr (ensure (f), ==, "");
-  g_assert_cmpstr (
-      told_ensure (&f->told, f->provisioner, "b", &f->spec, "0:5:n:x"), ==, "");
-  g_assert_cmpstr (get_command (get (f), 5), ==, "--http-listen=*:7071");
-  second = g_hash_table_lookup (f->one.containers, "b");
-  g_assert_cmpstr (get_command (second, 5), ==, "--http-listen=*:7072");
-  g_assert_cmpstr (get_command (second, 6), ==,
-                   "--public-url=https://one.example.org:7072");
-  g_assert_cmpstr (get_command (second, 7), ==, "--relay-port=7102");
-  g_assert_cmpstr (get_command (second, 8), ==, "--rtc-port=7264");
-  g_assert_cmpstr (get_command (second, 9), ==, "--rtp-port-range=11000-11499");
-  /* somebody else has its port: with the next number that is free */
-  fake_docker_set_state (get (f), "exited");
-  get (f)->exit_code = 69;
-  g_assert_cmpstr (ensure (f), ==, "");
-  g_assert_cmpstr (get_command (get (f), 5), ==, "--http-listen=*:7073");
-  g_assert_cmpstr (get (f)->state, ==, "running");
-  for (guint i = 0; i < 26; i++)
-    {
-      g_autofree char *name = g_strdup_printf ("c%u", i);
-      g_assert_cmpstr (
-          told_ensure (&f->told, f->provisioner, name, &f->spec, "0:5:n:x"), ==,
-          "");
-    }
-  g_assert_cmpstr (
-      told_ensure (&f->told, f->provisioner, "last", &f->spec, "0:5:n:x"), ==,
-      "limit");
-}
-
 static void
 test_two_engines (Fixture *f, gconstpointer data)
 {
@@ -593,7 +548,6 @@ main (int argc, char **argv)
   ADD ("/fencing", test_fencing);
   ADD ("/pull", test_pull);
   ADD ("/versions", test_versions);
-  ADD ("/host-network", test_host_network);
   ADD ("/two-engines", test_two_engines);
   ADD ("/unix-socket", test_unix_socket);
   ADD ("/tls", test_tls);
