@@ -147,6 +147,14 @@ cluster_ledger_read_history (ClusterLedger *self, const char *tree_id,
       "mt_history", tree_id, cluster_ledger_list (from, count, NULL), FALSE);
 }
 
+/* is_durable: WAIT said so, or there is nobody to wait for */
+static gboolean
+is_durable (const ClusterLedgerCall *call)
+{
+  return call->self->min_replicas == NULL
+         || (call->waits && call->n_replicas > 0);
+}
+
 static void
 read_join (ClusterLedgerCall *call, const ClusterReply *reply)
 {
@@ -163,18 +171,15 @@ read_join (ClusterLedgerCall *call, const ClusterReply *reply)
 static void
 finish_join (ClusterLedgerCall *call)
 {
-  if (call->error == NULL && call->self->min_replicas != NULL
-      && call->n_replicas == 0 && cluster_slot_is_active (call->state))
-    g_set_error (&call->error, CLUSTER_ERROR, CLUSTER_ERROR_AWAY,
-                 "no replica of the store has this yet");
-  ((ClusterJoinFunc)call->func) (call->error != NULL ? CLUSTER_SLOT_N
-                                                     : call->state,
-                                 call->error, call->data);
+  ((ClusterJoinFunc)call->func) (
+      call->error != NULL ? CLUSTER_SLOT_N : call->state,
+      call->error == NULL && is_durable (call), call->error, call->data);
 }
 
 void
 cluster_ledger_join (ClusterLedger *self, guint ordinal, guint gen,
-                     const char *boot_id, ClusterJoinFunc func, gpointer data)
+                     const char *boot_id, gboolean waits, ClusterJoinFunc func,
+                     gpointer data)
 {
   char texts[2][12];
 
@@ -186,7 +191,7 @@ cluster_ledger_join (ClusterLedger *self, guint ordinal, guint gen,
                                data),
       "mt_join", self->tree_id,
       cluster_ledger_list (texts[0], texts[1], self->node_id, boot_id, NULL),
-      TRUE);
+      waits);
 }
 
 /* --- writing ------------------------------------------------------------ */
@@ -222,13 +227,11 @@ check_fence (ClusterLedgerCall *call)
 static void
 finish_version (ClusterLedgerCall *call)
 {
-  guint k = call->self->min_replicas != NULL ? 1 : 0;
-
   check_fence (call);
   if (call->func != NULL)
-    ((ClusterVersionFunc)call->func) (
-        call->version, call->error == NULL && call->n_replicas >= k,
-        call->error, call->data);
+    ((ClusterVersionFunc)call->func) (call->version,
+                                      call->error == NULL && is_durable (call),
+                                      call->error, call->data);
 }
 
 ClusterLedgerCall *

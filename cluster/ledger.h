@@ -77,17 +77,19 @@ void cluster_ledger_read_history (ClusterLedger *self, const char *tree_id,
                                   const char *before, guint n,
                                   ClusterRowsFunc func, gpointer data);
 
-/* @state: CLUSTER_SLOT_N with @error */
-typedef void (*ClusterJoinFunc) (ClusterSlotState state, const GError *error,
-                                 gpointer data);
+/* @state: CLUSTER_SLOT_N with @error
+ * @is_durable: enough replicas have that too; FALSE when it was not asked for
+ */
+typedef void (*ClusterJoinFunc) (ClusterSlotState state, gboolean is_durable,
+                                 const GError *error, gpointer data);
 /* cluster_ledger_join: this node is of a subtree: how is that? Its state; NONE:
  * the store has never heard of this life of it, GONE: there is a later one.
- * TAKEN: another boot lives under our name. AWAY also while a state that lets
- * it in is known to no replica. To be asked again within
- * CLUSTER_HEARTBEAT_MS, as long as the name shall be kept. */
+ * TAKEN: another boot lives under our name. To be asked again within
+ * CLUSTER_HEARTBEAT_MS, as long as the name shall be kept.
+ * @waits: replicas shall have it too, what it was answered by included */
 void cluster_ledger_join (ClusterLedger *self, guint ordinal, guint gen,
-                          const char *boot_id, ClusterJoinFunc func,
-                          gpointer data);
+                          const char *boot_id, gboolean waits,
+                          ClusterJoinFunc func, gpointer data);
 
 /* --- writing -------------------------------------------------------------- */
 
@@ -118,9 +120,9 @@ void cluster_ledger_desire (ClusterLedger *self, const char *tree_id,
                             const char *reason, const char *text,
                             ClusterVersionFunc func, gpointer data);
 /* cluster_ledger_move_slot: the leader: a subtree goes on to @to, when it is in
- * @slot's state and life (its first, and after gone the next). FENCED, CONFLICT;
- * BOUND: no such step (cluster/slot.h), or more would serve than are desired.
- * The version is the life.
+ * @slot's state and life (its first, and after gone the next). FENCED,
+ * CONFLICT; BOUND: no such step (cluster/slot.h), or more would serve than are
+ * desired. The version is the life.
  * @text: as above */
 void cluster_ledger_move_slot (ClusterLedger *self, const char *tree_id,
                                const ClusterSlot *slot, ClusterSlotState to,

@@ -4,14 +4,12 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "cluster/claim.h"
 #include "node/cluster.h"
 #include "node/drain.h"
 #include "node/log.h"
 #include "scaling/provisioner.h"
 
-/* a closed one asks at each tick, so that it opens at once */
-#define TICK_MS 250
-#define OPEN_ASKS_US G_USEC_PER_SEC
 #define CARRY_US G_USEC_PER_SEC
 
 struct _NodeSlot
@@ -21,10 +19,9 @@ struct _NodeSlot
   void (*on_unwanted) (gpointer data);
   gpointer data; /* borrowed */
   guint ordinal, gen;
+  ClusterClaim *claim; /* owned */
   guint tick_id;
-  gboolean is_asking, has_joined, is_open, is_over;
-  gint64 started_us, asked_us, carried_us;
-  ClusterSlotState state; /* as last heard; NONE before */
+  gint64 carried_us;
 };
 
 /* carry_all: each second anew, for who is carried for nobody is let go */
@@ -44,57 +41,39 @@ carry_all (NodeSlot *self)
 }
 
 static void
-end (NodeSlot *self, const char *why)
+end (NodeSlot *self, const GError *error)
 {
-  if (self->is_over)
-    return;
-  self->is_over = TRUE;
-  GST_INFO ("this node ends: %s", why);
+  GST_INFO ("this node ends: %s",
+            error != NULL ? error->message : "its subtree is not wanted");
   self->on_unwanted (self->data);
 }
 
-/* take_state: of a store that knows our subtree */
 static void
-take_state (NodeSlot *self)
+note_steps (NodeSlot *self, gboolean had_joined, gboolean was_open)
 {
-  if (cluster_slot_is_active (self->state))
-    {
-      if (!self->has_joined)
-        GST_INFO ("subtree %u, life %u: joined", self->ordinal, self->gen);
-      self->has_joined = TRUE;
-      if (self->state == CLUSTER_SLOT_SERVING && !self->is_open)
-        {
-          self->is_open = TRUE;
-          GST_INFO ("subtree %u is open", self->ordinal);
-        }
-      return;
-    }
-  /* a relay feeds its subtree to the end: when it may drain the leader says */
-  if (!self->has_joined)
-    end (self, "its subtree is not wanted");
-  else if ((self->state == CLUSTER_SLOT_GONE
-            || (self->state == CLUSTER_SLOT_DRAINING
-                && (self->parts->options->roles & NODE_ROLE_RELAY) == 0))
-           && !node_drain_is_active (self->parts->drain))
-    node_drain_start (self->parts->drain, NODE_DRAIN_DEFAULT_US,
-                      base_clock_now_us ());
+  if (!had_joined && cluster_claim_has_joined (self->claim))
+    GST_INFO ("subtree %u, life %u: joined", self->ordinal, self->gen);
+  if (!was_open && cluster_claim_is_open (self->claim))
+    GST_INFO ("subtree %u is open", self->ordinal);
 }
 
 static void
-on_join (ClusterSlotState state, const GError *error, gpointer data)
+on_join (ClusterSlotState state, gboolean is_durable, const GError *error,
+         gpointer data)
 {
   NodeSlot *self = data;
+  gint64 now_us = base_clock_now_us ();
+  gboolean had_joined = cluster_claim_has_joined (self->claim);
+  gboolean was_open = cluster_claim_is_open (self->claim);
+  ClusterClaimStep step =
+      cluster_claim_answer (self->claim, state, is_durable, error, now_us);
 
-  self->is_asking = FALSE;
-  if (error == NULL)
-    {
-      self->state = state;
-      take_state (self);
-    }
-  else if (g_error_matches (error, CLUSTER_ERROR, CLUSTER_ERROR_TAKEN)
-           && !self->has_joined
-           && base_clock_now_us () - self->started_us > NODE_SLOT_TAKEN_US)
-    end (self, error->message);
+  note_steps (self, had_joined, was_open);
+  if (step == CLUSTER_CLAIM_END)
+    end (self, error);
+  else if (step == CLUSTER_CLAIM_LEAVE
+           && !node_drain_is_active (self->parts->drain))
+    node_drain_start (self->parts->drain, NODE_DRAIN_DEFAULT_US, now_us);
 }
 
 static gboolean
@@ -102,23 +81,20 @@ on_tick (gpointer data)
 {
   NodeSlot *self = data;
   gint64 now_us = base_clock_now_us ();
+  gboolean waits;
 
-  if (self->is_over)
-    return G_SOURCE_CONTINUE;
-  if (self->has_joined && !self->is_open
+  if (cluster_claim_has_joined (self->claim)
+      && !cluster_claim_is_open (self->claim)
       && now_us - self->carried_us >= CARRY_US)
     {
       self->carried_us = now_us;
       carry_all (self);
     }
-  if (self->is_asking || !cluster_ledger_is_connected (self->ledger)
-      || (self->is_open && now_us - self->asked_us < OPEN_ASKS_US))
-    return G_SOURCE_CONTINUE;
-  self->is_asking = TRUE;
-  self->asked_us = now_us;
-  cluster_ledger_join (self->ledger, self->ordinal, self->gen,
-                       node_cluster_get_boot_id (self->parts->cluster), on_join,
-                       self);
+  if (cluster_ledger_is_connected (self->ledger)
+      && cluster_claim_begin (self->claim, now_us, &waits))
+    cluster_ledger_join (self->ledger, self->ordinal, self->gen,
+                         node_cluster_get_boot_id (self->parts->cluster), waits,
+                         on_join, self);
   return G_SOURCE_CONTINUE;
 }
 
@@ -141,8 +117,10 @@ node_slot_new (const NodeParts *parts, ClusterLedger *ledger,
   self->data = data;
   self->ordinal = ordinal;
   self->gen = gen;
-  self->started_us = base_clock_now_us ();
-  self->tick_id = g_timeout_add (TICK_MS, on_tick, self);
+  self->claim = cluster_claim_new (
+      (parts->options->roles & NODE_ROLE_RELAY) != 0, base_clock_now_us ());
+  self->tick_id =
+      g_timeout_add (CLUSTER_CLAIM_TICK_US / BASE_US_PER_MS, on_tick, self);
   return self;
 }
 
@@ -152,13 +130,14 @@ node_slot_free (NodeSlot *self)
   g_return_if_fail (self);
 
   g_clear_handle_id (&self->tick_id, g_source_remove);
+  cluster_claim_free (self->claim);
   g_free (self);
 }
 
 gboolean
 node_slot_is_warm (const NodeSlot *self)
 {
-  return self && !self->is_open;
+  return self && !cluster_claim_is_open (self->claim);
 }
 
 JsonNode *
@@ -171,9 +150,11 @@ node_slot_describe (const NodeSlot *self)
   json_builder_begin_object (json);
   base_json_add_int (json, "ordinal", self->ordinal);
   base_json_add_int (json, "gen", self->gen);
-  base_json_add_text (json, "state", cluster_slot_state_get_name (self->state));
-  base_json_add_bool (json, "joined", self->has_joined);
-  base_json_add_bool (json, "warm", !self->is_open);
+  base_json_add_text (
+      json, "state",
+      cluster_slot_state_get_name (cluster_claim_get_state (self->claim)));
+  base_json_add_bool (json, "joined", cluster_claim_has_joined (self->claim));
+  base_json_add_bool (json, "warm", !cluster_claim_is_open (self->claim));
   json_builder_end_object (json);
   return json_builder_get_root (json);
 }

@@ -2,23 +2,20 @@
 /*
  * NodeSlot: a node of a subtree that the leader started, known by its name
  * (scaling_provision_dup_name()). It asks the store again and again how its
- * subtree is: until that serves the node is warm: it carries all live streams,
- * so that the first viewer waits for nothing, and takes none. One that is not
- * wanted when it starts, or whose name another has, ends without ever having
- * had a viewer; one whose subtree goes later drains.
+ * subtree is (cluster/claim.h): until that serves, and a replica has that too,
+ * the node is warm: it carries all live streams, so that the first viewer waits
+ * for nothing, and takes none. One that is not wanted when it starts, or whose
+ * name another has, ends without ever having had a viewer; one whose subtree
+ * goes later drains.
  *   It asks rather than being told (slots:{tree}): its claim has to be said again
  * all the time anyway, a message may be lost, and only the few that are closed
  * ask more often than once a second.
- *   Once it has joined, a store that is away or forgets changes nothing.
  * Owner:  NodeScaling. Thread: main.
  */
 #pragma once
 
 #include "cluster/ledger.h"
 #include "node/parts.h"
-
-/* another boot of the same name may still be in the store */
-#define NODE_SLOT_TAKEN_US (5 * G_USEC_PER_SEC)
 
 typedef struct _NodeSlot NodeSlot;
 

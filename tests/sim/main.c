@@ -39,7 +39,7 @@ static const Mutation mutations[] = {
   { "ordinals", NULL, NULL, sim_leaders_forget_ordinals, FALSE },
   { "join-claim", NULL, NULL, sim_node_forget_join, FALSE },
   { "sentinel-rule", NULL, NULL, sim_wire_ask_once, FALSE },
-  { "claim-wait", NULL, NULL, sim_node_forget_wait, TRUE },
+  { "claim-wait", NULL, NULL, sim_wire_forget_nodes_wait, TRUE },
 };
 
 static gint64 first_seed = 1, n_seeds = 2000, one_seed = -1;

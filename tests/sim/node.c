@@ -2,12 +2,13 @@
 /* sim/node: asking, beating, opening, ending. */
 #include "node.h"
 
+#include "cluster/claim.h"
 #include "cluster/encode.h"
-#include "cluster/functions.h"
+#include "cluster/ledger-private.h"
 
 #include <string.h>
 
-#define BEAT_MS 1000
+#define BEAT_US SIM_US_PER_S
 #define SLOTS 100 /* of an egress node */
 #define HEARTBEAT_MS "3000"
 #define KEEP_MS "60000"
@@ -17,17 +18,16 @@ struct _SimNode
   SimInstance shown;
   SimProc proc;
   char boot[CLUSTER_ID_CHARS + 1];
-  ClusterRedisUrl *url; /* owned, nullable, as the next two */
-  ClusterSentinel *sentinel;
-  ClusterFunctions *functions;
+  ClusterLedger *ledger; /* owned, nullable, as the next */
+  ClusterClaim *claim;
   char *node_text;   /* owned: JSON */
   ClusterLoad *load; /* owned */
   ClusterLoad told;  /* what load_text says */
   char *load_text;   /* owned, nullable: JSON */
-  gboolean is_asking, may_open;
+  gint64 beat_us;
 };
 
-static gboolean joins_not, waits_not;
+static gboolean joins_not;
 static guint n_boots;
 
 /* --- ending --------------------------------------------------------------- */
@@ -35,9 +35,8 @@ static guint n_boots;
 static void
 go_quiet (SimNode *self)
 {
-  g_clear_pointer (&self->functions, cluster_functions_free);
-  g_clear_pointer (&self->sentinel, cluster_sentinel_free);
-  g_clear_pointer (&self->url, cluster_redis_url_free);
+  g_clear_pointer (&self->ledger, cluster_ledger_free);
+  g_clear_pointer (&self->claim, cluster_claim_free);
 }
 
 void
@@ -95,56 +94,19 @@ open_up (SimNode *self)
 }
 
 static void
-on_joined (const ClusterReply *reply, const GError *error, gpointer data)
+on_joined (ClusterSlotState state, gboolean is_durable, const GError *error,
+           gpointer data)
 {
   SimNode *self = data;
-  const char *state = reply != NULL ? reply->text : NULL;
+  ClusterClaimStep step = cluster_claim_answer (
+      self->claim, state, is_durable, error, sim_proc_now_us (&self->proc));
 
-  self->may_open = FALSE;
-  if (state == NULL)
-    return;
-  if (reply->type == CLUSTER_REPLY_ERROR)
-    {
-      sim_trace ("%s: %s", self->shown.name, state);
-      if (g_str_has_prefix (state, "TAKEN"))
-        give_up (self);
-    }
-  else if (strcmp (state, "serving") == 0)
-    {
-      self->may_open = TRUE; /* once a replica has that too */
-      if (waits_not)
-        open_up (self);
-    }
-  else if (strcmp (state, "gone") == 0
-           || (strcmp (state, "none") == 0 && !self->shown.is_open
-               && !self->shown.is_draining))
+  if (step == CLUSTER_CLAIM_END)
     give_up (self);
-}
-
-/* The claim was written behind what it was answered by: a replica that has the
- * one has the other. */
-static void
-on_confirmed (const ClusterReply *reply, const GError *error, gpointer data)
-{
-  SimNode *self = data;
-
-  self->is_asking = FALSE;
-  if (self->may_open && reply != NULL && reply->type == CLUSTER_REPLY_INTEGER
-      && reply->integer >= 1)
+  else if (step == CLUSTER_CLAIM_LEAVE)
+    sim_node_drain (self);
+  else if (cluster_claim_is_open (self->claim))
     open_up (self);
-  self->may_open = FALSE;
-}
-
-static gboolean
-call (SimNode *self, const char *func, const char *const *list, guint n,
-      ClusterReplyFunc answer)
-{
-  g_autoptr (GPtrArray) args = g_ptr_array_new ();
-
-  for (guint i = 0; i < n; i++)
-    g_ptr_array_add (args, (char *)list[i]);
-  return cluster_functions_call (self->functions, func, SIM_TREE, args, answer,
-                                 self, NULL);
 }
 
 static void
@@ -174,17 +136,14 @@ take_viewers (SimNode *self)
 }
 
 static void
-ask (SimNode *self)
+beat (SimNode *self)
 {
-  static const char *const wait[] = { "WAIT", "1", "300", NULL };
-  ClusterRedis *redis;
-  char ordinal[12], gen[12];
-  const char *join[] = { ordinal, gen, self->shown.name, self->boot };
   const char *beat[] = {
     self->shown.name, self->boot, self->shown.is_relay ? "0" : "1",
     self->node_text,  NULL,       HEARTBEAT_MS,
     KEEP_MS
   };
+  g_autoptr (GPtrArray) args = g_ptr_array_new ();
 
   take_viewers (self);
   if (self->load_text == NULL
@@ -195,54 +154,44 @@ ask (SimNode *self)
       self->told = *self->load;
     }
   beat[4] = self->load_text;
-  g_snprintf (ordinal, sizeof ordinal, "%u", self->shown.ordinal);
-  g_snprintf (gen, sizeof gen, "%u", self->shown.gen);
-  call (self, "mt_beat", beat, G_N_ELEMENTS (beat), on_beat);
+  for (guint i = 0; i < G_N_ELEMENTS (beat); i++)
+    g_ptr_array_add (args, (char *)beat[i]);
+  cluster_functions_call (self->ledger->functions, "mt_beat", SIM_TREE, args,
+                          on_beat, self, NULL);
+}
+
+/* as node/slot.c does */
+static void
+claim (SimNode *self)
+{
+  gboolean waits;
+
   if (self->shown.is_edge)
     return;
   if (joins_not || self->shown.ordinal == SIM_NO_ORDINAL)
+    open_up (self);
+  else if (cluster_claim_begin (self->claim, sim_proc_now_us (&self->proc),
+                                &waits))
+    cluster_ledger_join (self->ledger, self->shown.ordinal, self->shown.gen,
+                         self->boot, waits, on_joined, self);
+}
+
+static void
+on_tick (gpointer data)
+{
+  SimNode *self = data;
+  gint64 now_us = sim_proc_now_us (&self->proc);
+
+  if (cluster_ledger_is_connected (self->ledger))
     {
-      open_up (self);
-      return;
+      if (now_us - self->beat_us >= BEAT_US)
+        {
+          self->beat_us = now_us;
+          beat (self);
+        }
+      claim (self);
     }
-  if (self->is_asking)
-    return;
-  redis = cluster_redis_link_get (cluster_functions_get_link (self->functions));
-  if (call (self, "mt_join", join, G_N_ELEMENTS (join), on_joined))
-    self->is_asking =
-        cluster_redis_send (redis, wait, on_confirmed, self, NULL);
-}
-
-static void
-on_second (gpointer data)
-{
-  SimNode *self = data;
-
-  if (cluster_functions_is_ready (self->functions))
-    ask (self);
-  sim_at (sim_now () + BEAT_MS * SIM_US_PER_MS, &self->proc, on_second, self,
-          NULL);
-}
-
-static void
-on_ready (gpointer data)
-{
-  ((SimNode *)data)->is_asking = FALSE;
-  ask (data);
-}
-
-static void
-on_down (const GError *error, gpointer data)
-{
-}
-
-static void
-on_switch (gpointer data)
-{
-  SimNode *self = data;
-
-  cluster_redis_link_drop (cluster_functions_get_link (self->functions),
-                           "another master", TRUE);
+  sim_at (sim_now () + CLUSTER_CLAIM_TICK_US, &self->proc, on_tick, self, NULL);
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -287,7 +236,11 @@ write_texts (SimNode *self)
 void
 sim_node_start (SimNode *self)
 {
-  static const ClusterFunctionsCallbacks callbacks = { on_ready, on_down };
+  ClusterLedgerConfig config = { .redis_url = SIM_URL,
+                                 .prefix = SIM_PREFIX,
+                                 .tree_id = SIM_TREE,
+                                 .node_id = self->shown.name,
+                                 .nonce = self->boot };
   SimProc *before;
 
   if (self->shown.is_running)
@@ -295,18 +248,17 @@ sim_node_start (SimNode *self)
   sim_proc_init (&self->proc, self->shown.name, self->shown.host);
   self->proc.rate = 1;
   self->shown.has_started = self->shown.is_running = TRUE;
-  self->shown.is_draining = self->is_asking = FALSE;
+  self->shown.is_draining = FALSE;
   g_snprintf (self->boot, sizeof self->boot, "%016" G_GINT64_MODIFIER "x%016x",
               sim_random (), ++n_boots);
   write_texts (self);
   before = sim_enter (&self->proc);
-  self->url = cluster_redis_url_parse (SIM_URL, NULL);
-  self->sentinel = cluster_sentinel_new (self->url, NULL, &cluster_redis_limits,
-                                         on_switch, self);
-  self->functions =
-      cluster_functions_new (SIM_PREFIX, self->url, self->sentinel, NULL,
-                             &cluster_redis_limits, &callbacks, self);
-  on_second (self);
+  go_quiet (self);
+  self->ledger = cluster_ledger_new (&config, NULL);
+  self->claim =
+      cluster_claim_new (self->shown.is_relay, sim_proc_now_us (&self->proc));
+  self->beat_us = G_MININT64 / 2;
+  on_tick (self);
   sim_enter (before);
 }
 
@@ -339,10 +291,4 @@ void
 sim_node_forget_join (gboolean is_forgotten)
 {
   joins_not = is_forgotten;
-}
-
-void
-sim_node_forget_wait (gboolean is_forgotten)
-{
-  waits_not = is_forgotten;
 }

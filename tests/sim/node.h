@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sim/node: an instance's own life: it beats, asks each second whether it is
- * wanted (mt_join), opens to viewers when its subtree serves, drains and ends
- * when it is told. Silence of the store changes nothing for one that is open.
+ * sim/node: an instance's own life: it beats, and does what the production
+ * claim makes of the store's answers (cluster/claim): opens to viewers, drains,
+ * ends. Silence of the store changes nothing for one that is open.
  * Owner: sim/engine.
  */
 #pragma once
@@ -41,5 +41,3 @@ void sim_node_end (SimNode *self, const char *why);
 void sim_node_drain (SimNode *self);
 /* mutation: it opens without asking */
 void sim_node_forget_join (gboolean is_forgotten);
-/* mutation: it opens before a replica has what it was told */
-void sim_node_forget_wait (gboolean is_forgotten);

@@ -62,7 +62,7 @@ struct _ClusterRedisLink
 
 static GPtrArray *conns;     /* Conn, borrowed: to servers */
 static GHashTable *attempts; /* links that live: (element-type link) */
-static gboolean waits_not, asks_once;
+static gboolean waits_not, nodes_wait_not, asks_once;
 static guint last_attempt; /* no link has another's */
 
 /* --- references ----------------------------------------------------------- */
@@ -164,7 +164,8 @@ serve (Conn *conn)
         answer (request, strcmp (argv[0], "FCALL") == 0
                              ? call (conn, argv)
                              : sim_reply_error ("ERR unknown command"));
-      else if (waits_not)
+      else if (waits_not
+               || (nodes_wait_not && conn->proc->host >= SIM_N_STORES))
         answer (request, sim_reply_integer (SIM_N_STORES - 1));
       else
         {
@@ -550,7 +551,7 @@ sim_wire_begin (void)
 {
   conns = g_ptr_array_new ();
   attempts = g_hash_table_new (NULL, NULL);
-  waits_not = asks_once = FALSE;
+  waits_not = nodes_wait_not = asks_once = FALSE;
   sim_wire_begin_sentinels ();
 }
 
@@ -575,6 +576,12 @@ void
 sim_wire_forget_wait (gboolean is_forgotten)
 {
   waits_not = is_forgotten;
+}
+
+void
+sim_wire_forget_nodes_wait (gboolean is_forgotten)
+{
+  nodes_wait_not = is_forgotten;
 }
 
 void

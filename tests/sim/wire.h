@@ -15,7 +15,9 @@
 
 void sim_wire_begin (void);
 void sim_wire_end (void);
-/* mutations: WAIT is answered as if all replicas had it; one question of a
+/* mutations: WAIT is answered as if all replicas had it, to all or to the nodes
+ * on hosts that have no Redis; one question of a
  * sentinel is enough */
 void sim_wire_forget_wait (gboolean is_forgotten);
+void sim_wire_forget_nodes_wait (gboolean is_forgotten);
 void sim_wire_ask_once (gboolean is_once);

@@ -236,9 +236,10 @@ on_steering (const ClusterSteering *steering, const GError *error,
   on_done (error, data);
 }
 
-static void
-on_join (ClusterSlotState state, const GError *error, gpointer data)
+on_join (ClusterSlotState state, gboolean is_durable, const GError *error,
+         gpointer data)
 {
+  ((Fixture *)data)->is_durable = is_durable;
   g_assert_true ((state == CLUSTER_SLOT_N) == (error != NULL));
   on_done (error, data);
 }
@@ -294,7 +295,7 @@ ask_all (Fixture *f)
   cluster_ledger_put_policy (f->ledger, "main", &policy, on_version, f);
   cluster_ledger_audit (f->ledger, "main", "note", "me", "{}", on_done, f);
   cluster_ledger_read_slots (f->ledger, "main", on_slots, f);
-  cluster_ledger_join (f->ledger, 1, 2, "boot", on_join, f);
+  cluster_ledger_join (f->ledger, 1, 2, "boot", TRUE, on_join, f);
   desire (f);
   move (f);
   n_more = ask_to_steer (f);
@@ -384,10 +385,12 @@ test_join (Fixture *f, gconstpointer data)
       f->n_errors = 0;
       set_rule (f, 5, "\r\n3\r\n$1\r\n2\r\n$2\r\nme\r\n$4\r\nboot\r\n",
                 rows[i].reply);
-      cluster_ledger_join (f->ledger, 3, 2, "boot", on_join, f);
+      cluster_ledger_join (f->ledger, 3, 2, "boot", TRUE, on_join, f);
       WAIT (f->n_done == i + 1);
       g_assert_cmpuint (f->n_errors, ==, rows[i].code != -1);
       g_assert_cmpint (f->code, ==, rows[i].code);
+      /* one server: there is nobody to wait for */
+      g_assert_cmpint (f->is_durable, ==, rows[i].code == -1);
     }
 }
 
