@@ -260,12 +260,15 @@ is_orphan (ScalingSubtrees *self, const ScalingPlace *place,
   return !cluster_slot_is_active (state) && state != CLUSTER_SLOT_DRAINING;
 }
 
-/* is_ripe: it was one for long enough */
+/* is_ripe: it was one for long enough. Who reaches the store knows itself that
+ * it is not wanted: those that are left are cut off, or have ended; the watch
+ * begins anew with each leader, so that of the latter is short */
 static gboolean
 is_ripe (ScalingSubtrees *self, const ScalingMember *member)
 {
   gint64 now_us = self->input->now_us;
   gint64 *since_us = g_hash_table_lookup (self->orphans, member->name);
+  gboolean is_dead;
 
   if (since_us == NULL)
     {
@@ -273,7 +276,10 @@ is_ripe (ScalingSubtrees *self, const ScalingMember *member)
       *since_us = now_us;
       g_hash_table_insert (self->orphans, g_strdup (member->name), since_us);
     }
-  return now_us - *since_us > SCALING_ORPHAN_US;
+  is_dead = member->beat == NULL && member->instance != NULL
+            && member->instance->state == SCALING_INSTANCE_ENDED;
+  return now_us - *since_us
+         > (is_dead ? SCALING_ORPHAN_ENDED_US : SCALING_ORPHAN_US);
 }
 
 /* collect: one that has viewers keeps them */

@@ -41,6 +41,7 @@
 #define SCALING_LOST_US (60 * G_USEC_PER_SEC)
 /* an instance that is in no slot is looked at for so long before it goes */
 #define SCALING_ORPHAN_US (60 * G_USEC_PER_SEC)
+#define SCALING_ORPHAN_ENDED_US (10 * G_USEC_PER_SEC) /* one that has ended */
 /* what did well for so long is asked for its failures no more */
 #define SCALING_CALM_US (60 * G_USEC_PER_SEC)
 /* after the deadline of a drain nodes end by themselves; so long after it they
