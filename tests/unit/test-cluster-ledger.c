@@ -236,6 +236,7 @@ on_steering (const ClusterSteering *steering, const GError *error,
   on_done (error, data);
 }
 
+static void
 on_join (ClusterSlotState state, gboolean is_durable, const GError *error,
          gpointer data)
 {

@@ -360,6 +360,24 @@ test_no_slot (void)
   g_assert_cmpuint (world->n_cut, ==, 0);
 }
 
+/* one that has ended is nobody's, and goes sooner */
+static void
+test_ended_orphan (void)
+{
+  g_autoptr (World) world = world_grown (1);
+  ScalingOrder order = { .kind = SCALING_ORDER_ENSURE,
+                         .ordinal = 7,
+                         .gen = 3,
+                         .name = "mt-main-s7-g3-e0" };
+
+  world_ensure (world, &order);
+  world_kill (world_get (world, 7, 3, "e0"));
+  world_run (world, 10);
+  g_assert_nonnull (world_get (world, 7, 3, "e0"));
+  world_run (world, 3);
+  g_assert_null (world_get (world, 7, 3, "e0"));
+}
+
 /* The store forgot its slots: those that serve are found again, and nobody is
  * started beside them. */
 static void
@@ -397,6 +415,7 @@ main (int argc, char **argv)
   g_test_add_func ("/scaling/subtrees/orphans", test_orphans);
   g_test_add_func ("/scaling/subtrees/leader-dies", test_leader_dies);
   g_test_add_func ("/scaling/subtrees/no-slot", test_no_slot);
+  g_test_add_func ("/scaling/subtrees/ended-orphan", test_ended_orphan);
   g_test_add_func ("/scaling/subtrees/store-lost", test_store_lost);
   return g_test_run ();
 }
