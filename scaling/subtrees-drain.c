@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ScalingSubtrees: how a subtree goes, and what belongs to none. */
 #include "scaling/subtrees-private.h"
+
+#include "base/clock.h"
 #include "scaling/survey.h"
 
 #include <string.h>
@@ -260,15 +262,12 @@ is_orphan (ScalingSubtrees *self, const ScalingPlace *place,
   return !cluster_slot_is_active (state) && state != CLUSTER_SLOT_DRAINING;
 }
 
-/* is_ripe: it was one for long enough. Who reaches the store knows itself that
- * it is not wanted: those that are left are cut off, or have ended; the watch
- * begins anew with each leader, so that of the latter is short */
-static gboolean
-is_ripe (ScalingSubtrees *self, const ScalingMember *member)
+/* get_age_us: for how long it has been one, as far as we know */
+static gint64
+get_age_us (ScalingSubtrees *self, const ScalingMember *member)
 {
   gint64 now_us = self->input->now_us;
   gint64 *since_us = g_hash_table_lookup (self->orphans, member->name);
-  gboolean is_dead;
 
   if (since_us == NULL)
     {
@@ -276,25 +275,38 @@ is_ripe (ScalingSubtrees *self, const ScalingMember *member)
       *since_us = now_us;
       g_hash_table_insert (self->orphans, g_strdup (member->name), since_us);
     }
-  is_dead = member->beat == NULL && member->instance != NULL
-            && member->instance->state == SCALING_INSTANCE_ENDED;
-  return now_us - *since_us
-         > (is_dead ? SCALING_ORPHAN_ENDED_US : SCALING_ORPHAN_US);
+  return now_us - *since_us;
 }
 
-/* collect: one that has viewers keeps them */
-static void
-collect (ScalingSubtrees *self, const ScalingMember *member)
+/* is_ripe: it was one for long enough. Who reaches the store knows itself that
+ * it is not wanted: those that are left are cut off, or have ended; the watch
+ * begins anew with each leader, so that of the latter is short */
+static gboolean
+is_ripe (const ScalingMember *member, gint64 age_us)
 {
-  if (member->beat != NULL)
-    {
-      if (member->beat->load.n_viewers == 0)
-        drain_node (self, member, self->input->drain_ms,
-                    "it belongs to no subtree");
-      return;
-    }
-  if (self->input->instances != NULL && member->instance != NULL
-      && member->instance->state != SCALING_INSTANCE_STOPPING)
+  gboolean is_dead = member->beat == NULL && member->instance != NULL
+                     && member->instance->state == SCALING_INSTANCE_ENDED;
+
+  return age_us > (is_dead ? SCALING_ORPHAN_ENDED_US : SCALING_ORPHAN_US);
+}
+
+/* collect: one that has viewers keeps them; one that nobody has, and that does
+ * not end when its drain is over, is ended */
+static void
+collect (ScalingSubtrees *self, const ScalingMember *member, gint64 age_us)
+{
+  gint64 over_us = SCALING_ORPHAN_US
+                   + (self->input->drain_ms + (gint64)SCALING_DRAIN_OVER_MS)
+                         * BASE_US_PER_MS;
+
+  if (member->beat != NULL && member->beat->load.n_viewers > 0)
+    return;
+  if (member->beat != NULL
+      && !(member->beat->load.is_draining && age_us > over_us))
+    drain_node (self, member, self->input->drain_ms,
+                "it belongs to no subtree");
+  else if (self->input->instances != NULL && member->instance != NULL
+           && member->instance->state != SCALING_INSTANCE_STOPPING)
     scaling_subtrees_order_name (self, SCALING_ORDER_REMOVE, member,
                                  "it belongs to no subtree");
 }
@@ -323,6 +335,7 @@ scaling_subtrees_collect_orphans (ScalingSubtrees *self)
       for (guint k = place->first; k < place->first + place->n; k++)
         {
           const ScalingMember *member = self->members->pdata[k];
+          gint64 age_us;
 
           if (!is_orphan (self, place, member))
             {
@@ -330,10 +343,11 @@ scaling_subtrees_collect_orphans (ScalingSubtrees *self)
               continue;
             }
           self->summary.n_orphans++;
-          if (!is_ripe (self, member) || is_busy)
+          age_us = get_age_us (self, member);
+          if (!is_ripe (member, age_us) || is_busy)
             continue;
           /* one at a time */
-          collect (self, member);
+          collect (self, member, age_us);
           is_busy = g_hash_table_contains (self->pending, member->name);
         }
     }
