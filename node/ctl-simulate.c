@@ -355,8 +355,9 @@ print_replay (const ScalingReplay *replay)
     }
   time = g_date_time_new_from_unix_utc (replay->first_wall_s);
   shown = time != NULL ? g_date_time_format_iso8601 (time) : g_strdup ("?");
-  printf ("%u differ\nfirst at %s: %s, %u wanted; now %s, %u wanted: %s\n",
-          replay->n_different, shown,
+  printf ("%u differ\nfirst at tick %u, %s: %s, %u wanted; now %s, %u wanted: "
+          "%s\n",
+          replay->n_different, replay->first_tick, shown,
           scaling_action_get_name (replay->then.action), replay->then.n_wanted,
           scaling_action_get_name (replay->now.action), replay->now.n_wanted,
           replay->now.reason);

@@ -365,6 +365,7 @@ compare (Player *self, const ScalingDecision *then, guint64 digest,
     return;
   if (result->n_different++ > 0)
     return;
+  result->first_tick = result->n_ticks;
   result->first_wall_s = self->record->last.now_wall_s;
   result->then = *then;
   result->now = *now;

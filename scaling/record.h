@@ -53,7 +53,8 @@ typedef struct
   guint n_ticks, n_begins, n_policies;
   guint n_out, n_in;
   guint n_different;    /* decisions that are others now */
-  gint64 first_wall_s;  /* when the first of these was; else 0 */
+  guint first_tick;     /* the first of these, of n_ticks; 0 = none */
+  gint64 first_wall_s;  /* when it was; else 0 */
   ScalingDecision then; /* what of it was kept: action and n_wanted */
   ScalingDecision now;
 } ScalingReplay;

@@ -4,6 +4,7 @@ say of the same texts."""
 import copy
 import json
 import os
+import re
 import subprocess
 import xml.etree.ElementTree as xml
 
@@ -11,6 +12,7 @@ import jsonschema
 import pytest
 
 from lib.node import BINARY, clean_environment
+from lib.record import flip_decision
 
 SCALING = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                        "../../scaling")
@@ -304,7 +306,15 @@ def test_record(trace, tmp_path):
     path.write_bytes(rows.replace(b'"maxStep":256', b'"spare":9    '))
     result = simulate("--replay", str(path))
     assert result.returncode == 1, result
-    assert "differ\nfirst at 2026-11-21T" in result.stdout, result
+    assert re.search(r"differ\nfirst at tick \d+, 2026-11-21T", result.stdout), \
+        result
+
+    # one byte of a decision, at noon
+    path.write_bytes(flip_decision(rows, 43200))
+    result = simulate("--replay", str(path))
+    assert result.returncode == 1, result
+    assert ": 1 differ\nfirst at tick 43200, 2026-11-21T11:59:59Z: " \
+        in result.stdout, result
     path.write_bytes(rows[:100000])
     fails(simulate("--replay", str(path)), BAD_DATA, "is cut off")
     fails(simulate("--replay", trace), BAD_DATA, "row 1")

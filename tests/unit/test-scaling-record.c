@@ -191,6 +191,7 @@ test_differences (void)
   on_tick (&tree->snapshot, &tree->decision, &tape);
   again = replay (&tape);
   g_assert_cmpuint (again.n_different, ==, 1);
+  g_assert_cmpuint (again.first_tick, ==, again.n_ticks);
   g_assert_cmpint (again.first_wall_s, ==, tree->snapshot.now_wall_s);
   g_assert_cmpuint (again.then.n_wanted, ==, again.now.n_wanted + 1);
   g_assert_cmpuint (strlen (again.now.reason), >, 0);
