@@ -131,7 +131,8 @@ static ScalingInstanceState
 instance_state (ScalingDockerState state)
 {
   static const ScalingInstanceState states[] = {
-    [SCALING_DOCKER_CREATED] = SCALING_INSTANCE_STARTING,
+    /* made by a call that broke off: nobody else starts it */
+    [SCALING_DOCKER_CREATED] = SCALING_INSTANCE_ENDED,
     [SCALING_DOCKER_RUNNING] = SCALING_INSTANCE_RUNNING,
     [SCALING_DOCKER_EXITED] = SCALING_INSTANCE_ENDED,
     [SCALING_DOCKER_REMOVING] = SCALING_INSTANCE_STOPPING,
