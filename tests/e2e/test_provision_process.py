@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from lib.cluster import Cluster
-from lib.node import free_ports
+from lib.node import free_ports, run_binary
 from lib.provision import Processes
 from lib.wait import wait_for
 
@@ -122,6 +122,23 @@ def test_settings_that_are_wrong(machine):
              "word about the end")
     with open(machine.path(RELAY, "log")) as log:
         assert "no-such-setting" in log.read()
+
+
+@pytest.mark.parametrize("args,says", [
+    (["docker", "--provision-docker-hosts", "tcp://example.org:2375"],
+     "provision-docker-hosts: "),
+    (["docker", "--provision-cpu", "all"], 'provision-cpu: "all"'),
+    (["kubernetes"], "provision-kube-secret: is missing"),
+    (["webhook", "--provision-webhook-url", "https://example.org"],
+     "provisioner-token: is missing"),
+    (["swarm"], "provisioner"),
+], ids=lambda value: value[0] if isinstance(value, list) else "")
+def test_a_provisioner_is_refused_by_name(args, says):
+    done = run_binary(
+        "--redis-url", "redis://127.0.0.1:1", "--cluster-secret", "s" * 32,
+        "--http-listen", "127.0.0.1:0", "--provisioner", *args)
+    assert done.returncode == 78
+    assert says in done.stderr
 
 
 def test_a_port_of_somebody_else(machine):
