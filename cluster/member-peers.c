@@ -166,6 +166,29 @@ drop_kept (ClusterMember *self)
     }
 }
 
+/* keep_sent: of those whose heartbeat is the one that we had: who has just been
+ * sent there is not in it */
+static void
+keep_sent (ClusterMember *self, GPtrArray *peers)
+{
+  gint64 now_us = cluster_member_now (self);
+
+  for (guint i = 0; i < self->peers->len; i++)
+    {
+      const ClusterPeer *before = self->peers->pdata[i];
+      ClusterPeer *peer;
+
+      if (before->n_sent == 0 || now_us - before->sent_us > MEMBER_SENT_US)
+        continue;
+      peer = find_in (peers, before->node.node_id);
+      if (peer == NULL
+          || memcmp (&peer->load, &before->load, sizeof peer->load) != 0)
+        continue;
+      peer->n_sent = before->n_sent;
+      peer->sent_us = before->sent_us;
+    }
+}
+
 static void
 take_peers (ClusterMember *self, GPtrArray *peers)
 {
@@ -180,6 +203,7 @@ take_peers (ClusterMember *self, GPtrArray *peers)
   g_ptr_array_sort (peers, compare_peers);
   keep_missing (self, peers);
   g_ptr_array_sort (peers, compare_peers);
+  keep_sent (self, peers);
   g_ptr_array_set_size (self->parents, 0); /* pointed into the old list */
   g_ptr_array_unref (self->peers);
   self->peers = g_ptr_array_ref (peers);
@@ -419,11 +443,11 @@ static guint
 free_slots (const ClusterPeer *peer, ClusterRoles role)
 {
   const ClusterLoad *load = &peer->load;
+  gboolean is_injection = (role & CLUSTER_ROLE_INJECTION) != 0;
+  guint max = is_injection ? load->max_publishers : load->max_viewers;
+  guint n = is_injection ? load->n_publishers : load->n_viewers;
 
-  if ((role & CLUSTER_ROLE_INJECTION) != 0)
-    return load->max_publishers
-           - MIN (load->n_publishers, load->max_publishers);
-  return load->max_viewers - MIN (load->n_viewers, load->max_viewers);
+  return max - MIN (n + peer->n_sent, max);
 }
 
 /* may_take: another node that would take one more */
@@ -436,6 +460,17 @@ may_take (ClusterMember *self, const ClusterPeer *peer, ClusterRoles role)
          && free_slots (peer, role) > 0 && peer->node.url != NULL
          && peer->node.url[0] != '\0'
          && strcmp (peer->node.node_id, self->node.node_id) != 0;
+}
+
+void
+cluster_member_count_sent (ClusterMember *self, const ClusterPeer *peer)
+{
+  ClusterPeer *ours = find_in (self->peers, peer->node.node_id);
+
+  if (ours == NULL)
+    return;
+  ours->n_sent++;
+  ours->sent_us = cluster_member_now (self);
 }
 
 guint

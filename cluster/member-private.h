@@ -23,6 +23,11 @@
 #define MEMBER_EXCEPT_US (3 * BASE_US_PER_S)
 #define MEMBER_LEAVE_MS 1000
 #define MEMBER_US_PER_NODE 20000
+/* who was sent to a node has come within it, or will not */
+#define MEMBER_SENT_US (2 * BASE_US_PER_S)
+#define MEMBER_LOOK_SOON_US (20 * BASE_US_PER_MS)
+#define MEMBER_LOOK_AGAIN_US (200 * BASE_US_PER_MS)
+#define MEMBER_LOOK_AGAIN_US_PER_NODE (4 * BASE_US_PER_MS)
 #define MEMBER_READ_PEERS_MAX_US (10 * BASE_US_PER_S)
 
 typedef struct
@@ -52,6 +57,8 @@ struct _ClusterMember
   gpointer clock_data;
   GSource *timer;       /* owned, nullable */
   GSource *leave_timer; /* owned, nullable */
+  GSource *look_timer;  /* owned, nullable */
+  gint64 looked_us;     /* of base/clock: when it was last due */
   ClusterDoneFunc leave_func;
   gpointer leave_data;
   gboolean is_started, is_leaving, has_tried, was_connected;

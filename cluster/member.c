@@ -250,6 +250,33 @@ drop_timer (GSource **timer)
   g_clear_pointer (timer, g_source_unref);
 }
 
+static gboolean
+on_look (gpointer data)
+{
+  ClusterMember *self = data;
+
+  drop_timer (&self->look_timer);
+  self->looked_us = base_clock_now_us ();
+  send_beat (self);
+  cluster_member_read_peers (self);
+  return G_SOURCE_REMOVE;
+}
+
+void
+cluster_member_look_again (ClusterMember *self)
+{
+  gint64 period_us =
+      MEMBER_LOOK_AGAIN_US + MEMBER_LOOK_AGAIN_US_PER_NODE * self->peers->len;
+  gint64 wait_us = self->looked_us + period_us - base_clock_now_us ();
+
+  if (!self->is_started || self->is_leaving || self->look_timer != NULL)
+    return;
+  /* not at once: the refusal is counted when its answer is written */
+  wait_us = CLAMP (wait_us, MEMBER_LOOK_SOON_US, period_us);
+  self->look_timer =
+      add_timer ((guint)(wait_us / BASE_US_PER_MS), on_look, self);
+}
+
 void
 cluster_member_start (ClusterMember *self)
 {
@@ -269,6 +296,7 @@ cluster_member_free (ClusterMember *self)
 
   drop_timer (&self->timer);
   drop_timer (&self->leave_timer);
+  drop_timer (&self->look_timer);
   cluster_store_free (self->store);
   cluster_member_clear_peers (self);
   cluster_member_clear_streams (self);
@@ -316,6 +344,7 @@ cluster_member_leave (ClusterMember *self, ClusterDoneFunc func, gpointer data)
   self->leave_func = func;
   self->leave_data = data;
   drop_timer (&self->timer);
+  drop_timer (&self->look_timer);
   self->leave_timer = add_timer (MEMBER_LEAVE_MS, on_leave_late, self);
   cluster_store_leave (self->store, &self->node, on_left, self);
 }

@@ -77,6 +77,11 @@ ClusterStore *cluster_member_get_store (ClusterMember *self);
 /* beats at once with is_draining, and new load */
 void cluster_member_beat_now (ClusterMember *self);
 
+/* somebody had to be refused: the store is told soon, and whether another node
+ * takes more is asked for soon, and not only with the next second. Called as
+ * often as it happens; done each 200 ms, in big trees seldomer (4 ms a node) */
+void cluster_member_look_again (ClusterMember *self);
+
 /* (transfer none): parent, backup, then candidates (grandparents, uncles) in
  * the order to try; at most 2 + CLUSTER_MAX_CANDIDATES; dead ones are left
  * out, @ret_n_parents of them (0 to 2) are ours in the topology.
@@ -112,6 +117,9 @@ void cluster_member_end_stream (ClusterMember *self, const char *name);
  * nor one that drains. (transfer none) (nullable) */
 const ClusterPeer *cluster_member_pick_peer (ClusterMember *self,
                                              ClusterRoles role);
+/* cluster_member_count_sent: one more is on his way there, which its heartbeat
+ * does not say yet: else all of a second are sent to the same place */
+void cluster_member_count_sent (ClusterMember *self, const ClusterPeer *peer);
 /* how many more such nodes together would take */
 guint cluster_member_count_free (ClusterMember *self, ClusterRoles role);
 

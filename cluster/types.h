@@ -120,6 +120,9 @@ typedef struct {
   ClusterPlace place;
   guint n_children; /* primary ones */
   gboolean is_alive; /* its heartbeat is there */
+  /* whom we sent there since that heartbeat, and when last (monotonic) */
+  guint n_sent;
+  gint64 sent_us;
 } ClusterPeer;
 
 /* stream:{tree}:{name} */

@@ -101,6 +101,8 @@ node_admission_dup_target (NodeAdmission *self, BaseAuthSurface surface,
 
   if (!target)
     return NULL;
+  cluster_member_count_sent (node_cluster_get_member (self->parts->cluster),
+                             target);
   token = base_redirect_seal (self->redirect, surface, stream, 1,
                               base_clock_wall_us ());
   return dup_location (target, surface, stream, token, NULL);
@@ -122,11 +124,16 @@ node_admission_send_on (NodeAdmission *self, BaseAuthSurface surface,
   g_autofree char *token = NULL, *location = NULL;
   g_autofree char *pin = NULL, *escaped = NULL;
 
-  if (!self->redirect || base_http_get_hop (msg) > 0)
+  if (!self->redirect)
     return FALSE;
-  target = find_target (self, surface, stream);
+  target =
+      base_http_get_hop (msg) == 0 ? find_target (self, surface, stream) : NULL;
   if (!target)
-    return FALSE;
+    {
+      cluster_member_look_again (
+          node_cluster_get_member (self->parts->cluster));
+      return FALSE;
+    }
   token = base_redirect_seal (self->redirect, surface, stream, 1,
                               base_clock_wall_us ());
   if (surface == BASE_AUTH_WATCH)
@@ -138,6 +145,8 @@ node_admission_send_on (NodeAdmission *self, BaseAuthSurface surface,
   soup_message_headers_replace (headers, "Location", location);
   soup_message_headers_replace (headers, "Cache-Control", "no-store");
   base_counter_add (find_surface (self, surface)->sent_on, 1);
+  cluster_member_count_sent (node_cluster_get_member (self->parts->cluster),
+                             target);
   GST_INFO ("session=%.*s stream=%s to=%s is sent on: a %s",
             BASE_HTTP_LOG_ID_CHARS, token, stream, target->node.node_id,
             surface == BASE_AUTH_PUBLISH ? "publisher" : "viewer");

@@ -53,8 +53,10 @@ note_steps (NodeSlot *self, gboolean had_joined, gboolean was_open)
 {
   if (!had_joined && cluster_claim_has_joined (self->claim))
     GST_INFO ("subtree %u, life %u: joined", self->ordinal, self->gen);
-  if (!was_open && cluster_claim_is_open (self->claim))
-    GST_INFO ("subtree %u is open", self->ordinal);
+  if (was_open || !cluster_claim_is_open (self->claim))
+    return;
+  GST_INFO ("subtree %u is open", self->ordinal);
+  cluster_member_beat_now (node_cluster_get_member (self->parts->cluster));
 }
 
 static void

@@ -114,6 +114,9 @@ on_desired (guint64 version, gboolean is_durable, const GError *error,
   if (!is_durable)
     self->n_failures[SCALING_FAILURE_NOT_DURABLE]++;
   GST_INFO ("tree %s: %s", tree->tree_id, tree->decision.reason);
+  /* carried out at once: who is refused waits for it */
+  tree->next_us = 0;
+  scaling_controller_read_tree (tree);
 }
 
 static void

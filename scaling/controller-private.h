@@ -110,6 +110,8 @@ void scaling_controller_fail (ScalingController *self, const GError *error);
 gboolean scaling_controller_is_leader (ScalingController *self);
 /* controller-act.c: what follows from tree->decision */
 void scaling_controller_act (ScalingTree *tree);
+/* its turn comes as soon as the store has answered, unless it is too early */
+void scaling_controller_read_tree (ScalingTree *tree);
 /* controller-sources.c: before a survey; of a tree with a policy and beats */
 void scaling_controller_read_sources (ScalingTree *tree, gint64 now_us);
 void scaling_controller_close_sources (ScalingTree *tree);

@@ -343,8 +343,8 @@ on_beats (GPtrArray *rows, const GError *error, gpointer data)
   take_answer (tree, error);
 }
 
-static void
-read_tree (ScalingTree *tree)
+void
+scaling_controller_read_tree (ScalingTree *tree)
 {
   ClusterLedger *ledger = tree->controller->config.ledger;
 
@@ -404,7 +404,7 @@ on_trees (const char *const *trees, const GError *error, gpointer data)
   drop_unlisted (self);
   for (guint i = 0; i < self->trees->len; i++)
     if (((ScalingTree *)self->trees->pdata[i])->is_listed)
-      read_tree (self->trees->pdata[i]);
+      scaling_controller_read_tree (self->trees->pdata[i]);
 }
 
 /* see_term: the store has another master, which may have lost writes */

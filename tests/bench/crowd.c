@@ -214,9 +214,14 @@ join_due (gint64 now_us)
     }
 }
 
+/* who is still to come is the first who does not */
 static void
 leave (guint n, const char *place)
 {
+  guint n_off = place ? 0 : MIN (n, n_due);
+
+  n_due -= n_off;
+  n -= n_off;
   for (guint i = followers->len; i-- > 0 && n > 0;)
     {
       BenchFollower *follower = followers->pdata[i];

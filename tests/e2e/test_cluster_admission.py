@@ -140,6 +140,8 @@ def test_full_nodes(world, cluster):
     assert one.metrics().total("media_tree_joins_refused_total",
                                reason="full") >= 1
     # one injection node, which has its only publisher
+    wait_for(lambda: one.post_sdp("/whip/other", sdp.publish_offer()).status
+             == 503, "a heartbeat that says so")
     assert_full(one.post_sdp("/whip/other", sdp.publish_offer()), "no-node")
     assert_full(cluster["i1"].post_sdp("/whip/other", sdp.publish_offer()),
                 "publisher-limit")

@@ -2,6 +2,7 @@
 /* ClusterMember: several of them in one memory store, on a virtual clock. */
 #include "cluster/member-private.h"
 #include "cluster/store-memory.h"
+#include "tests/unit/wait.h"
 
 #include <string.h>
 
@@ -581,6 +582,66 @@ test_pick (Fixture *f, gconstpointer data)
       ==, "e2");
 }
 
+/* Who was refused is told of soon, and room that others have is seen soon: no
+ * second passes on the members' clock. */
+static void
+test_look_again (Fixture *f, gconstpointer data)
+{
+  Node *here = start (f, "e0", CLUSTER_ROLE_EGRESS);
+  Node *there = start (f, "e1", CLUSTER_ROLE_EGRESS);
+
+  there->max_viewers = 0;
+  run (f, 3);
+  g_assert_null (cluster_member_pick_peer (here->member, CLUSTER_ROLE_EGRESS));
+  there->max_viewers = 10;
+  for (guint i = 0; i < 100; i++)
+    {
+      cluster_member_look_again (there->member);
+      cluster_member_look_again (here->member);
+    }
+  drain ();
+  g_assert_null (cluster_member_pick_peer (here->member, CLUSTER_ROLE_EGRESS));
+  WAIT_FOR (cluster_member_pick_peer (here->member, CLUSTER_ROLE_EGRESS));
+  /* one that leaves looks no more */
+  cluster_member_look_again (there->member);
+  kill_node (there);
+}
+
+/* Who was sent somewhere takes a place there before the heartbeat says so, and
+ * no longer than he needs to come. */
+static void
+test_count_sent (Fixture *f, gconstpointer data)
+{
+  Node *here = start (f, "e0", CLUSTER_ROLE_EGRESS);
+  Node *there = start (f, "e1", CLUSTER_ROLE_EGRESS);
+  const ClusterPeer *peer;
+
+  run (f, 3);
+  for (guint i = 0; i < 10; i++)
+    {
+      peer = cluster_member_pick_peer (here->member, CLUSTER_ROLE_EGRESS);
+      g_assert_nonnull (peer);
+      cluster_member_count_sent (here->member, peer);
+    }
+  g_assert_null (cluster_member_pick_peer (here->member, CLUSTER_ROLE_EGRESS));
+  g_assert_cmpuint (
+      cluster_member_count_free (here->member, CLUSTER_ROLE_EGRESS), ==, 0);
+  run (f, 1); /* the heartbeat is the same */
+  g_assert_null (cluster_member_pick_peer (here->member, CLUSTER_ROLE_EGRESS));
+  there->max_viewers = 11;
+  run (f, 2); /* another one: it knows who is there */
+  g_assert_cmpuint (
+      cluster_member_count_free (here->member, CLUSTER_ROLE_EGRESS), ==, 11);
+  peer = cluster_member_pick_peer (here->member, CLUSTER_ROLE_EGRESS);
+  cluster_member_count_sent (here->member, peer);
+  run (f, 1);
+  g_assert_cmpuint (
+      cluster_member_count_free (here->member, CLUSTER_ROLE_EGRESS), ==, 10);
+  run (f, 3); /* he did not come */
+  g_assert_cmpuint (
+      cluster_member_count_free (here->member, CLUSTER_ROLE_EGRESS), ==, 11);
+}
+
 static void
 test_describe (Fixture *f, gconstpointer data)
 {
@@ -613,6 +674,8 @@ main (int argc, char **argv)
   ADD ("restart", test_restart);
   ADD ("leave", test_leave);
   ADD ("pick", test_pick);
+  ADD ("look-again", test_look_again);
+  ADD ("count-sent", test_count_sent);
   ADD ("describe", test_describe);
   return g_test_run ();
 }
