@@ -534,8 +534,9 @@ cluster_ledger_describe (ClusterLedger *self)
                               (gint64)cluster_lease_get_term (self->lease));
   base_json_add_text (json, "holder", cluster_lease_get_holder (self->lease));
   base_json_add_text (json, "why",
-                      self->is_candidate ? cluster_lease_get_why (self->lease)
-                                         : "its roles lead nothing");
+                      self->is_candidate
+                          ? cluster_lease_get_why (self->lease)
+                          : "its role leads nothing, or lead=no");
   json_builder_end_object (json);
   root = json_builder_get_root (json);
   return json_to_string (root, FALSE);

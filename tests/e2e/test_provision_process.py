@@ -37,10 +37,14 @@ def machine(world, ports):
     return processes
 
 
-def nodes(machine):
+def nodes_of(node):
     """What the cluster sees: alive nodes, by id"""
-    rows = machine.cluster["i1"].request("/api/nodes").json()
+    rows = node.request("/api/nodes").json()
     return {row["id"]: row for row in rows if row["alive"]}
+
+
+def nodes(machine):
+    return nodes_of(machine.cluster["i1"])
 
 
 def wait_alive(machine, *names):
@@ -139,6 +143,20 @@ def test_a_provisioner_is_refused_by_name(args, says):
         "--http-listen", "127.0.0.1:0", "--provisioner", *args)
     assert done.returncode == 78
     assert says in done.stderr
+
+
+def test_a_node_that_does_not_lead(world):
+    """With --lead=no: it is there first, and another leads."""
+    redis = world.redis()
+    cluster = Cluster(world, redis.url, "--insecure")
+    cluster.node("i1", "injection", "--lead=no")
+    # it has met the store: who may lead has asked for the lease by then
+    wait_for(lambda: "i1" in nodes_of(cluster["i1"]), "first node")
+    cluster.node("i2", "egress")
+    wait_for(lambda: redis.call("GET", "lease:scaler"), "leader")
+    assert redis.call("GET", "lease:scaler").split(":")[2] == "i2"
+    lease = cluster["i1"].state()["scaling"]["lease"]
+    assert not lease["candidate"] and "lead=no" in lease["why"]
 
 
 def test_a_port_of_somebody_else(machine):

@@ -59,6 +59,8 @@ fuzz_docker (const char *text, size_t len)
   check (list != NULL, &rows, "list");
   check (id != NULL, &no_id, "id");
   check (scaling_docker_read_pull (text, len, &pulled), &pulled, "pull");
+  if (scaling_docker_is_port_taken (text, len) && g_str_equal (words, ""))
+    g_error ("a port is taken, and nobody said so");
   if (list != NULL)
     check_instances (list);
   if (container != NULL && strpbrk (container->id, "/?#%. ") != NULL)

@@ -12,6 +12,7 @@
 #include "fake-kube.h"
 #include "provision-settings.h"
 #include "provision-wait.h"
+#include "test-certificate.h"
 
 #define NAME "mt-main-s0-g1-e0"
 #define TOKEN "0:5:n:x"
@@ -269,6 +270,40 @@ test_docker_hosts (Fixture *f, gconstpointer data)
       "away");
 }
 
+/* With TLS: who has no certificate of its own is not let in. */
+static void
+test_docker_tls (Fixture *f, gconstpointer data)
+{
+  static const char *const files[] = { "ca.pem", "cert.pem", "key.pem" };
+  g_autofree char *pem = NULL, *key = NULL, *both = NULL, *args = NULL;
+  g_autoptr (GTlsCertificate) certificate = NULL;
+
+  test_certificate_new (&pem, &key);
+  both = g_strconcat (pem, key, NULL);
+  certificate = g_tls_certificate_new_from_pem (both, -1, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_autofree char *path = g_build_filename (f->directory, files[i], NULL);
+      g_assert_true (g_file_set_contents (path, i == 2 ? key : pem, -1, NULL));
+    }
+  fake_docker_clear (&f->docker);
+  f->docker.server.certificate = certificate;
+  f->docker.server.asks_clients = TRUE;
+  fake_docker_init (&f->docker);
+  args = g_strdup_printf (D "--provision-docker-hosts a=tcp%s "
+                            "--provision-docker-certs %s",
+                          f->docker.server.url + 5, f->directory);
+  made_load_good (&f->made, args);
+  g_assert_cmpstr (ensure (f), ==, "");
+  g_assert_cmpuint (f->docker.server.n_shown, >, 0);
+  made_clear (&f->made);
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_autofree char *path = g_build_filename (f->directory, files[i], NULL);
+      g_unlink (path);
+    }
+}
+
 static char *
 dup_pod (Fixture *f)
 {
@@ -370,6 +405,7 @@ main (int argc, char **argv)
   g_test_add_func ("/alone", test_alone);
   ADD ("/docker", test_docker);
   ADD ("/docker-hosts", test_docker_hosts);
+  ADD ("/docker-tls", test_docker_tls);
   ADD ("/kubernetes", test_kubernetes);
   ADD ("/webhook", test_webhook);
   return g_test_run ();

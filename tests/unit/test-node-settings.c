@@ -193,6 +193,9 @@ test_cluster (void)
   g_autofree char *from_public = dup_address (
       REDIS SECRET " --public-address 192.0.2.1,192.0.2.2", public_addresses);
   g_autofree char *from_host = dup_address (REDIS SECRET, NULL);
+  g_autofree char *own = dup_address (
+      REDIS SECRET " --cluster-address own --public-address 192.0.2.1",
+      public_addresses);
 
   g_assert_nonnull (alone);
   g_assert_false (alone->has_cluster);
@@ -208,6 +211,9 @@ test_cluster (void)
   g_assert_cmpstr (v6_with_port, ==, "2001:db8::5 7");
   g_assert_cmpstr (from_public, ==, "192.0.2.1 0");
   g_assert_nonnull (from_host);
+  /* a machine with nothing but loopback has none of its own */
+  g_assert_cmpstr (
+      own, ==, g_str_has_prefix (from_host, "127.") ? "(null) 0" : from_host);
 
   assert_refused (REDIS, "cluster-secret: is missing");
   assert_refused (REDIS " --cluster-secret 0123456789abcde",
