@@ -3,12 +3,17 @@
 -- Who holds the lease may write what is desired, within the tree's policy; it
 -- is all checked here, so that a leader who was deposed, or is mad, cannot.
 -- Keys under the prefix: lease:scaler lease:epoch desired:{tree} policy:{tree}
--- slot:{tree} join:{node} audit; channels lease:scaler slots:{tree}. A token is cfg:ctr:node:nonce: the sentinels'
+-- policywas:{tree}:{version} slot:{tree} join:{node} audit; channels
+-- lease:scaler slots:{tree}. A token is cfg:ctr:node:nonce: the sentinels'
 -- config epoch, a counter that only grows, who.
 local MAX_AUDIT, MAX_AUDIT_BYTES, MAX_AUDIT_LOOK = 100000, 2048, 2000
 -- between two changes of what is desired, whatever for; between two steps down
 local MIN_CHANGE_MS, MIN_IN_MS = 1000, 25000
 
+-- a tree's policies that are kept besides the one that holds; their members
+local MAX_POLICIES = 8
+local POLICY = { 'min', 'max', 'step_out', 'step_in', 'cool_out', 'cool_in',
+                 'by', 'text' }
 -- subtrees of a tree that ever were; of these on their way beside what is
 -- desired; what a node that joins is taken for when it does not beat yet
 local MAX_SLOTS, MAX_SPARE, JOIN_MS = 4096, 64, 3000
@@ -136,14 +141,18 @@ end
 -- end_change: what came of the last change; once
 local function end_change(p, tree, by, token, outcome, now)
   local key = p .. 'desired:' .. tree
-  local had = call('HMGET', key, 'ver', 'n', 'at', 'done')
+  local had = call('HMGET', key, 'ver', 'n', 'at', 'done', 'was', 'entry',
+                   'cause')
   if not had[1] or had[1] == had[4] then
     return 0
   end
   call('HSET', key, 'done', had[1])
   audit(p, tree, 'outcome', by, token,
-        string.format('{"outcome":"%s","version":%d,"after":%d,'
-                      .. '"duration_ms":%.0f}', outcome, had[1], had[2] or 0,
+        string.format('{"outcome":"%s","version":%d,"entry":"%s","cause":"%s",'
+                      .. '"before":%s,"after":%d,"duration_ms":%.0f}', outcome,
+                      had[1], had[6] or '',
+                      string.match(had[7] or '', '^%l*$') or '',
+                      tonumber(had[5] or '') or 'null', had[2] or 0,
                       math.max(0, now - (tonumber(had[3] or '') or now))))
   return 1
 end
@@ -193,8 +202,9 @@ local function change(p, tree, c)
   if was and c.n > was and c.cause == 'threshold' then
     call('HSET', key, 'floor_at', whole(now))
   end
-  audit(p, tree, c.kind, c.by, c.token, c.text,
-        { 'ver', version, 'n', c.n, 'was', was or '' })
+  local entry = audit(p, tree, c.kind, c.by, c.token, c.text,
+                      { 'ver', version, 'n', c.n, 'was', was or '' })
+  call('HSET', key, 'was', was or '', 'entry', entry)
   return version
 end
 
@@ -318,11 +328,33 @@ function M.mt_join(a)
   return state
 end
 
+-- set_policy: values as POLICY has them; what was before is kept for the way
+-- back -> its version; the change as members of a JSON object
+local function set_policy(p, tree, version, values)
+  local key, kept = p .. 'policy:' .. tree, p .. 'policywas:' .. tree .. ':'
+  local now, fields, before = tonumber(version) + 1, {}, 'null'
+  local was, old = call('HMGET', key, unpack(POLICY)), {}
+  for i = 1, #POLICY do
+    fields[2 * i - 1], fields[2 * i] = POLICY[i], values[i]
+    old[2 * i - 1], old[2 * i] = POLICY[i], was[i] or ''
+  end
+  if was[1] then
+    call('HSET', kept .. version, unpack(old))
+    before = string.format('{"version":%d,"min":%d,"max":%d,"step_out":%d,'
+                           .. '"step_in":%d}', version, was[1], was[2], was[3],
+                           was[4])
+  end
+  call('DEL', kept .. whole(now - 1 - MAX_POLICIES))
+  call('HSET', key, 'ver', now, unpack(fields))
+  return now, string.format('"version":%d,"min":%d,"max":%d,"step_out":%d,'
+                            .. '"step_in":%d,"before":%s', now, values[1],
+                            values[2], values[3], values[4], before)
+end
+
 -- version min max step_out step_in cool_out cool_in (ms) by text -> version
 function M.mt_policy(a)
-  local p, tree = a[1], a[2]
-  local key = p .. 'policy:' .. tree
-  local version = call('HGET', key, 'ver') or '0'
+  local p, tree, values = a[1], a[2], {}
+  local version = call('HGET', p .. 'policy:' .. tree, 'ver') or '0'
   for i = 4, 9 do
     local number = tonumber(a[i])
     if not number or number < 0 or number ~= math.floor(number) then
@@ -335,18 +367,13 @@ function M.mt_policy(a)
   if version ~= a[3] then
     return redis.error_reply('CONFLICT the version is ' .. version)
   end
-  local was = call('HMGET', key, 'min', 'max', 'step_out', 'step_in')
-  call('HSET', key, 'ver', tonumber(version) + 1, 'min', a[4], 'max', a[5],
-       'step_out', a[6], 'step_in', a[7], 'cool_out', a[8], 'cool_in', a[9],
-       'by', a[10], 'text', a[11])
-  audit(p, tree, 'policy', a[10], '',
-        string.format('{"version":%d,"min":%d,"max":%d,"step_out":%d,'
-                      .. '"step_in":%d,"before":%s}', version + 1, a[4], a[5],
-                      a[6], a[7],
-                      was[1] and string.format('{"version":%d,"min":%d,"max":%d,'
-                      .. '"step_out":%d,"step_in":%d}', version, was[1], was[2],
-                      was[3], was[4]) or 'null'))
-  return tonumber(version) + 1
+  for i = 1, #POLICY do
+    values[i] = a[3 + i]
+  end
+  local now, text = set_policy(p, tree, version, values)
+  audit(p, tree, 'policy', a[10], '', '{"outcome":"done",' .. text .. '}',
+        { 'pver', now })
+  return now
 end
 
 -- token ('': nobody's, by whom it says) kind by text -> id

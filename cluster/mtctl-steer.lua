@@ -159,8 +159,28 @@ function M.mt_set(a)
   return version or redis.error_reply(why)
 end
 
--- id hold_ms by reason -> version: back to what was before the last change,
--- which is that entry of the audit
+-- roll_back_policy: to the one before this entry, which made the last
+local function roll_back_policy(p, tree, id, made, by, reason)
+  local version = call('HGET', p .. 'policy:' .. tree, 'ver') or '0'
+  if version ~= made then
+    return nil, 'CONFLICT the version is ' .. version .. ', that change made '
+                .. made
+  end
+  local was = call('HMGET', p .. 'policywas:' .. tree .. ':'
+                   .. whole(tonumber(version) - 1), unpack(POLICY))
+  if not was[1] then
+    return nil, 'BOUND there was nothing before the first change'
+  end
+  was[7] = by
+  local now, text = set_policy(p, tree, version, was)
+  audit(p, tree, 'rollback', by, '',
+        '{"outcome":"done","of":"policy","entry":"' .. id .. '","reason":'
+        .. say(reason) .. ',' .. text .. '}', { 'pver', now })
+  return now
+end
+
+-- id hold_ms by reason -> version: back to what was before the last change (of
+-- what is desired, or of the policy), which is that entry of the audit
 function M.mt_rollback(a)
   local p, tree, id, row = a[1], a[2], a[3], {}
   local found = string.match(id, '^%d+%-%d+$') and #id <= 40
@@ -169,7 +189,10 @@ function M.mt_rollback(a)
   for i = 1, #fields, 2 do
     row[fields[i]] = fields[i + 1]
   end
-  if row.tree ~= tree or not row.ver then
+  if row.tree == tree and row.pver then
+    local version, fault = roll_back_policy(p, tree, id, row.pver, a[5], a[6])
+    return version or redis.error_reply(fault)
+  elseif row.tree ~= tree or not row.ver then
     return redis.error_reply('MISSING no change of the tree is ' .. id)
   elseif row.was == '' then
     return redis.error_reply('BOUND there was nothing before the first change')

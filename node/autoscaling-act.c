@@ -130,6 +130,17 @@ notify (NodeScalingRequest *request, JsonBuilder *json)
   return root;
 }
 
+/* add_carried_out: a number that is written down may be all that happens */
+static void
+add_carried_out (JsonBuilder *json, NodeScalingRequest *request)
+{
+  g_autoptr (JsonObject) decision = node_scaling_request_dup_decision (request);
+  g_autofree char *why = node_scaling_request_dup_why (request, decision);
+
+  base_json_add_bool (json, "carriedOut", !*why);
+  base_json_add_text (json, "why", why);
+}
+
 static void
 on_version (guint64 version, gboolean is_durable, const GError *error,
             gpointer data)
@@ -158,14 +169,18 @@ on_version (guint64 version, gboolean is_durable, const GError *error,
       base_json_add_text (json, "service", request->id);
       base_json_add_int (json, "replicas", request->wish.n_replicas);
       base_json_add_int (json, "subtrees", request->n_subtrees);
+      add_carried_out (json, request);
       break;
     case SCALING_WISH_APPROVAL:
       base_json_add_text (json, "id", request->id);
       base_json_add_text (json, "state",
                           request->wish.is_on ? "approved" : "rejected");
+      if (request->wish.is_on)
+        add_carried_out (json, request);
       break;
     case SCALING_WISH_ROLLBACK:
       base_json_add_text (json, "id", request->id);
+      add_carried_out (json, request);
       break;
     default:
       break;
@@ -197,6 +212,31 @@ node_scaling_act_policies (NodeScalingRequest *request)
                              on_version, request);
 }
 
+/* check_limits: FALSE: answered. The store knows its policy's subtrees; nodes
+ * of all trees, and the leader's own settings, only the leader has counted. */
+static gboolean
+check_limits (NodeScalingRequest *request, JsonObject *decision)
+{
+  guint n_max = (guint)json_object_get_int_member_with_default (
+      decision, "max_subtrees", G_MAXUINT);
+
+  if (request->scaling.policy.version == 0)
+    node_scaling_request_fail (request, SOUP_STATUS_CONFLICT, "scaling-bound",
+                               "The store has no policy of this tree yet: POST "
+                               "one, or let the leader by enabling it.");
+  else if (request->n_subtrees > n_max
+           && request->n_subtrees > request->scaling.n_desired)
+    node_scaling_request_fail (
+        request, SOUP_STATUS_CONFLICT, "scaling-bound",
+        "%u subtrees are asked for, at most %u may be: the policy, "
+        "max-replicas, or %" G_GINT64_FORMAT " nodes of all trees at most.",
+        request->n_subtrees, n_max,
+        json_object_get_int_member_with_default (decision, "max_nodes", 0));
+  else
+    return TRUE;
+  return FALSE;
+}
+
 void
 node_scaling_act_test (NodeScalingRequest *request)
 {
@@ -225,10 +265,11 @@ node_scaling_act_test (NodeScalingRequest *request)
           (guint)json_object_get_int_member_with_default (decision, "static",
                                                           0),
           policy->egress_per_subtree);
-      cluster_ledger_set (get_ledger (request), request->tree_id,
-                          request->n_subtrees,
-                          request->wish.hold_us / BASE_US_PER_MS, by,
-                          request->wish.reason, on_version, request);
+      if (check_limits (request, decision))
+        cluster_ledger_set (get_ledger (request), request->tree_id,
+                            request->n_subtrees,
+                            request->wish.hold_us / BASE_US_PER_MS, by,
+                            request->wish.reason, on_version, request);
     }
 }
 

@@ -79,6 +79,11 @@ JsonBuilder *node_scaling_begin (void);
 JsonNode *node_scaling_end (JsonBuilder *json);
 /* (transfer full) (nullable): the tree as its leader saw it last */
 JsonObject *node_scaling_request_dup_decision (NodeScalingRequest *request);
+/* (transfer full): why what is desired is not carried out: the leader's words,
+ * else ours; "" = it is.
+ * @decision: (nullable): as above */
+char *node_scaling_request_dup_why (NodeScalingRequest *request,
+                                    JsonObject *decision);
 /* (transfer full): the store's, else what ships */
 ScalingPolicies *
 node_scaling_request_dup_policies (NodeScalingRequest *request);

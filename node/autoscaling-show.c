@@ -74,6 +74,25 @@ add_policy (JsonBuilder *json, const ScalingPolicy *policy, guint n_replicas,
   json_builder_end_object (json);
 }
 
+/* add_limits: in nodes of all trees; null before a leader has counted them */
+static void
+add_limits (JsonBuilder *json, JsonObject *decision)
+{
+  json_builder_set_member_name (json, "limits");
+  if (!decision)
+    {
+      json_builder_add_null_value (json);
+      return;
+    }
+  json_builder_begin_object (json);
+  base_json_add_int (json, "nodes", get_int (decision, "max_nodes"));
+  base_json_add_int (json, "nodesNow",
+                     get_int (decision, "nodes")
+                         + get_int (decision, "nodes_elsewhere"));
+  base_json_add_int (json, "subtrees", get_int (decision, "max_subtrees"));
+  json_builder_end_object (json);
+}
+
 static void
 add_subtrees (JsonBuilder *json, NodeScalingRequest *request,
               JsonObject *decision, guint egress_per_subtree)
@@ -90,6 +109,7 @@ add_subtrees (JsonBuilder *json, NodeScalingRequest *request,
   for (guint i = 0; decision && i < G_N_ELEMENTS (names); i++)
     base_json_add_int (json, names[i], get_int (decision, names[i]));
   json_builder_end_object (json);
+  add_limits (json, decision);
   json_builder_set_member_name (json, "hold");
   if (!steering->has_pin)
     {
@@ -115,12 +135,14 @@ is_enabled (NodeScalingRequest *request, JsonObject *decision)
       node_scaling_get_controller (request->owner->parts->scaling));
 }
 
-/* dup_why: (transfer full): nothing scales: the leader's words, else ours */
-static char *
-dup_why (NodeScalingRequest *request, JsonObject *decision)
+/* The switch is heard of here before the leader has said it again. */
+char *
+node_scaling_request_dup_why (NodeScalingRequest *request, JsonObject *decision)
 {
   g_autoptr (JsonNode) known = NULL;
 
+  if (request->steering.version > 0 && !request->steering.is_on)
+    return g_strdup ("autoscaling is off: decisions are only shown");
   if (decision)
     return g_strdup (get_text (decision, "why"));
   if (request->has_store)
@@ -137,7 +159,7 @@ node_scaling_show_status (NodeScalingRequest *request)
   g_autoptr (ScalingPolicies) policies =
       node_scaling_request_dup_policies (request);
   g_autoptr (JsonBuilder) json = node_scaling_begin ();
-  g_autofree char *why = dup_why (request, decision);
+  g_autofree char *why = node_scaling_request_dup_why (request, decision);
   guint n_replicas =
       decision ? (guint)get_int (decision, "egress") : count_egress (request);
 
@@ -150,6 +172,11 @@ node_scaling_show_status (NodeScalingRequest *request)
   base_json_add_text (json, "tree", request->tree_id);
   base_json_add_text (json, "leader", request->scaling.leader);
   base_json_add_text (json, "why", why);
+  base_json_add_bool (json, "dryRun",
+                      decision
+                          && json_object_get_boolean_member_with_default (
+                              decision, "dry_run", FALSE));
+  base_json_add_text (json, "provisioner", get_text (decision, "provisioner"));
   base_json_add_text (json, "policyFault", get_text (decision, "policy_fault"));
   add_subtrees (json, request, decision,
                 policies->policies[0].egress_per_subtree);

@@ -35,12 +35,10 @@ static const NodeScalingResource resources[] = {
     node_scaling_act_policies },
   { "test", "POST", TRUE, NODE_SCALING_READS_STATE, SCALING_WISH_MAX_BYTES,
     node_scaling_read_wish, node_scaling_act_test },
-  { "approvals", "POST", TRUE, NODE_SCALING_READS_NOTHING,
-    SCALING_WISH_MAX_BYTES, node_scaling_read_entry,
-    node_scaling_act_approval },
-  { "rollback", "POST", TRUE, NODE_SCALING_READS_NOTHING,
-    SCALING_WISH_MAX_BYTES, node_scaling_read_entry,
-    node_scaling_act_rollback },
+  { "approvals", "POST", TRUE, NODE_SCALING_READS_STATE, SCALING_WISH_MAX_BYTES,
+    node_scaling_read_entry, node_scaling_act_approval },
+  { "rollback", "POST", TRUE, NODE_SCALING_READS_STATE, SCALING_WISH_MAX_BYTES,
+    node_scaling_read_entry, node_scaling_act_rollback },
 };
 
 static void

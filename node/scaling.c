@@ -114,7 +114,15 @@ make_subtrees (NodeScaling *self, GError **error)
   if (!node_provision_new (parts, &self->provisioner, error))
     return FALSE;
   if (!self->provisioner)
-    return TRUE;
+    {
+      const char *kind =
+          base_settings_get_string (parts->settings, "provisioner");
+
+      /* without a Redis: so that the status says whom it is for */
+      if (!g_str_equal (kind, "none"))
+        scaling_controller_set_provisioner (self->controller, kind);
+      return TRUE;
+    }
   self->lines = scaling_subtrees_lines_new (
       self->ledger, base_settings_get_string (parts->settings, "admin-token"));
   config.wire_data = self->lines;

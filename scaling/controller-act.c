@@ -6,6 +6,7 @@
 #include "scaling/controller-private.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "scaling/log.h"
 
 #include <string.h>
@@ -223,12 +224,23 @@ tell (ScalingTree *tree)
 static void
 notify_end (ScalingTree *tree)
 {
-  gint64 took_ms = tree->scaling.now_wall_ms - tree->scaling.at_wall_ms;
-  g_autofree char *text = g_strdup_printf (
-      "{\"outcome\":\"serves\",\"version\":%" G_GUINT64_FORMAT
-      ",\"after\":%u,\"duration_ms\":%" G_GINT64_FORMAT "}",
-      tree->ended_version, tree->scaling.n_desired, MAX (0, took_ms));
+  const ClusterScaling *scaling = &tree->scaling;
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+  g_autofree char *text = NULL;
 
+  json_builder_begin_object (json);
+  base_json_add_text (json, "outcome", "serves");
+  base_json_add_int (json, "version", (gint64)tree->ended_version);
+  base_json_add_int (json, "after", scaling->n_desired);
+  base_json_add_int (json, "duration_ms",
+                     MAX (0, scaling->now_wall_ms - scaling->at_wall_ms));
+  base_json_add_text (json, "by", scaling->by);
+  base_json_add_text (json, "cause", scaling->cause);
+  base_json_add_text (json, "reason", scaling->reason);
+  json_builder_end_object (json);
+  root = json_builder_get_root (json);
+  text = json_to_string (root, FALSE);
   scaling_notifier_send (tree->controller->config.notifier, "outcome",
                          tree->tree_id, text);
 }

@@ -76,8 +76,10 @@ typedef struct
   const ScalingSnapshot *snapshot; /* of survey; NULL before the first */
   ScalingDecision decision;
   guint64 n_decisions[SCALING_N_ACTIONS];
-  gboolean is_asking; /* mt_desire is on its way */
-  guint n_told;       /* calls on their way that nobody waits for */
+  gboolean is_asking;  /* mt_desire is on its way */
+  gboolean is_acting;  /* the driver carries out what is desired */
+  gboolean is_limited; /* it could not: hardLimit */
+  guint n_told;        /* calls on their way that nobody waits for */
   gboolean is_telling, is_proposing;
   guint64 ended_version; /* of what is desired whose outcome is said */
   char *asked_text;      /* owned, nullable: as the audit has it */
@@ -108,6 +110,8 @@ struct _ScalingController
 /* controller.c */
 void scaling_controller_fail (ScalingController *self, const GError *error);
 gboolean scaling_controller_is_leader (ScalingController *self);
+/* it is on, and not dry: what is desired may be asked for and carried out */
+gboolean scaling_tree_may_act (const ScalingTree *tree);
 /* controller-act.c: what follows from tree->decision */
 void scaling_controller_act (ScalingTree *tree);
 /* its turn comes as soon as the store has answered, unless it is too early */

@@ -14,7 +14,11 @@ const char *
 scaling_controller_get_why (ScalingController *self)
 {
   if (self->config.ledger == NULL)
-    return "there is no redis-url: this machine is alone, and nothing scales";
+    return self->provisioner == NULL
+               ? "there is no redis-url: this machine is alone, and nothing "
+                 "scales"
+               : "there is no redis-url: what the provisioner would start "
+                 "could not join this machine, and nothing scales";
   if (!scaling_controller_is_leader (self))
     return "another node leads, or none: this one decides nothing";
   if (!scaling_controller_is_enabled (self))
@@ -24,6 +28,24 @@ scaling_controller_get_why (ScalingController *self)
   if (self->provisioner == NULL)
     return "there is no provisioner: what is desired is written down, and "
            "nothing is started";
+  return "";
+}
+
+/* get_why: of one tree; the first that is true */
+static const char *
+get_why (const ScalingTree *tree)
+{
+  const char *why = scaling_controller_get_why (tree->controller);
+
+  if (*why != '\0')
+    return why;
+  if (!tree->has_policy)
+    return "no policy is for the tree's egress nodes";
+  if (!tree->policy.is_enabled)
+    return "the tree's policy is not enabled: decisions are only shown";
+  if (tree->is_limited)
+    return "hardLimit or max-total-replicas: the nodes of all trees are as "
+           "many as may be";
   return "";
 }
 
@@ -85,12 +107,27 @@ scaling_tree_describe_change (const ScalingTree *tree, const char *outcome)
 }
 
 static void
-add_controller (JsonBuilder *json, ScalingController *self)
+add_controller (JsonBuilder *json, ScalingController *self, const char *why)
 {
   base_json_add_bool (json, "enabled", scaling_controller_is_enabled (self));
   base_json_add_bool (json, "dry_run", self->config.is_dry_run);
   base_json_add_text (json, "provisioner", self->provisioner);
-  base_json_add_text (json, "why", scaling_controller_get_why (self));
+  base_json_add_text (json, "why", why);
+}
+
+/* add_limits: what may be asked for, and what counts against hardLimit */
+static void
+add_limits (JsonBuilder *json, const ScalingTree *tree)
+{
+  guint n_min, n_max;
+
+  scaling_decide_bounds (&tree->policy, tree->snapshot, &n_min, &n_max);
+  base_json_add_int (json, "max_subtrees", n_max);
+  base_json_add_int (json, "max_nodes", tree->policy.n_max_nodes);
+  base_json_add_int (json, "nodes", tree->snapshot->n_nodes);
+  base_json_add_int (json, "nodes_elsewhere",
+                     tree->snapshot->n_nodes_elsewhere);
+  base_json_add_bool (json, "limited", tree->is_limited);
 }
 
 static void
@@ -100,7 +137,7 @@ add_tree (JsonBuilder *json, const ScalingTree *tree)
   base_json_add_text (json, "tree", tree->tree_id);
   base_json_add_int (json, "policy", (gint64)tree->policy_version);
   base_json_add_text (json, "policy_fault", tree->fault);
-  add_controller (json, tree->controller);
+  add_controller (json, tree->controller, get_why (tree));
   if (tree->snapshot != NULL)
     {
       base_json_add_int (json, "evaluated_s", tree->snapshot->now_wall_s);
@@ -109,7 +146,7 @@ add_tree (JsonBuilder *json, const ScalingTree *tree)
       base_json_add_int (json, "starting", tree->snapshot->n_starting);
       base_json_add_int (json, "draining", tree->snapshot->n_draining);
       base_json_add_int (json, "warm", tree->snapshot->n_warm);
-      base_json_add_int (json, "nodes", tree->snapshot->n_nodes);
+      add_limits (json, tree);
       base_json_add_int (json, "egress",
                          scaling_survey_get_n_egress (tree->survey));
       base_json_add_int (json, "static",
@@ -139,7 +176,7 @@ scaling_controller_describe (ScalingController *self)
   g_autoptr (JsonBuilder) json = json_builder_new ();
 
   json_builder_begin_object (json);
-  add_controller (json, self);
+  add_controller (json, self, scaling_controller_get_why (self));
   json_builder_set_member_name (json, "trees");
   json_builder_begin_array (json);
   for (guint i = 0; i < self->trees->len; i++)

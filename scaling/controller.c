@@ -90,6 +90,7 @@ forget (ScalingTree *tree)
   scaling_tape_begin (tree->tape);
   memset (tree->notes, 0, sizeof tree->notes);
   tree->snapshot = NULL;
+  tree->is_acting = tree->is_limited = FALSE;
   tree->reacting_us = 0;
   scaling_controller_close_sources (tree);
   scaling_survey_disturb (tree->survey, base_clock_now_us ());
@@ -227,21 +228,31 @@ observe_reaction (ScalingTree *tree)
   tree->reacting_us = 0;
 }
 
-/* take_slots: the driver's last step is a second old: as old as heartbeats */
+/* take_slots: the driver's last step is a second old: as old as heartbeats.
+ * While it rests heartbeats alone count. */
 static void
 take_slots (ScalingTree *tree)
 {
   ScalingSubtreesDriver *subtrees = tree->controller->subtrees;
   const ScalingSubtreesSummary *summary =
-      subtrees != NULL
+      subtrees != NULL && tree->is_acting
           ? scaling_subtrees_driver_get_summary (subtrees, tree->tree_id)
           : NULL;
 
+  tree->is_limited = summary != NULL && summary->is_limited;
   if (summary != NULL)
     scaling_survey_take_slots (tree->survey, summary);
 }
 
-/* carry_out: what is desired, when the store says something of it */
+gboolean
+scaling_tree_may_act (const ScalingTree *tree)
+{
+  return scaling_controller_is_enabled (tree->controller)
+         && !tree->controller->config.is_dry_run && tree->policy.is_enabled;
+}
+
+/* carry_out: what is desired, when the store says something of it. Whoever was
+ * stopped begins with what is there: what it remembers is of another time. */
 static void
 carry_out (ScalingTree *tree)
 {
@@ -255,10 +266,13 @@ carry_out (ScalingTree *tree)
     .now_us = tree->snapshot->now_us,
     .now_wall_ms = tree->scaling.now_wall_ms,
   };
+  gboolean is_acting = self->subtrees != NULL && scaling_tree_may_act (tree)
+                       && tree->scaling.version > 0;
 
-  if (self->subtrees != NULL && scaling_controller_is_enabled (self)
-      && !self->config.is_dry_run && tree->policy.is_enabled
-      && tree->scaling.version > 0)
+  if (is_acting != tree->is_acting && self->subtrees != NULL)
+    scaling_subtrees_driver_forget (self->subtrees);
+  tree->is_acting = is_acting;
+  if (is_acting)
     scaling_subtrees_driver_take (self->subtrees, &view);
 }
 

@@ -20,8 +20,9 @@ typedef struct
   GPtrArray *instances; /* owned, nullable */
   gint64 rest_us;       /* it is listed again then */
   guint n_desired;      /* of the last round */
-  guint n_moving;       /* slots that are to move on in the store */
-  gboolean has_moved;   /* one did: what follows need not wait for a second */
+  guint n_beat_elsewhere;
+  guint n_moving;     /* slots that are to move on in the store */
+  gboolean has_moved; /* one did: what follows need not wait for a second */
   guint again_id;
   gboolean has_summary;
   double node_us[2]; /* that instances ran: of warm slots, and others first */

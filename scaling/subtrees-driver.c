@@ -304,12 +304,35 @@ is_in_motion (const Tree *tree, guint n_orders)
          || summary->n_orphans > 0;
 }
 
+/* count_elsewhere: heartbeats of other trees are in the view; what is being
+ * made there beats later, and counts for hardLimit now */
+static guint
+count_elsewhere (const Tree *tree)
+{
+  GHashTableIter iter;
+  gpointer value;
+  guint n = tree->n_beat_elsewhere;
+
+  g_hash_table_iter_init (&iter, tree->driver->trees);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      const Tree *other = value;
+      guint n_nodes = scaling_subtrees_get_summary (other->subtrees)->n_nodes;
+
+      if (other != tree && other->has_summary
+          && tree->input.now_us - other->input.now_us < SCALING_DRIVER_GAP_US)
+        n += n_nodes - MIN (n_nodes, other->beats->len);
+    }
+  return n;
+}
+
 static void
 step (Tree *tree)
 {
   ScalingSubtreesDriver *self = tree->driver;
   GArray *orders = self->orders;
 
+  tree->input.n_nodes_elsewhere = count_elsewhere (tree);
   tree->input.policy = &tree->policy;
   tree->input.beats = tree->beats;
   tree->input.instances = tree->instances;
@@ -428,11 +451,11 @@ scaling_subtrees_driver_take (ScalingSubtreesDriver *self,
       return;
     }
   tree->policy = *view->policy;
+  tree->n_beat_elsewhere = view->n_nodes_elsewhere;
   g_clear_pointer (&tree->beats, g_ptr_array_unref);
   tree->beats = g_ptr_array_ref (view->beats);
   tree->input = (ScalingSubtreesInput){
     .n_desired = view->n_desired,
-    .n_nodes_elsewhere = view->n_nodes_elsewhere,
     .drain_ms = self->config.drain_ms > 0 ? self->config.drain_ms : DRAIN_MS,
     .now_us = view->now_us,
     .now_wall_ms = view->now_wall_ms,

@@ -137,6 +137,8 @@ void scaling_subtrees_fail (ScalingMemo *memo, gint64 retry_us, double jitter,
 
 /* subtrees-view.c */
 void scaling_subtrees_look (ScalingSubtrees *self);
+/* @n instances more are made, or will be: off hardLimit */
+void scaling_subtrees_spend (ScalingSubtrees *self, guint n);
 gboolean scaling_member_is_fresh (const ScalingMember *member);
 gboolean scaling_member_runs (const ScalingMember *member);
 /* (nullable) (transfer none) */

@@ -190,7 +190,7 @@ ensure_one (ScalingSubtrees *self, const ScalingPlace *place, const char *word)
   wanted.name = name;
   if (scaling_subtrees_order_name (self, SCALING_ORDER_ENSURE, &wanted,
                                    "it is not there"))
-    self->n_left--;
+    scaling_subtrees_spend (self, 1);
 }
 
 /* ensure_members: the core first; the rest of a warm slot when it is wanted */
@@ -249,7 +249,7 @@ go_on (ScalingSubtrees *self, const ScalingPlace *place)
       if (self->input->instances != NULL
           && place->memo->wait_us <= self->input->now_us && fits (self, place))
         {
-          self->n_left -= MIN (self->n_left, self->n_core + 1);
+          scaling_subtrees_spend (self, self->n_core + 1);
           scaling_subtrees_move (self, place, CLUSTER_SLOT_STARTING,
                                  "its turn has come");
         }
@@ -307,7 +307,7 @@ plan_one (ScalingSubtrees *self, const ClusterSlot *slot)
       self->summary.is_limited = TRUE;
       return FALSE;
     }
-  self->n_left -= self->n_core + 1;
+  scaling_subtrees_spend (self, self->n_core + 1);
   place.slot.gen++;
   /* one that waits has its place all the same: else failing ordinals would be
    * left for others without end */

@@ -77,8 +77,16 @@ take_members (ScalingSubtrees *self)
       n_used += scaling_member_runs (member) && member->beat == NULL;
     }
   g_ptr_array_sort (self->members, compare_members);
+  self->summary.n_nodes = n_used - input->n_nodes_elsewhere;
   self->n_left =
       input->policy->n_max_nodes - MIN (n_used, input->policy->n_max_nodes);
+}
+
+void
+scaling_subtrees_spend (ScalingSubtrees *self, guint n)
+{
+  self->n_left -= MIN (self->n_left, n);
+  self->summary.n_nodes += n;
 }
 
 /* What is being made and not listed yet counts too. */
@@ -93,10 +101,10 @@ count_pending (ScalingSubtrees *self)
     {
       const ScalingMember *member = g_hash_table_lookup (self->by_name, key);
 
-      if (GPOINTER_TO_INT (kind) == SCALING_ORDER_ENSURE && self->n_left > 0
+      if (GPOINTER_TO_INT (kind) == SCALING_ORDER_ENSURE
           && (member == NULL
               || (member->beat == NULL && !scaling_member_runs (member))))
-        self->n_left--;
+        scaling_subtrees_spend (self, 1);
     }
 }
 
@@ -264,6 +272,7 @@ void
 scaling_subtrees_look (ScalingSubtrees *self)
 {
   const ScalingPolicy *policy = self->input->policy;
+  guint n_before = self->input->instances == NULL ? self->summary.n_nodes : 0;
 
   /* without a list what it said last stays */
   if (self->input->instances == NULL)
@@ -279,6 +288,7 @@ scaling_subtrees_look (ScalingSubtrees *self)
                      : MIN (policy->n_warm_egress, self->n_egress);
   take_members (self);
   count_pending (self);
+  self->summary.n_nodes = MAX (self->summary.n_nodes, n_before);
   add_places (self);
   forget_gone (self, self->bases);
   forget_gone (self, self->orphans);

@@ -99,7 +99,7 @@ typedef struct
   GPtrArray *instances;     /* (nullable) (element-type ScalingInstance): NULL:
                              * nobody knows: none is made or taken away */
   gboolean is_list_whole;   /* else a host was away */
-  guint n_nodes_elsewhere;  /* of other trees */
+  guint n_nodes_elsewhere;  /* of other trees, and that shall be made there */
   guint32 drain_ms;         /* the deadline of a drain */
   gint64 now_us;            /* a clock that only goes on */
   gint64 now_wall_ms;       /* the store's, for ages of slots */
@@ -114,6 +114,7 @@ typedef struct
   guint n_cold;           /* how many more could be started within hardLimit, at
                            * most the policy's cold slots */
   guint n_instances;      /* ours, listed and not ended */
+  guint n_nodes;          /* of the tree: that beat, run, or shall be made */
   guint n_pooled;         /* of these, of warm slots */
   guint n_orphans;        /* of no slot */
   gboolean is_limited;    /* hardLimit kept something from being made */

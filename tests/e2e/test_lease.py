@@ -8,6 +8,7 @@ import pytest
 
 from lib.leaders import Candidates, cut_off, lease_of, terms
 from lib.namespaces import Network, PlacedStore, can_have_namespaces
+from lib.mtctl import NO_FUNCTIONS, fcall, load
 from lib.redis import RedisError
 from lib.wait import wait_for
 
@@ -122,8 +123,7 @@ def test_cut_off_with_the_master(world):
 
 def test_eval(world):
     """A server without functions"""
-    redis = world.redis('rename-command FCALL ""',
-                        'rename-command FUNCTION ""')
+    redis = world.redis(*NO_FUNCTIONS)
     candidates = Candidates(world, redis.url, 2)
     took = candidates.replace(signal.SIGTERM)
     assert took < RESIGN_S
@@ -139,18 +139,9 @@ def test_alone(node):
 
 # What the functions refuse
 
-def fcall(redis, name, *args):
-    return redis.call("FCALL", name, 0, "", "main", *args)
-
-
-@pytest.fixture
-def loaded(world):
-    """A Redis with the functions, and nobody else in it."""
-    redis = world.redis()
-    probe = world.probe(redis.url, "loader", "injection", "--tree", "other")
-    probe.wait("connection", lambda s: s["connected"])
-    probe.leave()
-    return redis
+@pytest.fixture(params=[(), NO_FUNCTIONS], ids=["functions", "eval"])
+def loaded(world, request):
+    return load(world, *request.param)
 
 
 def acquire(redis, node, ttl=60000, cfg="-", nonce="abcd"):
@@ -256,7 +247,7 @@ def test_audit(loaded):
     ids = [fcall(loaded, "mt_audit", token, "hold", "a", f"{i}")
            for i in range(5)]
     fcall(loaded, "mt_audit", "", "approve", "somebody", "{}")
-    loaded.call("FCALL", "mt_audit", 0, "", "other", "", "hold", "x", "{}")
+    fcall(loaded, "mt_audit", "", "hold", "x", "{}", tree="other")
     with pytest.raises(RedisError, match="^FENCED"):
         fcall(loaded, "mt_audit", "1:2:a:abcd", "hold", "a", "{}")
     with pytest.raises(RedisError, match="^BOUND a text of 2049 bytes"):

@@ -27,8 +27,11 @@ def ports():
 @pytest.fixture
 def machine(world, ports):
     """An injection node in a Redis, and a directory for its helpers."""
-    cluster = Cluster(world, world.redis().url)
+    redis = world.redis()
+    cluster = Cluster(world, redis.url)
     cluster.grow(injection=1, relay=0, egress=0)
+    # a leader would have written it: who is of no slot ends by itself
+    redis.call("HSET", "slot:main", 0, "1 starting 1")
     processes = world.add(Processes(
         world.directory_of("provision"), ports,
         f"--env=MEDIA_TREE_REDIS_URL={cluster.redis_url}",

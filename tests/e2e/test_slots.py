@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from lib.mtctl import NO_FUNCTIONS, fcall, load
 from lib.redis import RedisError
 
 STATES = ["none", "planned", "starting", "joined", "serving", "draining",
@@ -14,18 +15,9 @@ WAY = STATES[1:]
 BOOT, OTHER = "a" * 32, "b" * 32
 
 
-def fcall(redis, name, *args):
-    return redis.call("FCALL", name, 0, "", "main", *args)
-
-
-@pytest.fixture
-def redis(world):
-    """A Redis with the functions, and nobody else in it."""
-    server = world.redis()
-    probe = world.probe(server.url, "loader", "injection", "--tree", "other")
-    probe.wait("connection", lambda s: s["connected"])
-    probe.leave()
-    return server
+@pytest.fixture(params=[(), NO_FUNCTIONS], ids=["functions", "eval"])
+def redis(world, request):
+    return load(world, *request.param)
 
 
 @pytest.fixture

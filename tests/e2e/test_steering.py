@@ -5,17 +5,14 @@ import json
 
 import pytest
 
+from lib.mtctl import NO_FUNCTIONS, fcall, load
 from lib.redis import RedisError
 from lib.wait import wait_for
 
 
-@pytest.fixture
-def loaded(world):
-    redis = world.redis()
-    probe = world.probe(redis.url, "loader", "injection", "--tree", "other")
-    probe.wait("connection", lambda s: s["connected"])
-    probe.leave()
-    return redis
+@pytest.fixture(params=[(), NO_FUNCTIONS], ids=["functions", "eval"])
+def loaded(world, request):
+    return load(world, *request.param)
 
 
 @pytest.fixture
@@ -24,10 +21,6 @@ def token(loaded):
     _, token = fcall(loaded, "mt_acquire", "a", "abcd", 60000, "-")
     assert desire(loaded, token, 0, 4) == 1
     return token
-
-
-def fcall(redis, name, *args):
-    return redis.call("FCALL", name, 0, "", "main", *args)
 
 
 def policy(redis, version=0, low=1, high=10):
@@ -140,8 +133,8 @@ def test_proposals(loaded, token):
     assert row[1:6] == ["waiting", "1", "4", "5", "joins"]
     assert history(loaded, "propose")[0][0] == entry
     refused("MISSING", answer, loaded, "1-1", "approve")
-    refused("MISSING", lambda: loaded.call(
-        "FCALL", "mt_answer", 0, "", "other", entry, "approve", "x", ""))
+    refused("MISSING", lambda: fcall(
+        loaded, "mt_answer", entry, "approve", "x", "", tree="other"))
     # the other direction replaces it
     assert propose(loaded, token, 1, 3) == 1
     refused("CONFLICT it is replaced", answer, loaded, entry, "approve")
@@ -190,7 +183,7 @@ def test_rollback(loaded, token):
             first, 0, "anna", "")
     assert in_a_second(desire, loaded, token, 1, 7) == 2
     entry = history(loaded, "desire")[0][0]
-    for bad in "x", "1-1", "1-", history(loaded, "policy")[0][0]:
+    for bad in "x", "1-1", "1-", history(loaded, "outcome")[0][0]:
         refused("MISSING", fcall, loaded, "mt_rollback", bad, 0, "anna", "")
     # 3 back, where a step is 2, without a cooldown; and it stays so
     assert in_a_second(fcall, loaded, "mt_rollback", entry, 60000, "anna",
@@ -222,3 +215,52 @@ def test_leaders_words(loaded, token):
     refused("FENCED", fcall, loaded, "mt_outcome", token + "x", 1, "serves")
     refused("BOUND", fcall, loaded, "mt_outcome", token, 1, 'x"')
     assert len(history(loaded, "outcome")) == 1
+
+
+def test_policies_and_back(loaded, token):
+    """What a policy was is kept, whole; the way back makes a new version."""
+    policy(loaded, 1, low=2, high=20)
+    fcall(loaded, "mt_policy", 2, 3, 30, 4, 5, 6, 7, "bert", '{"a":1}')
+    entry, _, by, text = history(loaded, "policy")[0]
+    assert by == "bert" and text == {
+        "outcome": "done", "version": 3, "min": 3, "max": 30, "step_out": 4,
+        "step_in": 5, "before": {"version": 2, "min": 2, "max": 20,
+                                 "step_out": 3, "step_in": 2}}
+    older = history(loaded, "policy")[1][0]
+    refused("CONFLICT the version is 3, that change made 2", fcall, loaded,
+            "mt_rollback", older, 0, "anna", "")
+    assert fcall(loaded, "mt_rollback", entry, 0, "anna", 'a "bad" one') == 4
+    assert loaded.call("HMGET", "policy:main", "ver", "min", "max", "step_out",
+                       "step_in", "cool_out", "cool_in", "by", "text") == [
+        "4", "2", "20", "3", "2", "60000", "60000", "anna", "{}"]
+    back = history(loaded, "rollback")[0]
+    assert back[2] == "anna" and back[3] == {
+        "outcome": "done", "of": "policy", "entry": entry,
+        "reason": 'a "bad" one', "version": 4, "min": 2, "max": 20,
+        "step_out": 3, "step_in": 2, "before": {
+            "version": 3, "min": 3, "max": 30, "step_out": 4, "step_in": 5}}
+    # what it does holds at once, and it can be taken back too
+    assert fcall(loaded, "mt_rollback", back[0], 0, "anna", "") == 5
+    refused("BOUND 2 is not in 3 to 30", set_n, loaded, 2)
+    assert loaded.call("HGET", "policy:main", "text") == '{"a":1}'
+    # as many as are kept
+    for version in range(5, 15):
+        policy(loaded, version)
+    assert len(loaded.call("KEYS", "policywas:*")) == 8
+
+
+def test_first_policy(loaded, token):
+    entry = history(loaded, "policy")[0][0]
+    refused("BOUND there was nothing before", fcall, loaded, "mt_rollback",
+            entry, 0, "anna", "")
+
+
+def test_outcome_says_whose(loaded, token):
+    """Of which entry, from what to what, what it was for, how long."""
+    assert in_a_second(set_n, loaded, 6) == 2
+    entry = history(loaded, "set")[0][0]
+    assert fcall(loaded, "mt_outcome", token, 2, "serves") == 1
+    text = history(loaded, "outcome")[0][3]
+    assert text.pop("duration_ms") >= 0
+    assert text == {"outcome": "serves", "version": 2, "entry": entry,
+                    "cause": "manual", "before": 4, "after": 6}

@@ -16,6 +16,7 @@ typedef struct
   BaseMetrics *metrics; /* owned */
   const char *token;
   guint n_lists, n_calls, n_moves, n_served;
+  guint n_moves_elsewhere; /* of the tree "other", whose slots are all free */
   int error;               /* of ensure; -1: none */
   ClusterVersionFunc held; /* nullable: a move that is not answered yet */
   gpointer held_data;
@@ -125,7 +126,13 @@ wire_read (const char *tree_id, ClusterSlotsFunc func, gpointer func_data,
 {
   Fixture *f = data;
   g_autoptr (GError) error = NULL;
+  g_autoptr (GArray) none = g_array_new (FALSE, TRUE, sizeof (ClusterSlot));
 
+  if (strcmp (tree_id, "other") == 0)
+    {
+      func (none, NULL, func_data);
+      return;
+    }
   if (f->is_store_away)
     error = g_error_new (CLUSTER_ERROR, CLUSTER_ERROR_AWAY, "away");
   func (error == NULL ? f->world->slots : NULL, error, func_data);
@@ -144,6 +151,13 @@ wire_move (const char *tree_id, const ClusterSlot *slot, ClusterSlotState to,
                          .to = to };
   g_autoptr (GError) error = NULL;
 
+  if (strcmp (tree_id, "other") == 0)
+    {
+      f->n_moves_elsewhere++;
+      error = g_error_new (CLUSTER_ERROR, CLUSTER_ERROR_BOUND, "no");
+      func (0, FALSE, error, func_data);
+      return;
+    }
   f->n_moves++;
   g_free (f->last_text);
   f->last_text = g_strdup (text);
@@ -324,6 +338,52 @@ test_at_once (Fixture *f, gconstpointer data)
   g_assert_cmpuint (world_count_running (f->world), ==, 5 + 3);
   run (f, 3); /* they boot */
   g_assert_cmpint (world_state (f->world, 0), ==, CLUSTER_SLOT_SERVING);
+}
+
+/* take_other: the other tree wants a subtree; 1 node of "main" beats */
+static void
+take_other (Fixture *f)
+{
+  g_autoptr (GPtrArray) beats =
+      g_ptr_array_new_with_free_func (world_free_beat);
+  ScalingSubtreesView view = {
+    .tree_id = "other",
+    .policy = &f->world->policy,
+    .n_desired = 1,
+    .beats = beats,
+    .n_nodes_elsewhere = 1,
+    .now_us = f->world->now_us,
+    .now_wall_ms = WORLD_EPOCH_MS + f->world->now_us / 1000,
+  };
+
+  scaling_subtrees_driver_take (f->driver, &view);
+}
+
+/* Two trees that grow in the same second keep within hardLimit together: what
+ * is being made does not beat yet. */
+static void
+test_limit_of_trees (Fixture *f, gconstpointer data)
+{
+  /* 1 injection node, 5 of a subtree, 3 of a warm slot: 2 are left */
+  f->world->policy.n_max_nodes = 11;
+  f->world->n_desired = 1;
+  world_pass (f->world);
+  look (f);
+  settle ();
+  take_other (f);
+  settle ();
+  g_assert_cmpuint (world_count_running (f->world), ==, 5 + 3);
+  g_assert_cmpuint (
+      scaling_subtrees_driver_get_summary (f->driver, "main")->n_nodes, ==, 9);
+  g_assert_cmpuint (f->n_moves_elsewhere, ==, 0);
+  g_assert_true (
+      scaling_subtrees_driver_get_summary (f->driver, "other")->is_limited);
+  /* one more, and there is room for a core */
+  f->world->policy.n_max_nodes = 12;
+  f->world->now_us += SCALING_DRIVER_REST_US;
+  take_other (f);
+  settle ();
+  g_assert_cmpuint (f->n_moves_elsewhere, ==, 1);
 }
 
 static void
@@ -515,6 +575,7 @@ main (int argc, char **argv)
   ADD ("there-and-back", test_there_and_back);
   ADD ("rest", test_rest);
   ADD ("at-once", test_at_once);
+  ADD ("limit-of-trees", test_limit_of_trees);
   ADD ("deposed", test_deposed);
   ADD ("late-answer", test_late_answer);
   ADD ("away", test_away);
