@@ -300,7 +300,10 @@ test_deadline (Fixture *f, gconstpointer data)
 
   fake_server_script (&f->one.server, faults, 1);
   scaling_provisioner_set_deadline_us (f->provisioner, 100000);
-  g_assert_cmpstr (ensure (f), ==, "timeout");
+  /* on a busy machine the first does not come as far as to the fault */
+  do
+    g_assert_cmpstr (ensure (f), ==, "timeout");
+  while (f->one.server.faults->len > 0);
   scaling_provisioner_set_deadline_us (f->provisioner, 60 * G_USEC_PER_SEC);
   g_assert_cmpstr (ensure (f), ==, "");
   g_assert_cmpuint (f->one.n_created, ==, 1);
