@@ -62,7 +62,8 @@ egress_gate_check (EgressGate *self, RelayStream *stream, GError **error)
     text = "This server has as many viewers as it may have.";
   else if (stream && self->hooks.has_room
            && !self->hooks.has_room (stream, self->hooks.data))
-    text = "This server sends as much as it may send.";
+    text = "This server takes no more viewers now: it sends as much as it may, "
+           "or it is about to go.";
   if (!text)
     return TRUE;
   count_refusal (self, EGRESS_GATE_ERROR_FULL);

@@ -13,6 +13,7 @@ from lib.wait import wait_for
 CAUSE = "Drained: the deadline is over"
 CUT = "media_tree_drain_cut_viewers_total"
 NO_NEW_SESSIONS = 472
+REFUSED = 470
 
 # our player in a page of somebody's own, at any address of a stream
 OWN_PAGE = """
@@ -79,8 +80,8 @@ def test_pinned(world, cluster, browser, way):
 
 @pytest.mark.parametrize("way", ["http", "websocket"])
 def test_janus_js(world, cluster, browser, npm_origin, way):
-    """It cannot be told before: it hears a hangup at the deadline, no new
-    session is let in, and its page goes on elsewhere."""
+    """It cannot be told before: it hears a hangup at the deadline, nobody new
+    is let in, and its page goes on elsewhere."""
     def url(name):
         return cluster[name].url + "/janus" if way == "http" else \
             cluster[name].url.replace("http", "ws", 1) + "/janus/ws"
@@ -91,7 +92,16 @@ def test_janus_js(world, cluster, browser, npm_origin, way):
     handle = str(viewer.open(url("e1")))
     viewer.watch(101)
     viewer.wait_pictures(101)
+    late = HttpClient(cluster["e1"].url + "/janus")
+    session = late.create()
+    late_handle = late.attach(session)
     answer = drain_and_cut(cluster["e1"])
+    refused = HttpClient(cluster["e1"].url + "/janus").send("create")
+    assert refused["error"]["code"] == NO_NEW_SESSIONS, refused
+    late.message(session, late_handle, {"request": "watch", "id": 101})
+    refused = late.wait_event(session, lambda e: e["janus"] == "event")
+    assert refused["plugindata"]["data"]["error_code"] == REFUSED, \
+        refused
     assert answer["untold"] == 1
     assert answer["untold_sessions"] == [handle]
     hangup = viewer.wait_heard(lambda h: h["what"] == "webrtc"
@@ -99,8 +109,6 @@ def test_janus_js(world, cluster, browser, npm_origin, way):
     assert hangup["reason"] == CAUSE
     viewer.wait_result("status", "stopped")
     viewer.wait_heard(lambda h: h["what"] == "cleanup", "cleanup")
-    refused = HttpClient(cluster["e1"].url + "/janus").send("create")
-    assert refused["error"]["code"] == NO_NEW_SESSIONS, refused
     assert_named(cluster["e1"], handle)
     # what its page does now: another server of its list
     since = viewer.now_ms()

@@ -93,11 +93,10 @@ class MovesPage:
         """From that many frames on."""
         return Shown(self.page.js("return window.frames_.slice(a[0]);", since))
 
-    def watch(self, move, before=30, after=30):
-        """What was shown from @before frames before move() to @after frames
-        after it."""
+    def watch(self, move, after=30):
+        """What was shown from move() to @after frames after it."""
         n_freezes = self.page.js("return window.freezes_();")
-        start = self.n_frames() - before
+        start = self.n_frames() - 1
         move()
         self.wait_frames(after)
         shown = self.shown(start)
