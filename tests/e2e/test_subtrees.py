@@ -2,18 +2,16 @@
 """The leader starts subtrees as processes of this machine: one that serves, one
 that is warm, and takes the warm one when more are wanted."""
 import json
-import os
-import signal
 import urllib.request
 
 import pytest
 
 from lib import sdp
 from lib.cluster import Cluster
-from lib.node import free_ports, run_binary
+from lib.node import run_binary
+from lib.subtrees import Instances, provision, slots
 from lib.wait import wait_for
 
-N_MAX = 12
 POLICY = {
     "hardLimit": 40, "approval": "none", "egressPerSubtree": 1,
     "slots": {"warm": 1, "cold": 1, "warmEgress": 1},
@@ -22,35 +20,6 @@ POLICY = {
         "minReplicas": 1, "maxReplicas": 4, "metrics": [], "thresholds": [],
         "schedules": [], "cooldownPeriod": {"scaleUp": 1, "scaleDown": 1},
         "scaleUpBy": 1, "scaleDownBy": 1, "evaluationInterval": 1}]}
-
-
-class Instances:
-    """Those that outlive their leader, by design: ended with the test."""
-
-    def __init__(self, directory):
-        self.directory = str(directory)
-        os.makedirs(self.directory, mode=0o700)
-
-    def pids(self):
-        for name in os.listdir(self.directory):
-            try:
-                path = os.path.join(self.directory, name, "process")
-                with open(path, encoding="utf-8") as file:
-                    pid = int(file.read().split()[0])
-                with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
-                    if f"--node-id={name}" in file.read().split("\0"):
-                        yield pid
-            except (OSError, IndexError):
-                pass
-
-    def kill(self):
-        def is_over():
-            for pid in self.pids():
-                os.kill(pid, signal.SIGKILL)
-            return not list(self.pids())
-        # one of them may lead, and start another
-        for _ in range(2):
-            wait_for(is_over, "the end of all instances")
 
 
 @pytest.fixture
@@ -66,20 +35,9 @@ def leader(world, redis, tmp_path):
     cluster = Cluster(world, redis.url, "--insecure")
     node = cluster.node(
         "i1", "injection", "--autoscaling", "--autoscaling-policy", str(path),
-        "--provisioner", "process", "--provision-dir", instances.directory,
-        "--provision-max", str(N_MAX),
-        "--provision-http-port", str(free_ports(N_MAX) - 1),
-        "--provision-relay-port", str(free_ports(N_MAX) - 1),
-        "--provision-rtc-port", str(free_ports(32 * N_MAX) - 32),
-        "--provision-pool-port", "20000", "--provision-min-memory", "0")
+        *provision(instances.directory))
     node.instances, node.cluster = instances, cluster
     return node
-
-
-def slots(redis):
-    rows = redis.call("HGETALL", "slot:main")
-    return {int(rows[i]): rows[i + 1].split()[1]
-            for i in range(0, len(rows), 2)}
 
 
 def nodes(leader):

@@ -90,7 +90,7 @@ class Prometheus(Daemon):
     """With docker/prometheus as it is, but for the global intervals, the URL
     of a node and Alertmanager's address."""
 
-    def __init__(self, directory, node, alertmanager, token):
+    def __init__(self, directory, node, alertmanager, token, port=None):
         folder = os.path.join(directory, "config")
         shutil.copytree(os.path.join(DOCKER, "prometheus"), folder,
                         ignore=shutil.ignore_patterns("secrets"))
@@ -113,7 +113,7 @@ class Prometheus(Daemon):
                   "w") as file:
             file.write(token + "\n")
         self.config = path
-        port = free_ports()
+        port = port or free_ports()
         super().__init__(
             directory, "prometheus", port, "/-/ready", "prometheus",
             f"--config.file={path}", f"--web.listen-address=127.0.0.1:{port}",
