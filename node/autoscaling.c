@@ -168,11 +168,22 @@ node_scaling_request_fail (NodeScalingRequest *request, guint status,
   finish (request);
 }
 
+/* skip_code: the store's "BOUND 5 is not in 0 to 4" without its first word */
+static const char *
+skip_code (const char *why)
+{
+  const char *rest = why;
+
+  while (g_ascii_isupper (*rest))
+    rest++;
+  return rest > why && *rest == ' ' ? rest + 1 : why;
+}
+
 void
 node_scaling_request_fail_store (NodeScalingRequest *request,
                                  const GError *error)
 {
-  const char *why = error->message;
+  const char *why = skip_code (error->message);
 
   if (g_error_matches (error, CLUSTER_ERROR, CLUSTER_ERROR_CONFLICT))
     node_scaling_request_fail (request, SOUP_STATUS_CONFLICT,

@@ -30,6 +30,19 @@ dup_number (JsonObject *object, const char *name)
              : g_strdup ("-");
 }
 
+/* dup_value: (transfer full): a number or a word; "-" when it is not there */
+static char *
+dup_value (JsonObject *object, const char *name)
+{
+  JsonNode *value =
+      is_there (object, name) ? json_object_get_member (object, name) : NULL;
+
+  return value && JSON_NODE_HOLDS_VALUE (value)
+                 && json_node_get_value_type (value) == G_TYPE_STRING
+             ? node_ctl_dup_text (object, name)
+             : dup_number (object, name);
+}
+
 static void
 append (GString *out, const char *title, JsonObject *object, const char *name)
 {
@@ -106,7 +119,7 @@ node_ctl_text_scaling_status (JsonObject *reply)
 {
   JsonObject *status = get_status (reply);
   GString *out = g_string_new (NULL);
-  g_autofree char *by = NULL;
+  g_autofree char *by = NULL, *why = NULL;
 
   if (!status)
     return g_string_free (out, FALSE);
@@ -118,7 +131,8 @@ node_ctl_text_scaling_status (JsonObject *reply)
                                                                        : "off",
                           is_there (status, "enabledBy") ? ", by " : "",
                           is_there (status, "enabledBy") ? by : "");
-  if (is_there (status, "why"))
+  why = is_there (status, "why") ? node_ctl_dup_text (status, "why") : NULL;
+  if (why && !g_str_equal (why, "") && !g_str_equal (why, "-"))
     append (out, "but", status, "why");
   if (is_there (status, "policyFault"))
     append (out, "fault", status, "policyFault");
@@ -194,6 +208,19 @@ node_ctl_text_scaling_approvals (JsonObject *reply)
   return g_string_free (out, FALSE);
 }
 
+/* dup_kind: (transfer full): of a slot which one */
+static char *
+dup_kind (JsonObject *row, JsonObject *detail)
+{
+  g_autofree char *kind = node_ctl_dup_text (row, "kind");
+  g_autofree char *ordinal = NULL;
+
+  if (!g_str_equal (kind, "slot") || !is_there (detail, "ordinal"))
+    return g_steal_pointer (&kind);
+  ordinal = dup_number (detail, "ordinal");
+  return g_strdup_printf ("slot %s", ordinal);
+}
+
 char *
 node_ctl_text_scaling_history (JsonObject *reply)
 {
@@ -214,10 +241,10 @@ node_ctl_text_scaling_history (JsonObject *reply)
         continue;
       node_ctl_table_add (&table, node_ctl_dup_text (row, "time"));
       node_ctl_table_add (&table, node_ctl_dup_text (row, "id"));
-      node_ctl_table_add (&table, node_ctl_dup_text (row, "kind"));
+      node_ctl_table_add (&table, dup_kind (row, detail));
       node_ctl_table_add (&table, node_ctl_dup_text (row, "by"));
-      node_ctl_table_add (&table, dup_number (detail, "before"));
-      node_ctl_table_add (&table, dup_number (detail, "after"));
+      node_ctl_table_add (&table, dup_value (detail, "before"));
+      node_ctl_table_add (&table, dup_value (detail, "after"));
       node_ctl_table_add (&table, dup_number (detail, "duration_ms"));
       node_ctl_table_add (&table, detail ? node_ctl_dup_text (detail, why)
                                          : g_strdup ("-"));

@@ -191,14 +191,46 @@ run_policies (const NodeCtlOptions *options)
   const char *path = options->words[1];
   g_autoptr (NodeCtlReply) reply = NULL;
   g_autoptr (GError) error = NULL;
-  g_autofree char *body = NULL;
+  g_autofree char *body = NULL, *line = NULL;
   int code;
 
   if (path && !g_file_get_contents (path, &body, NULL, &error))
     return node_ctl_fail (EX_NOINPUT, "%s", error->message);
   code = path ? send (options, "policies", body, &reply)
               : get (options, "policies", &reply);
-  return code >= 0 ? code : print_json (reply);
+  if (code >= 0)
+    return code;
+  if (!path || options->as_json)
+    return print_json (reply);
+  line = g_strdup_printf (
+      "the policies are version %" G_GINT64_FORMAT " now; ctl history has the "
+      "one before\n",
+      node_ctl_get_int (json_node_get_object (reply->root), "version"));
+  return print (line);
+}
+
+static int
+run_switch (const NodeCtlOptions *options)
+{
+  gboolean is_on = g_str_equal (options->words[0], "enable");
+  g_autoptr (NodeCtlReply) reply = NULL;
+  int code =
+      send (options, "enable",
+            is_on ? "{\"enabled\":true}" : "{\"enabled\":false}", &reply);
+
+  if (code >= 0)
+    return code;
+  if (options->as_json)
+    return print_json (reply);
+  return print (is_on ? "scaling acts on what it decides\n"
+                      : "scaling changes nothing from now on; the nodes that "
+                        "there are stay\n");
+}
+
+static const char *
+plural (gint64 n)
+{
+  return n == 1 ? "" : "s";
 }
 
 /* set: as many subtrees as are desired, and @n_more */
@@ -226,19 +258,24 @@ set (const NodeCtlOptions *options, gint64 n_nodes, int way, gboolean holds)
   n_more = n_nodes < 0 ? 1 : (n_nodes + n_each - 1) / n_each;
   n_desired = node_ctl_get_int (subtrees, "desired");
   n_then = MAX (0, n_desired + way * n_more);
-  body =
-      g_strdup_printf ("{\"replicas\":%" G_GINT64_FORMAT "%s}",
-                       node_ctl_get_int (subtrees, "static") + n_then * n_each,
-                       holds ? "" : ",\"holdFor\":0");
+  body = g_strdup_printf (
+      "{\"replicas\":%" G_GINT64_FORMAT ",\"reason\":\"ctl %s\"%s}",
+      node_ctl_get_int (subtrees, "static") + n_then * n_each,
+      options->words[0], holds ? "" : ",\"holdFor\":0");
   code = send (options, "test/egress", body, &done);
   if (code >= 0)
     return code;
   if (options->as_json)
     return print_json (done);
-  line = g_strdup_printf ("%" G_GINT64_FORMAT
-                          " subtrees desired, %" G_GINT64_FORMAT
-                          " before; %" G_GINT64_FORMAT " egress nodes each\n",
-                          n_then, n_desired, n_each);
+  if (holds)
+    line = g_strdup_printf (
+        "%" G_GINT64_FORMAT " subtree%s desired, %" G_GINT64_FORMAT
+        " before; %" G_GINT64_FORMAT " egress node%s each\n",
+        n_then, plural (n_then), n_desired, n_each, plural (n_each));
+  else
+    line = g_strdup_printf ("no number by hand holds; %" G_GINT64_FORMAT
+                            " subtree%s desired\n",
+                            n_then, plural (n_then));
   return print (line);
 }
 
@@ -319,6 +356,7 @@ node_ctl_scaling_run (const NodeCtlOptions *options)
     { "policies", run_policies }, { "history", run_history },
     { "scale-up", run_scale },    { "scale-down", run_scale },
     { "approve", run_approve },   { "reset", run_reset },
+    { "enable", run_switch },     { "disable", run_switch },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)

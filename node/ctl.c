@@ -119,24 +119,25 @@ static const Command commands[] = {
   { "scale-down", 1, 2, NULL, NULL, node_ctl_scaling_run },
   { "approve", 1, 2, NULL, NULL, node_ctl_scaling_run },
   { "reset", 1, 1, NULL, NULL, node_ctl_scaling_run },
+  { "enable", 1, 1, NULL, NULL, node_ctl_scaling_run },
+  { "disable", 1, 1, NULL, NULL, node_ctl_scaling_run },
 };
-#define WORDS                                                                  \
-  "nodes|streams|tree|top|trace SESSION|drain [NODE]|status|check|report|"     \
-  "health|policies [FILE]|history|scale-up [N]|scale-down [N]|approve [ID]|"   \
-  "reset"
+#define WORDS "VERB"
 
 static const char summary[] =
-    "What a running node knows of its cluster:\n"
+    "What a running node knows of its cluster, by VERB:\n"
     "  nodes     who is there, with load and parents\n"
     "  streams   what is published, where, and on how many nodes\n"
     "  tree      who hangs below whom, and which links lose\n"
     "  top       the nodes, live: keys sort, q ends\n"
-    "  trace     the way of one viewer's media, hop by hop: SESSION is"
+    "  trace SESSION\n"
+    "            the way of one viewer's media, hop by hop: SESSION is"
     " a\n"
     "            WHEP session's id, its first 8 characters as logs"
     " have\n"
     "            them, or SESSION/HANDLE or HANDLE of the Janus API\n"
-    "  drain     lets all go elsewhere, then ends the node NODE (an id"
+    "  drain [NODE]\n"
+    "            lets all go elsewhere, then ends the node NODE (an id"
     " of\n"
     "            nodes; without it: the node at --url)\n"
     "How many nodes there are, asked of any node:\n"
@@ -144,13 +145,17 @@ static const char summary[] =
     "  check     what would be done now, and why\n"
     "  report    these two, what waits for approval, the last changes\n"
     "  health    what is wrong, if something is\n"
-    "  policies  shows them, or puts those of FILE in their place\n"
+    "  policies [FILE]\n"
+    "            shows them, or puts those of FILE in their place\n"
     "  history   what was done, by whom, and why\n"
-    "  scale-up, scale-down\n"
+    "  scale-up [N], scale-down [N]\n"
     "            N egress nodes more or fewer, in whole subtrees; without\n"
     "            N one subtree; it holds for 5 minutes\n"
-    "  approve   says yes to the proposal ID, or to the one that waits\n"
+    "  approve [ID]\n"
+    "            says yes to the proposal ID, or to the one that waits\n"
     "  reset     what was asked for by hand holds no longer\n"
+    "  disable, enable\n"
+    "            nothing that is decided is done, until it is again\n"
     "Asks nobody, has its own --help:\n"
     "  simulate  what scaling would do with a curve of viewers";
 
@@ -195,17 +200,20 @@ make_context (NodeCtlOptions *options)
   g_option_context_set_summary (context, summary);
   g_option_context_set_description (
       context,
-      "Exit codes: 0 printed, 64 usage, 65 policies that are refused, 66 "
-      "nobody\n"
-      "has the session, no such node or proposal, 69 the node is not reached "
-      "(trace: nor all that may have it), 75\n"
-      "not now: the policy does not allow it, nobody leads; health: something "
-      "is\n"
-      "wrong; drain --wait: it stays, or is there after its deadline, 76 its "
-      "reply "
-      "is\n"
-      "not understood, 77 it refuses (token). trace, top and drain ask other\n"
-      "nodes at their --public-url, with the same token.");
+      "Exit codes:\n"
+      "  0   printed, done\n"
+      "  64  usage\n"
+      "  65  policies that are refused\n"
+      "  66  no such session, node, proposal or file\n"
+      "  69  the node is not reached (trace: nor all that may have it)\n"
+      "  75  not now: the policy does not allow it, nobody leads; health:\n"
+      "      something is wrong; drain --wait: it stays, or is there after "
+      "its\n"
+      "      deadline\n"
+      "  76  the reply is not understood\n"
+      "  77  the node refuses (token)\n"
+      "trace, top and drain ask other nodes at their --public-url, with the "
+      "same\ntoken.");
   return context;
 }
 

@@ -73,15 +73,20 @@ def test_approve_and_scale(node):
     prints(retried(node, "approve"), "approved")
     desired = ask(node, "status")["status"]["subtrees"]["desired"]
     assert desired >= 1
+    plural = "" if desired == 1 else "s"
     prints(retried(node, "scale-up"), f"{desired + 1} subtrees desired")
     # in nodes, rounded up: 2 in each
-    prints(retried(node, "scale-down", "1"), f"{desired} subtrees desired")
+    prints(retried(node, "scale-down", "1"),
+           f"{desired} subtree{plural} desired, {desired + 1} before")
     assert ask(node, "status")["status"]["hold"]["not"] == "more"
     prints(run(node, "status"), "held        not more than")
-    prints(retried(node, "reset"), f"{desired} subtrees desired")
+    prints(retried(node, "reset"), "no number by hand holds; "
+           f"{desired} subtree{plural} desired")
+    prints(run(node, "history"), "ctl scale-down")
     assert ask(node, "status")["status"]["hold"] is None
     done = retried(node, "scale-up", "50")
     assert done.returncode == NOT_NOW and "policy" in done.stderr
+    assert "BOUND" not in done.stderr and "is not in 0 to 4" in done.stderr
     # nobody starts them
     done = run(node, "health")
     assert done.returncode == NOT_NOW, done
@@ -102,8 +107,9 @@ def test_reject(node):
 
 def test_policies(node, path, tmp_path):
     version = ask(node, "policies")["version"]
-    said = json.loads(prints(retried(node, "policies", path)))
+    said = json.loads(prints(retried(node, "policies", path, "--json")))
     assert said["version"] == version + 1
+    prints(retried(node, "policies", path), f"version {version + 2} now")
     bad = tmp_path / "bad.json"
     bad.write_text(json.dumps({**POLICY, "hardLimit": -1}))
     done = retried(node, "policies", str(bad))
@@ -111,9 +117,18 @@ def test_policies(node, path, tmp_path):
     assert run(node, "policies", "/nowhere.json").returncode == NOT_FOUND
 
 
+def test_switch(node):
+    prints(retried(node, "disable"), "the nodes that there are stay")
+    wait_for(lambda: "scaling     off, by" in run(node, "status").stdout,
+             "off")
+    prints(retried(node, "enable"), "acts on what it decides")
+    wait_for(lambda: "scaling     on, by" in run(node, "status").stdout, "on")
+
+
 @pytest.mark.parametrize("words", [
     ("scale-up", "0"), ("scale-up", "x"), ("scale-up", "65537"),
-    ("scale-up", "1", "2"), ("status", "x"), ("approve", "a", "b")])
+    ("scale-up", "1", "2"), ("status", "x"), ("disable", "x"),
+    ("approve", "a", "b")])
 def test_usage(node, words):
     assert run(node, *words).returncode == USAGE
 

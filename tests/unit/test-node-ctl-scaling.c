@@ -45,6 +45,7 @@ test_status (void)
   assert_has (text, "3 desired, 3 serving, - starting, - draining, 1 warm");
   assert_has (text, "held        not more than 3 subtrees until 2023");
   assert_has (text, "p       egress   yes         48");
+  g_assert_null (strstr (text, "but ")); /* nothing is */
 }
 
 /* change: STATUS with one piece in another's place */
@@ -102,7 +103,9 @@ test_rows (void)
             "\"by\":\"n1\",\"detail\":{\"before\":1,\"after\":2,\"reason\":"
             "\"joins\"}}"
             ",{\"id\":\"2-0\",\"kind\":\"outcome\",\"detail\":{\"after\":2,"
-            "\"duration_ms\":1500,\"outcome\":\"serves\"}},7]}");
+            "\"duration_ms\":1500,\"outcome\":\"serves\"}},7,"
+            "{\"kind\":\"slot\",\"by\":\"n1\",\"detail\":{\"ordinal\":3,"
+            "\"before\":\"draining\",\"after\":\"gone\"}}]}");
   g_autoptr (JsonNode) approvals = load (
       "{\"approvals\":[{\"id\":\"1-0\",\"state\":\"waiting\",\"before\":1,"
       "\"after\":2,\"reason\":\"joins\"}]}");
@@ -118,9 +121,11 @@ test_rows (void)
       node_ctl_text_scaling_check (json_node_get_object (check));
   g_auto (GStrv) lines = g_strsplit (rows, "\n", -1);
 
-  g_assert_cmpuint (g_strv_length (lines), ==, 4);
+  g_assert_cmpuint (g_strv_length (lines), ==, 5);
   assert_has (lines[1], "joins");
   assert_has (lines[2], "1500  serves");
+  assert_has (lines[3], " slot 3 ");
+  assert_has (lines[3], " draining  gone ");
   assert_has (waiting, "proposal 1-0 waiting: 1 to 2 subtrees");
   assert_has (now, "egress: 8 nodes, recommended 24 (priority high, "
                    "confidence 0.50)\n  cpu\n");
