@@ -294,6 +294,20 @@ run_scale (const NodeCtlOptions *options)
 }
 
 static int
+run_rollback (const NodeCtlOptions *options)
+{
+  g_autofree char *escaped =
+      g_uri_escape_string (options->words[1], NULL, FALSE);
+  g_autofree char *what = g_strconcat ("rollback/", escaped, NULL);
+  g_autoptr (NodeCtlReply) reply = NULL;
+  int code = send (options, what, "{\"reason\":\"ctl rollback\"}", &reply);
+
+  if (code >= 0)
+    return code;
+  return options->as_json ? print_json (reply) : print ("taken back\n");
+}
+
+static int
 run_reset (const NodeCtlOptions *options)
 {
   return set (options, 0, 0, FALSE);
@@ -357,6 +371,7 @@ node_ctl_scaling_run (const NodeCtlOptions *options)
     { "scale-up", run_scale },    { "scale-down", run_scale },
     { "approve", run_approve },   { "reset", run_reset },
     { "enable", run_switch },     { "disable", run_switch },
+    { "rollback", run_rollback },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)

@@ -14,6 +14,7 @@
  *   approve [ID]    says yes to the proposal (--reject: no); without ID to the
  *                   one that waits
  *   reset           a number by hand does not hold any longer
+ *   rollback ID     takes the last change back, of subtrees or policies
  *   enable, disable whether what is decided is done
  * Thread: main. Blocks.
  */

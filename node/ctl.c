@@ -119,6 +119,7 @@ static const Command commands[] = {
   { "scale-down", 1, 2, NULL, NULL, node_ctl_scaling_run },
   { "approve", 1, 2, NULL, NULL, node_ctl_scaling_run },
   { "reset", 1, 1, NULL, NULL, node_ctl_scaling_run },
+  { "rollback", 2, 2, NULL, NULL, node_ctl_scaling_run },
   { "enable", 1, 1, NULL, NULL, node_ctl_scaling_run },
   { "disable", 1, 1, NULL, NULL, node_ctl_scaling_run },
 };
@@ -154,6 +155,8 @@ static const char summary[] =
     "  approve [ID]\n"
     "            says yes to the proposal ID, or to the one that waits\n"
     "  reset     what was asked for by hand holds no longer\n"
+    "  rollback ID\n"
+    "            takes the last change back; history has its ID\n"
     "  disable, enable\n"
     "            nothing that is decided is done, until it is again\n"
     "Asks nobody, has its own --help:\n"

@@ -117,6 +117,17 @@ def test_policies(node, path, tmp_path):
     assert run(node, "policies", "/nowhere.json").returncode == NOT_FOUND
 
 
+def test_rollback(node):
+    desired = ask(node, "status")["status"]["subtrees"]["desired"]
+    prints(retried(node, "scale-up"))
+    change = next(row for row in ask(node, "history/egress")["history"]
+                  if row["kind"] == "set")
+    prints(retried(node, "rollback", change["id"]), "taken back")
+    assert ask(node, "status")["status"]["subtrees"]["desired"] == desired
+    done = retried(node, "rollback", "1-1")
+    assert done.returncode in (NOT_FOUND, NOT_NOW), done
+
+
 def test_switch(node):
     prints(retried(node, "disable"), "the nodes that there are stay")
     wait_for(lambda: "scaling     off, by" in run(node, "status").stdout,
@@ -128,6 +139,7 @@ def test_switch(node):
 @pytest.mark.parametrize("words", [
     ("scale-up", "0"), ("scale-up", "x"), ("scale-up", "65537"),
     ("scale-up", "1", "2"), ("status", "x"), ("disable", "x"),
+    ("rollback",),
     ("approve", "a", "b")])
 def test_usage(node, words):
     assert run(node, *words).returncode == USAGE

@@ -166,7 +166,7 @@ def verdict(document, trace, tmp_path):
 
 def test_what_ships_is_good():
     jsonschema.Draft7Validator.check_schema(SCHEMA)
-    for name in ("policies.json", "traces/large.json"):
+    for name in ("policies.json", "small.json", "traces/large.json"):
         VALIDATOR.validate(json.loads(read(name)))
 
 
