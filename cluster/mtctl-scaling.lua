@@ -102,7 +102,8 @@ end
 -- asks for does not cool down either, and the way back has no steps.
 local function check_change(rule, was, n, cause, since)
   local min, max, out, back = rule[1], rule[2], rule[3], rule[4]
-  if n < min or n > max then
+  -- a maximum that was lowered is come down to in steps
+  if n < min or (n > max and not (was and was > max and n < was)) then
     return 'BOUND ' .. n .. ' is not in ' .. min .. ' to ' .. max
   end
   if not was or n == was or (n > was and n <= min) then

@@ -236,10 +236,18 @@ def test_desire_is_bound(loaded):
         == ["desire", "policy", "desire", "policy"] + ["desire"] * 4 \
         + ["policy", "acquire"]
     assert loaded.call("HGET", "desired:main", "n") == "8"
+    # one that is further away than a step, in steps
+    assert put_policy(loaded, 3, low=0, high=2) == 4
+    for n in 8, 9:
+        with pytest.raises(RedisError, match="^BOUND . is not in 0 to 2"):
+            desire(loaded, token, 6, n)
+    with pytest.raises(RedisError, match="^BOUND a step of 3"):
+        desire(loaded, token, 6, 5)
+    wait_for(lambda: desire(loaded, token, 6, 6) == 7, "a second", 3)
     # whatever the policy says, one step down in 25 s
-    assert put_policy(loaded, 3, cool_in=0) == 4
+    assert put_policy(loaded, 4, cool_in=0) == 5
     with pytest.raises(RedisError, match="^COOLDOWN for 2[0-9]{4} ms"):
-        desire(loaded, token, 6, 7)
+        desire(loaded, token, 7, 5)
 
 
 def test_audit(loaded):
