@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """/api/autoscaling: what people ask any node for, and what comes of it."""
-import hashlib
-import hmac
-import http.server
 import json
-import threading
 
 import pytest
 
 from lib.cluster import Cluster
 from lib.node import run_binary
 from lib.wait import wait_for
+from lib.webhook import SECRET, Receiver
 
 API = "/api/autoscaling/"
 ENABLED = "media_tree_scaling_enabled"
@@ -217,49 +214,11 @@ def test_rate(world):
     assert node.request(API + "status").status == 200  # another bucket
 
 
-class Receiver:
-    """A webhook: keeps what is signed rightly; refuses the first try."""
-
-    def __init__(self):
-        self.told, self.n_bad, self.n_asked = [], 0, 0
-        receiver = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                receiver.n_asked += 1
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                text = self.headers["X-Media-Tree-Timestamp"].encode()
-                mac = hmac.new(SECRET.encode(), text + b"." + body,
-                               hashlib.sha256).hexdigest()
-                is_good = hmac.compare_digest(
-                    self.headers["X-Media-Tree-Signature"], "sha256=" + mac)
-                receiver.n_bad += not is_good
-                if receiver.n_asked > 1:
-                    receiver.told.append(json.loads(body))
-                self.send_response(204 if receiver.n_asked > 1 else 503)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/told"
-        threading.Thread(target=self.server.serve_forever).start()
-
-    def leave(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-    def events(self, kind):
-        return [event for event in self.told if event["event"] == kind]
-
-
-SECRET = "sixteen-and-more"
 TOLD = "media_tree_scaling_notifications_total"
 
 
 def test_webhook(world):
-    receiver = Receiver()
+    receiver = Receiver(n_refused=1)
     try:
         redis = world.redis()
         node = world.node(
@@ -282,7 +241,7 @@ def test_webhook(world):
                  "counters")
         assert node.metrics().total(TOLD, result="retried") == 1
     finally:
-        receiver.leave()
+        receiver.kill()
 
 
 @pytest.mark.parametrize("args, fault", [
