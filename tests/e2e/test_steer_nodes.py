@@ -125,7 +125,7 @@ def test_by_hand(world, start):
     # one less: its nodes drain and end
     prints(wait_for(lambda: (lambda done: None if "429" in done.stderr else
                              done)(ctl("scale-down", "1", "--url", node.url)),
-                    "an answer"), "1 subtrees desired")
+                    "an answer"), "1 subtree desired, 2 before")
     wait_for(lambda: slots(node.redis)[1] == "gone", "the end of one", DONE_S)
     assert alive(node) == names(0)
     # and back to two
