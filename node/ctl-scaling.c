@@ -214,9 +214,10 @@ run_switch (const NodeCtlOptions *options)
 {
   gboolean is_on = g_str_equal (options->words[0], "enable");
   g_autoptr (NodeCtlReply) reply = NULL;
-  int code =
-      send (options, "enable",
-            is_on ? "{\"enabled\":true}" : "{\"enabled\":false}", &reply);
+  int code = send (options, "enable",
+                   is_on ? "{\"enabled\":true,\"reason\":\"ctl enable\"}"
+                         : "{\"enabled\":false,\"reason\":\"ctl disable\"}",
+                   &reply);
 
   if (code >= 0)
     return code;

@@ -132,6 +132,7 @@ def test_switch(node):
     prints(retried(node, "disable"), "the nodes that there are stay")
     wait_for(lambda: "scaling     off, by" in run(node, "status").stdout,
              "off")
+    prints(run(node, "history"), "ctl disable")
     prints(retried(node, "enable"), "acts on what it decides")
     wait_for(lambda: "scaling     on, by" in run(node, "status").stdout, "on")
 
