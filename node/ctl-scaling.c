@@ -228,6 +228,20 @@ run_switch (const NodeCtlOptions *options)
                         "there are stay\n");
 }
 
+/* print_done: @line, and why nothing follows from it, where nothing does */
+static int
+print_done (NodeCtlReply *reply, const char *line)
+{
+  JsonObject *done = json_node_get_object (reply->root);
+  g_autofree char *why = node_ctl_dup_text (done, "why");
+  g_autofree char *more = NULL;
+
+  if (json_object_get_boolean_member_with_default (done, "carriedOut", TRUE))
+    return print (line);
+  more = g_strdup_printf ("%sonly written down: %s\n", line, why);
+  return print (more);
+}
+
 static const char *
 plural (gint64 n)
 {
@@ -277,7 +291,7 @@ set (const NodeCtlOptions *options, gint64 n_nodes, int way, gboolean holds)
     line = g_strdup_printf ("no number by hand holds; %" G_GINT64_FORMAT
                             " subtree%s desired\n",
                             n_then, plural (n_then));
-  return print (line);
+  return print_done (done, line);
 }
 
 static int
@@ -305,7 +319,8 @@ run_rollback (const NodeCtlOptions *options)
 
   if (code >= 0)
     return code;
-  return options->as_json ? print_json (reply) : print ("taken back\n");
+  return options->as_json ? print_json (reply)
+                          : print_done (reply, "taken back\n");
 }
 
 static int
@@ -353,7 +368,7 @@ run_approve (const NodeCtlOptions *options)
     return print_json (done);
   line = g_strdup_printf ("%s %s\n", id,
                           options->is_reject ? "rejected" : "approved");
-  return print (line);
+  return print_done (done, line);
 }
 
 /* --- all together ------------------------------------------------------- */
