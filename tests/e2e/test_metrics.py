@@ -11,6 +11,7 @@ from prometheus_client.openmetrics.parser import \
 
 from lib.cluster import Cluster
 from lib.node import ROOT
+from lib.subtrees import Instances, provision
 from lib.wait import wait_for
 
 OPENMETRICS = "application/openmetrics-text"
@@ -30,9 +31,11 @@ def nodes(module_world):
                               module_world.directory_of("state"),
                               "--scaling-webhook-url", "http://127.0.0.1:1",
                               "--scaling-webhook-secret", "sixteen-and-more")
+    instances = module_world.add(Instances(os.path.join(
+        module_world.directory_of("provision"), "instances")))
     cluster = Cluster(module_world, module_world.redis().url, "--insecure",
-                      "--provisioner", "process", "--provision-dir",
-                      module_world.directory_of("instances"))
+                      "--autoscaling",
+                      *provision(instances.directory, n_max=1))
     cluster.grow()
     for origin, egress in ((alone, alone), (cluster["i1"], cluster["e1"])):
         module_world.obs(origin, "live")
@@ -40,6 +43,9 @@ def nodes(module_world):
         module_world.viewers(egress, "live").wait_video(30)
     wait_for(lambda: "media_tree_link_first_total"
              in cluster["e1"].metrics().types, "packets of parents")
+    wait_for(lambda: any("media_tree_scaling_cost_per_hour"
+                         in cluster[name].metrics().types
+                         for name in cluster.nodes), "a tree of the leader's")
     sums = module_world.node("--role", "metrics", "--metrics-mode", "proxy",
                              "--metrics-proc-base-url", alone.url,
                              "--metrics-scheduler-enabled",
