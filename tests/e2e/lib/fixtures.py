@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures shared by tests/e2e and tests/long."""
+import itertools
 import json
 import os
 import shutil
@@ -38,9 +39,13 @@ class World:
         self.nodes = []
 
     def _dir(self, name):
-        path = os.path.join(self.directory, f"{name}{len(self.started)}")
-        os.makedirs(path)
-        return path
+        for number in itertools.count(len(self.started)):
+            path = os.path.join(self.directory, f"{name}{number}")
+            try:
+                os.makedirs(path)
+                return path
+            except FileExistsError:  # another thread of the test has it
+                pass
 
     def _add(self, thing):
         self.started.append(thing)
