@@ -35,6 +35,7 @@ typedef enum
   SEEN_CHANGES, /* of what is desired */
   SEEN_SLOTS,   /* moved */
   SEEN_OPENED,
+  SEEN_PLACED,
   SEEN_FENCED,
   SEEN_CONFLICT,
   SEEN_BOUND,
@@ -44,8 +45,8 @@ typedef enum
 } Seen;
 
 static const char *const seen_names[] = {
-  "leases",   "changes", "slots moved", "nodes opened", "FENCED",
-  "CONFLICT", "BOUND",   "TAKEN",       "failovers",
+  "leases", "changes",  "slots moved", "nodes opened", "placed",
+  "FENCED", "CONFLICT", "BOUND",       "TAKEN",        "failovers",
 };
 static guint64 seen[SEEN_N];
 
@@ -160,6 +161,7 @@ sim_check_after_call (guint server, const char *func, GPtrArray *args,
     sim_fail ("I1: redis %u let %s do %s while %s held the lease", server,
               token, func, check.held[0] != '\0' ? check.held : "nobody");
   seen[SEEN_SLOTS] += strcmp (func, "mt_slot") == 0;
+  seen[SEEN_PLACED] += strcmp (func, "mt_place") == 0;
   if (peek_desired (server) != check.n_before)
     {
       seen[SEEN_CHANGES]++;
@@ -183,6 +185,38 @@ check_leaders (void)
         sim_fail ("G2: c%d and c%u act as leader", first, i);
       first = (int)i;
     }
+}
+
+/* knows: that this life of the subtree serves, or did */
+static gboolean
+knows (guint server, const SimInstance *opened)
+{
+  char ordinal[12], state[16] = "";
+  const char *slot;
+  guint gen;
+
+  g_snprintf (ordinal, sizeof ordinal, "%u", opened->ordinal);
+  slot = sim_redis_peek (sim_store_get_redis (server),
+                         SIM_PREFIX "slot:" SIM_TREE, ordinal);
+  if (slot == NULL || sscanf (slot, "%u %15s", &gen, state) != 2)
+    return FALSE;
+  return gen > opened->gen
+         || (gen == opened->gen
+             && (strcmp (state, "serving") == 0
+                 || strcmp (state, "draining") == 0
+                 || strcmp (state, "gone") == 0));
+}
+
+void
+sim_check_opens (const SimInstance *opened)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < SIM_N_STORES; i++)
+    n += knows (i, opened);
+  if (n < 2)
+    sim_fail ("I4: %s opens, and %u of the servers know that it serves",
+              opened->name, n);
 }
 
 static guint

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "cluster/redis-reply.h"
+#include "node.h"
 #include "world.h"
 
 void sim_check_begin (void);
@@ -23,6 +24,8 @@ void sim_check_end (void);
 void sim_check_before_call (guint server, const char *func, GPtrArray *args);
 void sim_check_after_call (guint server, const char *func, GPtrArray *args,
                            const ClusterReply *reply);
+/* a node whose claim was answered opens: one server could take that back */
+void sim_check_opens (const SimInstance *opened);
 /* after each event */
 void sim_check_now (void);
 

@@ -15,8 +15,9 @@ typedef struct
 
 static GPtrArray *nodes; /* owned (element-type Place) */
 static GArray *snapshots[N_SNAPSHOTS];
-static GArray *seen;  /* of the moment */
-static SimNode *edge; /* owned */
+static GArray *seen;      /* of the moment */
+static SimNode *edges[2]; /* owned; the second in worlds that have trees */
+static gboolean has_trees;
 static gboolean is_faulty;
 static guint n_viewers; /* that want to see it */
 static gint64 crowd_us; /* they change then */
@@ -318,6 +319,53 @@ sim_engine_look (void)
   return seen;
 }
 
+/* --- the tree --------------------------------------------------------------
+ */
+
+/* (nullable): of an injection node too, when it runs */
+static SimNode *
+find_running (const char *name)
+{
+  Place *place;
+
+  if (name == NULL)
+    return NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (edges); i++)
+    if (edges[i] != NULL && strcmp (sim_node_get (edges[i])->name, name) == 0)
+      return edges[i];
+  place = find (name, 0);
+  return place != NULL && sim_node_get (place->node)->is_running ? place->node
+                                                                 : NULL;
+}
+
+/* hangs_well: two parents that run, on two hosts, each nearer to the top */
+static gboolean
+hangs_well (const ClusterPlace *place)
+{
+  SimNode *parent = find_running (place->parent);
+  SimNode *backup = find_running (place->backup);
+
+  return parent != NULL && backup != NULL
+         && sim_node_get (parent)->host != sim_node_get (backup)->host
+         && sim_node_get_place (parent)->rank < place->rank
+         && sim_node_get_place (backup)->rank < place->rank;
+}
+
+const char *
+sim_engine_find_badly_hung (void)
+{
+  for (guint i = 0; has_trees && i < nodes->len; i++)
+    {
+      const Place *place = nodes->pdata[i];
+      const SimInstance *shown = sim_node_get (place->node);
+
+      if (!place->is_gone && shown->is_running && !shown->is_draining
+          && !hangs_well (sim_node_get_place (place->node)))
+        return shown->name;
+    }
+  return NULL;
+}
+
 /* --- life ----------------------------------------------------------------- */
 
 static void
@@ -337,9 +385,18 @@ sim_engine_begin (void)
   is_faulty = FALSE;
   n_viewers = 0;
   crowd_us = 0;
-  edge = sim_node_new (&(SimInstance){
-      .name = "edge", .host = 4, .ordinal = SIM_NO_ORDINAL, .is_edge = TRUE });
-  sim_node_start (edge);
+  has_trees = sim_chance (170);
+  sim_node_set_trees (has_trees);
+  for (guint i = 0; i < (has_trees ? 2 : 1); i++)
+    {
+      SimInstance edge = { .host = 4 - i,
+                           .ordinal = SIM_NO_ORDINAL,
+                           .is_edge = TRUE };
+
+      g_strlcpy (edge.name, i == 0 ? "edge" : "edge-2", sizeof edge.name);
+      edges[i] = sim_node_new (&edge);
+      sim_node_start (edges[i]);
+    }
   on_snapshot (NULL);
 }
 
@@ -354,7 +411,8 @@ sim_engine_end (void)
 {
   for (guint i = 0; i < N_SNAPSHOTS; i++)
     g_clear_pointer (&snapshots[i], g_array_unref);
-  g_clear_pointer (&edge, sim_node_free);
+  for (guint i = 0; i < G_N_ELEMENTS (edges); i++)
+    g_clear_pointer (&edges[i], sim_node_free);
   g_clear_pointer (&nodes, g_ptr_array_unref);
   g_clear_pointer (&seen, g_array_unref);
 }

@@ -35,5 +35,8 @@ void sim_engine_set_faulty (gboolean is_faulty);
 /* nobody wants to see it any more */
 void sim_engine_send_home (void);
 void sim_engine_crash_one (void);
+/* (nullable): a node that has no two parents on two hosts, where nodes look for
+ * parents */
+const char *sim_engine_find_badly_hung (void);
 /* (element-type SimInstance): as they are now */
 const GArray *sim_engine_look (void);

@@ -38,7 +38,8 @@ static const Mutation mutations[] = {
   { "ordinals", NULL, NULL, sim_leaders_forget_ordinals, FALSE },
   { "join-claim", NULL, NULL, sim_node_forget_join, FALSE },
   { "sentinel-rule", NULL, NULL, sim_wire_ask_once, FALSE },
-  { "claim-wait", NULL, NULL, sim_wire_forget_nodes_wait, TRUE },
+  { "claim-wait", NULL, NULL, sim_wire_forget_nodes_wait, FALSE },
+  { "hosts", NULL, NULL, sim_node_forget_hosts, TRUE },
 };
 
 static gint64 first_seed = 1, n_seeds = 2000, one_seed = -1;
@@ -93,7 +94,11 @@ find_trouble (void)
           n_open++;
         }
     }
-  return n_open != n ? "another number serves than is desired" : NULL;
+  if (n_open != n)
+    return "another number serves than is desired";
+  return sim_engine_find_badly_hung () != NULL
+             ? "a node has no two parents on two hosts"
+             : NULL;
 }
 
 /* for the trace */

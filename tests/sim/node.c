@@ -5,6 +5,8 @@
 #include "cluster/claim.h"
 #include "cluster/encode.h"
 #include "cluster/ledger-private.h"
+#include "check.h"
+#include "tree.h"
 
 #include <string.h>
 
@@ -20,6 +22,7 @@ struct _SimNode
   char boot[CLUSTER_ID_CHARS + 1];
   ClusterLedger *ledger; /* owned, nullable, as the next */
   ClusterClaim *claim;
+  SimTree *tree;     /* owned, nullable */
   char *node_text;   /* owned: JSON */
   ClusterLoad *load; /* owned */
   ClusterLoad told;  /* what load_text says */
@@ -27,7 +30,8 @@ struct _SimNode
   gint64 beat_us;
 };
 
-static gboolean joins_not;
+static gboolean joins_not, hosts_not;
+static gboolean has_trees; /* in this world */
 static guint n_boots;
 
 /* --- ending --------------------------------------------------------------- */
@@ -37,6 +41,7 @@ go_quiet (SimNode *self)
 {
   g_clear_pointer (&self->ledger, cluster_ledger_free);
   g_clear_pointer (&self->claim, cluster_claim_free);
+  g_clear_pointer (&self->tree, sim_tree_free);
 }
 
 void
@@ -106,7 +111,12 @@ on_joined (ClusterSlotState state, gboolean is_durable, const GError *error,
   else if (step == CLUSTER_CLAIM_LEAVE)
     sim_node_drain (self);
   else if (cluster_claim_is_open (self->claim))
-    open_up (self);
+    {
+      if (!self->shown.is_open && !self->shown.is_relay
+          && !self->shown.is_draining)
+        sim_check_opens (&self->shown);
+      open_up (self);
+    }
 }
 
 static void
@@ -190,6 +200,8 @@ on_tick (gpointer data)
           beat (self);
         }
       claim (self);
+      if (self->tree != NULL)
+        sim_tree_tick (self->tree, now_us);
     }
   sim_at (sim_now () + CLUSTER_CLAIM_TICK_US, &self->proc, on_tick, self, NULL);
 }
@@ -197,7 +209,31 @@ on_tick (gpointer data)
 /* --- life ----------------------------------------------------------------- */
 
 static void
-write_texts (SimNode *self)
+fill_load (SimNode *self, ClusterRoles role)
+{
+  ClusterLoad *load;
+  ClusterLink *link;
+
+  g_free (self->load);
+  g_clear_pointer (&self->load_text, g_free);
+  self->load = load = g_new0 (ClusterLoad, 1);
+  link = load->links;
+  load->n_streams = 1;
+  load->n_links = !self->shown.is_edge;
+  if (role == CLUSTER_ROLE_EGRESS)
+    load->n_slots = load->max_viewers = SLOTS;
+  link->is_active = TRUE;
+  link->n_streams = 1;
+  if (self->shown.is_relay)
+    g_strlcpy (link->node, "edge", sizeof link->node);
+  else
+    g_snprintf (link->node, sizeof link->node, "mt-%s-s%u-g%u-r", SIM_TREE,
+                self->shown.ordinal, self->shown.gen);
+}
+
+/* begin_life: a new process's texts, connection, claim and place */
+static void
+begin_life (SimNode *self, const ClusterLedgerConfig *config)
 {
   char host[8];
   g_autofree char *url = g_strconcat ("http://h/", self->shown.name, NULL);
@@ -210,27 +246,18 @@ write_texts (SimNode *self)
                        .host = host,
                        .url = url,
                        .link_address = (char *)"127.0.0.1:9000" };
-  ClusterLoad *load;
-  ClusterLink *link;
 
-  g_snprintf (host, sizeof host, "h%u", self->shown.host);
+  g_snprintf (host, sizeof host, "h%u", hosts_not ? 0 : self->shown.host);
   g_free (self->node_text);
   self->node_text = cluster_node_to_json (&node);
-  g_free (self->load);
-  g_clear_pointer (&self->load_text, g_free);
-  self->load = load = g_new0 (ClusterLoad, 1);
-  link = load->links;
-  load->n_streams = 1;
-  load->n_links = !self->shown.is_edge;
-  if (node.roles == CLUSTER_ROLE_EGRESS)
-    load->n_slots = load->max_viewers = SLOTS;
-  link->is_active = TRUE;
-  link->n_streams = 1;
-  if (self->shown.is_relay)
-    g_strlcpy (link->node, "edge", sizeof link->node);
-  else
-    g_snprintf (link->node, sizeof link->node, "mt-%s-s%u-g%u-r", SIM_TREE,
-                self->shown.ordinal, self->shown.gen);
+  fill_load (self, node.roles);
+  go_quiet (self);
+  self->ledger = cluster_ledger_new (config, NULL);
+  self->claim =
+      cluster_claim_new (self->shown.is_relay, sim_proc_now_us (&self->proc));
+  self->beat_us = G_MININT64 / 2;
+  if (has_trees)
+    self->tree = sim_tree_new (&node, self->ledger);
 }
 
 void
@@ -251,13 +278,8 @@ sim_node_start (SimNode *self)
   self->shown.is_draining = FALSE;
   g_snprintf (self->boot, sizeof self->boot, "%016" G_GINT64_MODIFIER "x%016x",
               sim_random (), ++n_boots);
-  write_texts (self);
   before = sim_enter (&self->proc);
-  go_quiet (self);
-  self->ledger = cluster_ledger_new (&config, NULL);
-  self->claim =
-      cluster_claim_new (self->shown.is_relay, sim_proc_now_us (&self->proc));
-  self->beat_us = G_MININT64 / 2;
+  begin_life (self, &config);
   on_tick (self);
   sim_enter (before);
 }
@@ -281,6 +303,12 @@ sim_node_free (SimNode *self)
   g_free (self);
 }
 
+const ClusterPlace *
+sim_node_get_place (const SimNode *self)
+{
+  return self->tree != NULL ? sim_tree_get_place (self->tree) : NULL;
+}
+
 SimInstance *
 sim_node_get (SimNode *self)
 {
@@ -291,4 +319,17 @@ void
 sim_node_forget_join (gboolean is_forgotten)
 {
   joins_not = is_forgotten;
+}
+
+void
+sim_node_forget_hosts (gboolean is_forgotten)
+{
+  hosts_not = is_forgotten;
+}
+
+void
+sim_node_set_trees (gboolean has)
+{
+  has_trees = has;
+  hosts_not = FALSE;
 }

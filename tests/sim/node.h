@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "cluster/types.h"
 #include "world.h"
 
 #define SIM_TREE "live"
@@ -35,9 +36,15 @@ typedef struct _SimNode SimNode;
 SimNode *sim_node_new (const SimInstance *shown);
 void sim_node_free (SimNode *self);
 SimInstance *sim_node_get (SimNode *self);
+/* (nullable): where it hangs, in worlds that have trees */
+const ClusterPlace *sim_node_get_place (const SimNode *self);
+/* whether nodes that start from now on look for parents */
+void sim_node_set_trees (gboolean has_trees);
 /* a new process, unless there is one */
 void sim_node_start (SimNode *self);
 void sim_node_end (SimNode *self, const char *why);
 void sim_node_drain (SimNode *self);
 /* mutation: it opens without asking */
 void sim_node_forget_join (gboolean is_forgotten);
+/* mutation: all say that they are on the same host */
+void sim_node_forget_hosts (gboolean is_forgotten);
