@@ -114,6 +114,36 @@ cluster_ledger_read_slots (ClusterLedger *self, const char *tree_id,
 }
 
 static void
+read_learned (ClusterLedgerCall *call, const ClusterReply *reply)
+{
+  if (reply->type == CLUSTER_REPLY_TEXT
+      && reply->n_bytes <= CLUSTER_LEARNED_MAX_BYTES)
+    call->text = g_strndup (reply->text, reply->n_bytes);
+  else if (reply->type == CLUSTER_REPLY_ERROR)
+    cluster_read_status (reply, NULL, &call->error);
+  else if (reply->type != CLUSTER_REPLY_NIL)
+    g_set_error (&call->error, CLUSTER_ERROR, CLUSTER_ERROR_PROTOCOL,
+                 "the store's answer is nothing that was learned");
+}
+
+static void
+finish_learned (ClusterLedgerCall *call)
+{
+  ((ClusterLearnedFunc)call->func) (call->text, call->error, call->data);
+}
+
+void
+cluster_ledger_read_learned (ClusterLedger *self, const char *tree_id,
+                             ClusterLearnedFunc func, gpointer data)
+{
+  cluster_ledger_start (self,
+                        cluster_ledger_call_new (self, read_learned,
+                                                 finish_learned,
+                                                 G_CALLBACK (func), data),
+                        "mt_learned", tree_id, g_ptr_array_new (), FALSE);
+}
+
+static void
 read_history (ClusterLedgerCall *call, const ClusterReply *reply)
 {
   guint n_bad;
@@ -348,6 +378,17 @@ cluster_ledger_move_slot (ClusterLedger *self, const char *tree_id,
                            cluster_slot_state_get_name (slot->state),
                            cluster_slot_state_get_name (to), text, NULL),
       TRUE);
+}
+
+void
+cluster_ledger_learn (ClusterLedger *self, const char *tree_id,
+                      const char *text, ClusterDoneFunc func, gpointer data)
+{
+  ClusterLedgerCall *call = cluster_ledger_call_new_done (self, func, data);
+
+  if (cluster_ledger_sign (call))
+    cluster_ledger_start (self, call, "mt_learn", tree_id,
+                          cluster_ledger_list (call->token, text, NULL), FALSE);
 }
 
 void

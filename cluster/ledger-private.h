@@ -30,6 +30,7 @@ struct _ClusterLedgerCall
   GPtrArray *rows;           /* owned, nullable: read */
   char **trees;              /* owned, nullable: read */
   GArray *slots;             /* owned, nullable: read */
+  char *text;                /* owned, nullable: read */
   ClusterSlotState state;    /* read */
   ClusterScaling scaling;    /* read */
   ClusterSteering steering;  /* read */

@@ -39,6 +39,7 @@ call_free (gpointer data)
   g_clear_pointer (&call->rows, g_ptr_array_unref);
   g_strfreev (call->trees);
   g_clear_pointer (&call->slots, g_array_unref);
+  g_free (call->text);
   cluster_scaling_clear (&call->scaling);
   cluster_steering_clear (&call->steering);
   g_free (call->tree_id);

@@ -70,6 +70,12 @@ typedef void (*ClusterSlotsFunc) (GArray *slots, const GError *error,
                                   gpointer data);
 void cluster_ledger_read_slots (ClusterLedger *self, const char *tree_id,
                                 ClusterSlotsFunc func, gpointer data);
+/* @text: (nullable): as cluster_ledger_learn() had it; NULL: nobody did
+ */
+typedef void (*ClusterLearnedFunc) (const char *text, const GError *error,
+                                    gpointer data);
+void cluster_ledger_read_learned (ClusterLedger *self, const char *tree_id,
+                                  ClusterLearnedFunc func, gpointer data);
 /* (element-type ClusterAudit): newest first, of the tree and of none
  * @before: (nullable): an entry's id: older than that
  * @n: at most CLUSTER_MAX_HISTORY */
@@ -128,6 +134,12 @@ void cluster_ledger_move_slot (ClusterLedger *self, const char *tree_id,
                                const ClusterSlot *slot, ClusterSlotState to,
                                const char *text, ClusterVersionFunc func,
                                gpointer data);
+/* cluster_ledger_learn: the leader: what it knows of the tree by experience,
+ * for the next one; opaque here, at most CLUSTER_LEARNED_MAX_BYTES. FENCED,
+ * BOUND, AWAY. @func: (nullable) */
+void cluster_ledger_learn (ClusterLedger *self, const char *tree_id,
+                           const char *text, ClusterDoneFunc func,
+                           gpointer data);
 /* cluster_ledger_audit: an entry. As leader (@by NULL), or by somebody who
  * asked this node for something.
  * @func: (nullable) */

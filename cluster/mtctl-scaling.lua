@@ -3,8 +3,8 @@
 -- Who holds the lease may write what is desired, within the tree's policy; it
 -- is all checked here, so that a leader who was deposed, or is mad, cannot.
 -- Keys under the prefix: lease:scaler lease:epoch desired:{tree} policy:{tree}
--- policywas:{tree}:{version} slot:{tree} join:{node} audit; channels
--- lease:scaler slots:{tree}. A token is cfg:ctr:node:nonce: the sentinels'
+-- policywas:{tree}:{version} slot:{tree} learned:{tree} join:{node} audit;
+-- channels lease:scaler slots:{tree}. A token is cfg:ctr:node:nonce: the sentinels'
 -- config epoch, a counter that only grows, who.
 local MAX_AUDIT, MAX_AUDIT_BYTES, MAX_AUDIT_LOOK = 100000, 2048, 2000
 -- between two changes of what is desired, whatever for; between two steps down
@@ -17,6 +17,7 @@ local POLICY = { 'min', 'max', 'step_out', 'step_in', 'cool_out', 'cool_in',
 -- subtrees of a tree that ever were; of these on their way beside what is
 -- desired; what a node that joins is taken for when it does not beat yet
 local MAX_SLOTS, MAX_SPARE, JOIN_MS = 4096, 64, 3000
+local MAX_LEARNED_BYTES = 2048
 
 local function now_ms()
   local time = call('TIME')
@@ -306,6 +307,25 @@ end
 -- -> ordinal value, ordinal value, …
 function M.mt_slots(a)
   return call('HGETALL', a[1] .. 'slot:' .. a[2])
+end
+
+-- token text: what the leader has learned of the tree, for the next one
+function M.mt_learn(a)
+  local p, tree, token, text = a[1], a[2], a[3], a[4]
+  local why = fence(p, token)
+  if not why and #text > MAX_LEARNED_BYTES then
+    why = 'BOUND a text of ' .. #text .. ' bytes'
+  end
+  if why then
+    return redis.error_reply(why)
+  end
+  call('SET', p .. 'learned:' .. tree, text)
+  return 1
+end
+
+-- -> text
+function M.mt_learned(a)
+  return call('GET', a[1] .. 'learned:' .. a[2])
 end
 
 -- A node asks whether it is wanted: ordinal gen node boot -> its subtree's

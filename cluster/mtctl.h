@@ -9,7 +9,7 @@
 #include <glib.h>
 
 /* that of mtctl.lua; an older library in the server is replaced */
-#define CLUSTER_MTCTL_VERSION 5
+#define CLUSTER_MTCTL_VERSION 8
 
 /* (transfer full): for FUNCTION LOAD */
 char *cluster_mtctl_library (void);

@@ -10,7 +10,7 @@
 -- stream:{tree}:{name} ended:{tree} mountpoints:{tree}; channels topology:{id} streams:{tree}.
 -- All that belongs to one node has a time to live, so a node that died without
 -- leaving takes it along; the sets are swept a little by each heartbeat.
-local VERSION = 7
+local VERSION = 8
 local MAX_NODES, MAX_ENDED, MAX_STEPS, MAX_SWEEP = 4096, 256, 1024, 64
 local MGET_NODES = 200 -- five keys each; Lua unpacks 7,999 at most
 local FIELDS = { 'pub', 'epoch', 'origin', 'info', 'seq0', 'seq1', 'ts0',

@@ -9,6 +9,7 @@
 
 #include "scaling/controller.h"
 #include "scaling/decide.h"
+#include "scaling/learned.h"
 #include "scaling/survey.h"
 #include "scaling/tape.h"
 
@@ -48,6 +49,14 @@ typedef enum
   SCALING_NOTE_N,
 } ScalingNoteKind;
 
+/* Whether we know what who led before had learned. */
+typedef enum
+{
+  SCALING_LEARNING_NOTHING,
+  SCALING_LEARNING_ASKED,
+  SCALING_LEARNING_DONE,
+} ScalingLearning;
+
 typedef struct
 {
   ScalingController *controller;
@@ -80,6 +89,10 @@ typedef struct
   gboolean is_acting;  /* the driver carries out what is desired */
   gboolean is_limited; /* it could not: hardLimit */
   guint n_told;        /* calls on their way that nobody waits for */
+  ScalingLearning learning;
+  ScalingLearned learned;
+  char *learned_text;   /* owned, nullable: as the store has it */
+  gboolean is_teaching; /* it is on its way there */
   gboolean is_telling, is_proposing;
   guint64 ended_version; /* of what is desired whose outcome is said */
   char *asked_text;      /* owned, nullable: as the audit has it */
@@ -116,6 +129,8 @@ gboolean scaling_tree_may_act (const ScalingTree *tree);
 void scaling_controller_act (ScalingTree *tree);
 /* its turn comes as soon as the store has answered, unless it is too early */
 void scaling_controller_read_tree (ScalingTree *tree);
+/* controller-learned.c: before a survey, each second */
+void scaling_controller_learn (ScalingTree *tree);
 /* controller-sources.c: before a survey; of a tree with a policy and beats */
 void scaling_controller_read_sources (ScalingTree *tree, gint64 now_us);
 void scaling_controller_close_sources (ScalingTree *tree);

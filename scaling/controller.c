@@ -58,6 +58,7 @@ tree_free (gpointer data)
   scaling_tape_free (tree->tape);
   g_free (tree->fault);
   g_free (tree->asked_text);
+  g_free (tree->learned_text);
   g_free (tree->tree_id);
   g_free (tree);
 }
@@ -92,6 +93,9 @@ forget (ScalingTree *tree)
   tree->snapshot = NULL;
   tree->is_acting = tree->is_limited = FALSE;
   tree->reacting_us = 0;
+  tree->learning = SCALING_LEARNING_NOTHING;
+  tree->learned = (ScalingLearned){ 0 };
+  g_clear_pointer (&tree->learned_text, g_free);
   scaling_controller_close_sources (tree);
   scaling_survey_disturb (tree->survey, base_clock_now_us ());
 }
@@ -251,15 +255,17 @@ scaling_tree_may_act (const ScalingTree *tree)
          && !tree->controller->config.is_dry_run && tree->policy.is_enabled;
 }
 
-/* carry_out: what is desired, when the store says something of it. Whoever was
- * stopped begins with what is there: what it remembers is of another time. */
+/* carry_out: what is desired, when the store says something of it, with as many
+ * warm slots as the decision asks for. Whoever was stopped begins with what is
+ * there: what it remembers is of another time. */
 static void
 carry_out (ScalingTree *tree)
 {
   ScalingController *self = tree->controller;
+  ScalingPolicy policy = tree->policy;
   ScalingSubtreesView view = {
     .tree_id = tree->tree_id,
-    .policy = &tree->policy,
+    .policy = &policy,
     .n_desired = tree->scaling.n_desired,
     .beats = tree->beats,
     .n_nodes_elsewhere = tree->snapshot->n_nodes_elsewhere,
@@ -269,6 +275,7 @@ carry_out (ScalingTree *tree)
   gboolean is_acting = self->subtrees != NULL && scaling_tree_may_act (tree)
                        && tree->scaling.version > 0;
 
+  policy.n_warm = tree->decision.n_warm;
   if (is_acting != tree->is_acting && self->subtrees != NULL)
     scaling_subtrees_driver_forget (self->subtrees);
   tree->is_acting = is_acting;
@@ -285,6 +292,7 @@ take_turn (ScalingTree *tree)
       return;
     }
   scaling_controller_read_sources (tree, base_clock_now_us ());
+  scaling_controller_learn (tree);
   tree->snapshot = scaling_survey_take (
       tree->survey, tree->beats, &tree->scaling, count_elsewhere (tree),
       base_clock_now_us (), base_clock_wall_us ());
@@ -494,11 +502,15 @@ scaling_controller_set_subtrees (ScalingController *self,
 }
 
 void
-scaling_controller_on_served (gboolean is_warm, gint64 us, gpointer data)
+scaling_controller_on_served (const char *tree_id, gboolean is_warm, gint64 us,
+                              gpointer data)
 {
   ScalingController *self = data;
   BaseHistogram *seconds = self->provision_seconds[is_warm ? 0 : 1];
+  ScalingTree *tree = find_tree (self, tree_id);
 
+  if (tree != NULL)
+    scaling_learned_add_lead (&tree->learned, is_warm, us);
   if (seconds != NULL)
     base_histogram_observe (seconds, (double)us / BASE_US_PER_S);
 }

@@ -60,7 +60,8 @@ void scaling_controller_set_provisioner (ScalingController *self,
 void scaling_controller_set_subtrees (ScalingController *self,
                                       ScalingSubtreesDriver *subtrees);
 /* for its config, with the controller as data */
-void scaling_controller_on_served (gboolean is_warm, gint64 us, gpointer data);
+void scaling_controller_on_served (const char *tree_id, gboolean is_warm,
+                                   gint64 us, gpointer data);
 /* the switch in the store, as the leader read it last, else the setting */
 gboolean scaling_controller_is_enabled (ScalingController *self);
 /* the ledger's on_leader_changed */

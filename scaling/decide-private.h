@@ -34,6 +34,9 @@ void scaling_history_want (ScalingHistory *history, guint n_wanted);
 /* the highest recommendation of the last @window_us */
 guint scaling_history_get_wanted (const ScalingHistory *history,
                                   gint64 window_us);
+/* scaling_history_get_growth: viewers a second; as fast as demand grew in one
+ * of a hundred periods of the last hour */
+double scaling_history_get_growth (const ScalingHistory *history);
 /* scaling_history_get_error_rate: % of the last minute's joins */
 ScalingReading scaling_history_get_error_rate (const ScalingHistory *history,
                                                gint64 now_us);

@@ -117,6 +117,35 @@ find_demand (const ScalingPolicy *policy, const ScalingSnapshot *snapshot,
         count_for (policy, self, MAX (warm_us, cold_us) + loops_us);
 }
 
+/* --- what is kept warm -----------------------------------------------------
+ */
+
+/* count_warm: what joins while another subtree is started cold, when it grows
+ * as fast as it did, is to find warm slots. Those that nothing could be made of
+ * any more are not made; and none is given back before the past is known. */
+static guint
+count_warm (const ScalingPolicy *policy, const ScalingSnapshot *snapshot,
+            const ScalingHistory *history, const Case *self)
+{
+  gint64 lead_us = snapshot->cold_lead_us > 0 ? snapshot->cold_lead_us
+                                              : policy->cold_lead_us;
+  double n_viewers =
+      scaling_history_get_growth (history)
+      * (double)(lead_us + N_LOOPS_OF_LEAD * policy->evaluation_us) / SECOND_US;
+  double more = floor (n_viewers / MAX (1, self->view.slots_per_subtree));
+  guint most =
+      MIN (policy->n_max_warm,
+           less (self->n_max, MAX (self->n_wanted, snapshot->n_desired)));
+  guint n;
+
+  if (policy->n_warm == 0)
+    return 0;
+  n = policy->n_warm + (guint)MIN (more, SCALING_MAX_REPLICAS);
+  if (snapshot->now_us - history->begun_us < policy->down_window_us)
+    n = MAX (n, snapshot->n_warm);
+  return MAX (MIN (n, most), policy->n_warm);
+}
+
 /* --- floors of thresholds ----------------------------------------------- */
 
 static guint
@@ -392,6 +421,7 @@ scaling_decide (const ScalingPolicy *policy, const ScalingSnapshot *snapshot,
   self.n_wanted = CLAMP (MAX (self.n_demand, n_floor), self.n_min, self.n_max);
   scaling_history_want (history, self.n_wanted);
   fill (&self, n_desired, ret);
+  ret->n_warm = count_warm (policy, snapshot, history, &self);
 
   if (!is_due (policy, history, snapshot->now_us))
     {

@@ -16,6 +16,10 @@
  *            crossed for its time (a subtree more than serves, once a
  *            cooldown).
  *   out      at once, by at most max_step.
+ *   warm     the policy's slots, and as many as take those who come while one
+ *            is started cold, when it grows as fast as it did in one of a
+ *            hundred spans of 10 s of the last hour; at most maxWarm, and what
+ *            the maximum leaves.
  *   in       to the highest recommendation of the window (300 s; longer after
  *            a regret: growth within 15 min of giving back), a tenth or one
  *            each 30 s, scale_down_by at most; never within cooldown_down of

@@ -514,6 +514,31 @@ judge_waves (const ScalingHistory *self)
   return way > 0 ? MAX (0, last - first) / way : 1;
 }
 
+static int
+compare_rates (const void *a, const void *b)
+{
+  double left = *(const double *)a, right = *(const double *)b;
+
+  return left < right ? -1 : left > right;
+}
+
+double
+scaling_history_get_growth (const ScalingHistory *self)
+{
+  double rates[SCALING_HISTORY_N_PERIODS];
+  guint n = 0;
+
+  /* the newest is not over yet */
+  for (guint i = 1; i + 1 < self->n_periods; i++)
+    rates[n++] = MAX (0, self->lasts[period_slot (self, i)]
+                             - self->lasts[period_slot (self, i + 1)])
+                 * G_USEC_PER_SEC / PERIOD_US;
+  if (n == 0)
+    return 0;
+  qsort (rates, n, sizeof rates[0], compare_rates);
+  return rates[(guint)ceil (0.99 * n) - 1];
+}
+
 /* --- all together ------------------------------------------------------- */
 
 void

@@ -12,6 +12,7 @@
 
 #define DEFAULT_N_MAX_NODES 100
 #define DEFAULT_EGRESS_PER_SUBTREE 16
+#define DEFAULT_N_MAX_WARM 8
 #define DEFAULT_SLOTS_PER_EGRESS 600
 #define SECOND_US ((gint64)G_USEC_PER_SEC)
 #define MINUTE_US (60 * SECOND_US)
@@ -383,12 +384,14 @@ read_policy (ScalingReader *reader, JsonNode *node, ScalingPolicy *policy)
 static void
 read_slots (ScalingReader *reader, JsonObject *object, ScalingPolicy *common)
 {
-  static const char *const members[] = { "warm",     "cold",     "warmEgress",
-                                         "warmLead", "coldLead", NULL };
+  static const char *const members[] = { "warm",       "maxWarm",  "cold",
+                                         "warmEgress", "warmLead", "coldLead",
+                                         NULL };
   JsonNode *node = scaling_reader_get (reader, object, "slots", FALSE);
   gsize length;
 
   common->n_warm = 1;
+  common->n_max_warm = DEFAULT_N_MAX_WARM;
   common->n_cold = common->n_warm_egress = 2;
   common->warm_lead_us = 2 * SECOND_US;
   common->cold_lead_us = 12 * SECOND_US;
@@ -400,6 +403,8 @@ read_slots (ScalingReader *reader, JsonObject *object, ScalingPolicy *common)
     {
       scaling_reader_take_uint (reader, object, "warm", 0, 256,
                                 &common->n_warm);
+      scaling_reader_take_uint (reader, object, "maxWarm", 0, 256,
+                                &common->n_max_warm);
       scaling_reader_take_uint (reader, object, "cold", 0, 4096,
                                 &common->n_cold);
       scaling_reader_take_uint (reader, object, "warmEgress", 0, 16,

@@ -143,7 +143,8 @@ typedef struct
   ScalingApproval approval;
   guint egress_per_subtree, slots_per_egress; /* as guessed, until known */
   guint n_warm, n_cold, n_warm_egress;        /* pools of slots */
-  gint64 warm_lead_us, cold_lead_us;          /* as guessed, until known */
+  guint n_max_warm;                  /* that fast growth makes of n_warm */
+  gint64 warm_lead_us, cold_lead_us; /* as guessed, until known */
   ScalingTrial trial;
 } ScalingPolicy;
 

@@ -228,7 +228,8 @@ scaling_record_digest (const ScalingDecision *decision)
   const guint numbers[] = { decision->action,         decision->urgency,
                             decision->n_wanted,       decision->score_up,
                             decision->score_down,     decision->n_slots_total,
-                            decision->needs_approval, decision->is_floor };
+                            decision->needs_approval, decision->is_floor,
+                            decision->n_warm };
   guint64 hash = scaling_history_hash (0, numbers, sizeof numbers);
 
   hash = hash_double (hash, decision->confidence);

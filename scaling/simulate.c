@@ -227,6 +227,22 @@ fill_nodes (World *self)
   self->nodes[0].n_leaves = (guint64)self->n_leaves;
 }
 
+/* keep_warm: as many as the decision asks for, of who simulates more or fewer
+ * than the policy has */
+static void
+keep_warm (World *self, const ScalingDecision *decision, double at_s)
+{
+  guint n_more =
+      decision->n_warm - MIN (self->policy->n_warm, decision->n_warm);
+  double refilled_s = at_s + self->options->cold_lead_s;
+
+  while (self->n_warm > self->options->n_warm + n_more)
+    self->n_warm--;
+  while (self->options->n_warm > 0
+         && self->n_warm + self->refill_s->len < self->options->n_warm + n_more)
+    g_array_append_val (self->refill_s, refilled_s);
+}
+
 static void
 decide (World *self, double at_s, gint64 now_us)
 {
@@ -255,6 +271,7 @@ decide (World *self, double at_s, gint64 now_us)
     options->on_tick (&snapshot, &decision, options->data);
   self->n_leaving = 0;
   carry_out (self, &decision, at_s);
+  keep_warm (self, &decision, at_s);
 }
 
 /* --- figures ------------------------------------------------------------ */

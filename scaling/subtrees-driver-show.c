@@ -49,6 +49,27 @@ count_pool (const ScalingDriverTree *tree, Pool pool)
     }
 }
 
+const ScalingMark *
+scaling_subtrees_driver_get_mark (ScalingSubtreesDriver *self,
+                                  const char *tree_id)
+{
+  ScalingDriverTree *tree = g_hash_table_lookup (self->trees, tree_id);
+
+  return tree != NULL ? scaling_subtrees_get_mark (tree->subtrees) : NULL;
+}
+
+static void
+add_mark (JsonBuilder *json, const ScalingMark *mark)
+{
+  json_builder_set_member_name (json, "last_rollback");
+  json_builder_begin_object (json);
+  base_json_add_text (json, "reason", scaling_fault_get_name (mark->fault));
+  base_json_add_int (json, "ordinal", mark->ordinal);
+  base_json_add_int (json, "gen", mark->gen);
+  base_json_add_int (json, "at_ms", mark->last_wall_ms);
+  json_builder_end_object (json);
+}
+
 static void
 add_tree (JsonBuilder *json, const ScalingDriverTree *tree, double cost)
 {
@@ -70,6 +91,8 @@ add_tree (JsonBuilder *json, const ScalingDriverTree *tree, double cost)
   base_json_add_int (json, "rollbacks_in_row", summary->n_rollbacks);
   base_json_add_double (json, "rollback_wait_s",
                         (double)summary->rollback_wait_us / BASE_US_PER_S);
+  if (summary->n_rollbacks > 0)
+    add_mark (json, scaling_subtrees_get_mark (tree->subtrees));
   base_json_add_int (json, "viewers_without_room", summary->n_stuck);
   base_json_add_double (json, "cost_per_hour", cost * summary->n_instances);
   base_json_add_double (json, "warm_cost_per_hour",

@@ -395,10 +395,11 @@ on_listed (GPtrArray *instances, const GError *error, gpointer data)
 static void
 on_served (gboolean is_warm, gint64 us, gpointer data)
 {
-  ScalingSubtreesDriver *self = data;
+  Tree *tree = data;
+  const ScalingSubtreesDriverConfig *config = &tree->driver->config;
 
-  if (self->config.on_served != NULL)
-    self->config.on_served (is_warm, us, self->config.data);
+  if (config->on_served != NULL)
+    config->on_served (tree->tree_id, is_warm, us, config->data);
 }
 
 static Tree *
@@ -411,7 +412,7 @@ get_tree (ScalingSubtreesDriver *self, const char *tree_id)
   tree = g_new0 (Tree, 1);
   tree->driver = self;
   tree->tree_id = g_strdup (tree_id);
-  tree->subtrees = scaling_subtrees_new (tree_id, on_served, self);
+  tree->subtrees = scaling_subtrees_new (tree_id, on_served, tree);
   g_hash_table_insert (self->trees, tree->tree_id, tree);
   return tree;
 }
@@ -524,4 +525,14 @@ scaling_subtrees_driver_forget (ScalingSubtreesDriver *self)
       tree->accounted_us = 0;
       tree->rest_us = 0;
     }
+}
+
+void
+scaling_subtrees_driver_set_mark (ScalingSubtreesDriver *self,
+                                  const char *tree_id, const ScalingMark *mark)
+{
+  Tree *tree = get_tree (self, tree_id);
+
+  if (tree != NULL)
+    scaling_subtrees_set_mark (tree->subtrees, mark);
 }

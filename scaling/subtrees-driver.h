@@ -53,6 +53,10 @@ typedef struct
                  gpointer func_data, gpointer data);
 } ScalingSubtreesWire;
 
+/* as ScalingServedFunc */
+typedef void (*ScalingTreeServedFunc) (const char *tree_id, gboolean is_warm,
+                                       gint64 us, gpointer data);
+
 typedef struct
 {
   ScalingSubtreesWire wire;
@@ -60,7 +64,7 @@ typedef struct
   ScalingProvisioner *provisioner; /* borrowed */
   BaseMetrics *metrics;            /* (nullable) borrowed */
   guint32 drain_ms;                /* 0: ten minutes */
-  ScalingServedFunc on_served;     /* nullable */
+  ScalingTreeServedFunc on_served; /* nullable */
   gpointer data;                   /* of on_served; borrowed */
 } ScalingSubtreesDriverConfig;
 
@@ -86,6 +90,13 @@ void scaling_subtrees_driver_take (ScalingSubtreesDriver *self,
 const ScalingSubtreesSummary *
 scaling_subtrees_driver_get_summary (ScalingSubtreesDriver *self,
                                      const char *tree_id);
+/* (nullable) (transfer none): as ScalingSubtrees has it */
+const ScalingMark *
+scaling_subtrees_driver_get_mark (ScalingSubtreesDriver *self,
+                                  const char *tree_id);
+void scaling_subtrees_driver_set_mark (ScalingSubtreesDriver *self,
+                                       const char *tree_id,
+                                       const ScalingMark *mark);
 /* JSON object for /debug/state and the API (transfer full) */
 JsonNode *scaling_subtrees_driver_describe (ScalingSubtreesDriver *self);
 

@@ -33,11 +33,11 @@ typedef struct
 {
   guint gen; /* that the rest is about; not failures */
   gint64 heard_us;
-  gint64 begun_us;    /* first seen before it had joined; 0 = it was not */
-  gint64 wanted_us;   /* since when it shall serve; 0 = it shall not */
-  gboolean was_warm;  /* then */
-  gboolean is_closed; /* seen before it served, and never while it did */
-  gint64 trial_us;    /* it is watched since then; 0 = not yet */
+  gint64 begun_wall_ms;      /* seen on its way, since then; 0 = it was not */
+  gint64 wanted_us;          /* since when it shall serve; 0 = it shall not */
+  gboolean was_warm;         /* then */
+  gboolean is_closed;        /* seen before it served, and never while it did */
+  gint64 trial_us;           /* it is watched since then; 0 = not yet */
   ScalingTally mine, others; /* since then */
   gint64 deaf_us; /* since when it should receive media and does not */
   guint n_restarts;
@@ -55,15 +55,6 @@ typedef struct
   char boot_id[CLUSTER_ID_CHARS + 1];
   guint64 n_drops, n_failures, n_joins, n_refused;
 } ScalingBase;
-
-/* Of what is started one after the other. */
-typedef struct
-{
-  guint n_in_row; /* rolled back, and nothing did well since; 0 = all is well */
-  gint64 last_us, wait_us; /* the last one; nothing is planned before */
-  ScalingFault fault;
-  guint ordinal, gen; /* of the last one */
-} ScalingRollbacks;
 
 typedef enum
 {
@@ -106,8 +97,9 @@ struct _ScalingSubtrees
   GHashTable *pending; /* owned: keys of orders not answered */
   GHashTable *orphans; /* owned: name → gint64: seen since */
   gint64 watched_us;   /* the last step */
-  ScalingRollbacks rollbacks;
-  ScalingTrial trial; /* of the last step's policy */
+  ScalingMark mark;
+  gint64 wall_offset_us; /* the store's clock less ours, as of the last step */
+  ScalingTrial trial;    /* of the last step's policy */
   ScalingSubtreesSummary summary;
   /* the step */
   const ScalingSubtreesInput *input; /* borrowed */

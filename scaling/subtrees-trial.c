@@ -307,30 +307,29 @@ scaling_subtrees_judge (ScalingSubtrees *self, const ScalingPlace *place)
 /* --- the next of the kind ---------------------------------------------------
  */
 
-/* What is started next is made from the same image, on the same hosts: when one
- * was rolled back the next waits, and then goes alone until it is known to be
- * good. Those rolled back together count once. */
+/* scaling_subtrees_note_rollback: those rolled back together count once */
 void
 scaling_subtrees_note_rollback (ScalingSubtrees *self,
                                 const ScalingOrder *order, double jitter,
                                 gint64 now_us)
 {
-  ScalingRollbacks *kind = &self->rollbacks;
+  ScalingMark *mark = &self->mark;
+  gint64 now_ms = (now_us + self->wall_offset_us) / BASE_US_PER_MS;
   gint64 wait_us = self->trial.backoff_max_us;
 
   if (self->trial.backoff_us == 0)
     return;
-  kind->fault = order->fault;
-  kind->ordinal = order->ordinal;
-  kind->gen = order->gen;
-  if (kind->wait_us > now_us)
+  mark->fault = order->fault;
+  mark->ordinal = order->ordinal;
+  mark->gen = order->gen;
+  if (mark->wait_wall_ms > now_ms)
     return;
-  if (kind->n_in_row < 20)
-    wait_us = MIN (self->trial.backoff_us << kind->n_in_row, wait_us);
-  kind->n_in_row++;
-  kind->last_us = now_us;
-  kind->wait_us =
-      now_us + wait_us - (gint64)((double)wait_us / 2 * CLAMP (jitter, 0, 1));
+  if (mark->n_in_row < 20)
+    wait_us = MIN (self->trial.backoff_us << mark->n_in_row, wait_us);
+  mark->n_in_row = MIN (mark->n_in_row + 1, SCALING_MARK_MAX_IN_ROW);
+  wait_us -= (gint64)((double)wait_us / 2 * CLAMP (jitter, 0, 1));
+  mark->last_wall_ms = now_ms;
+  mark->wait_wall_ms = now_ms + wait_us / BASE_US_PER_MS;
 }
 
 /* is_proof: it began after the last rollback, and is past what that one did not
@@ -339,19 +338,30 @@ static gboolean
 is_proof (ScalingSubtrees *self, const ScalingPlace *place)
 {
   const ScalingMemo *memo = place->memo;
-  gint64 now_us = self->input->now_us;
 
-  if (memo->begun_us <= self->rollbacks.last_us
+  if (memo->begun_wall_ms <= self->mark.last_wall_ms
       || place->fault != SCALING_FAULT_NONE)
     return FALSE;
   if (place->slot.state == CLUSTER_SLOT_SERVING && memo->trial_us != 0
-      && now_us - memo->trial_us >= self->trial.span_us)
+      && self->input->now_us - memo->trial_us >= self->trial.span_us)
     return TRUE;
-  return (self->rollbacks.fault == SCALING_FAULT_NOT_UP
-          || self->rollbacks.fault == SCALING_FAULT_NO_MEDIA)
+  return (self->mark.fault == SCALING_FAULT_NOT_UP
+          || self->mark.fault == SCALING_FAULT_NO_MEDIA)
          && (place->slot.state == CLUSTER_SLOT_JOINED
              || place->slot.state == CLUSTER_SLOT_SERVING)
          && scaling_subtrees_is_ready (self, place);
+}
+
+/* is_old: what may have been wrong then need not be now; the store's clock may
+ * have been set back, too */
+static gboolean
+is_old (ScalingSubtrees *self)
+{
+  gint64 age_us =
+      (self->input->now_wall_ms - self->mark.last_wall_ms) * BASE_US_PER_MS;
+
+  return age_us > 2 * self->trial.backoff_max_us
+         || age_us < -self->trial.backoff_max_us;
 }
 
 /* is_rolling_back: one that is begun in this step, or will be */
@@ -368,31 +378,29 @@ is_rolling_back (ScalingSubtrees *self)
 guint
 scaling_subtrees_may_plan (ScalingSubtrees *self)
 {
-  ScalingRollbacks *kind = &self->rollbacks;
-  gint64 now_us = self->input->now_us;
+  ScalingMark *mark = &self->mark;
+  gint64 left_ms = mark->wait_wall_ms - self->input->now_wall_ms;
+  gboolean is_over = mark->n_in_row > 0 && is_old (self);
   guint n_begun = 0;
 
   if (is_rolling_back (self))
     return 0;
-  if (kind->n_in_row == 0)
-    return G_MAXUINT;
-  for (guint i = 0; i < self->places->len; i++)
+  for (guint i = 0; i < self->places->len && mark->n_in_row > 0; i++)
     {
       const ScalingPlace *place =
           &g_array_index (self->places, ScalingPlace, i);
 
-      if (is_proof (self, place)
-          || now_us - kind->last_us > 2 * self->trial.backoff_max_us)
-        {
-          *kind = (ScalingRollbacks){ 0 };
-          return G_MAXUINT;
-        }
+      is_over |= is_proof (self, place);
       n_begun += cluster_slot_is_active (place->slot.state)
-                 && place->memo->begun_us > kind->last_us;
+                 && place->memo->begun_wall_ms > mark->last_wall_ms;
     }
-  self->summary.n_rollbacks = kind->n_in_row;
-  self->summary.rollback_wait_us = MAX (kind->wait_us - now_us, 0);
-  return now_us >= kind->wait_us && n_begun == 0;
+  if (is_over)
+    *mark = (ScalingMark){ 0 };
+  if (mark->n_in_row == 0)
+    return G_MAXUINT;
+  self->summary.n_rollbacks = mark->n_in_row;
+  self->summary.rollback_wait_us = MAX (left_ms, 0) * BASE_US_PER_MS;
+  return left_ms <= 0 && n_begun == 0;
 }
 
 /* --- words ------------------------------------------------------------------

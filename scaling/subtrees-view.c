@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ScalingSubtrees: heartbeats, instances and slots, put together. */
+#include "base/clock.h"
 #include "scaling/subtrees-private.h"
 #include "scaling/survey.h"
 
@@ -148,8 +149,13 @@ see_place (ScalingSubtrees *self, ScalingPlace *place)
                            .wait_us = memo->wait_us };
   memo->seen_us = now_us;
   if ((state == CLUSTER_SLOT_PLANNED || state == CLUSTER_SLOT_STARTING)
-      && memo->begun_us == 0)
-    memo->begun_us = now_us;
+      && memo->begun_wall_ms == 0)
+    memo->begun_wall_ms = place->slot.at_wall_ms;
+  /* another leader began that */
+  if (state == CLUSTER_SLOT_DRAINING && memo->rollback == SCALING_FAULT_NONE
+      && self->mark.n_in_row > 0 && self->mark.ordinal == place->slot.ordinal
+      && self->mark.gen == place->slot.gen)
+    memo->rollback = self->mark.fault;
   if (state >= CLUSTER_SLOT_PLANNED && state <= CLUSTER_SLOT_JOINED)
     memo->is_closed = TRUE;
   else if (state == CLUSTER_SLOT_SERVING)
@@ -282,6 +288,8 @@ scaling_subtrees_look (ScalingSubtrees *self)
   else
     self->summary = (ScalingSubtreesSummary){ 0 };
   self->trial = policy->trial;
+  self->wall_offset_us =
+      self->input->now_wall_ms * BASE_US_PER_MS - self->input->now_us;
   self->n_egress = MAX (policy->egress_per_subtree, 1);
   self->n_core = policy->n_warm_egress == 0
                      ? self->n_egress

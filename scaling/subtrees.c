@@ -176,7 +176,6 @@ scaling_subtrees_forget (ScalingSubtrees *self)
   g_hash_table_remove_all (self->bases);
   g_hash_table_remove_all (self->pending);
   g_hash_table_remove_all (self->orphans);
-  self->rollbacks = (ScalingRollbacks){ 0 };
   self->watched_us = 0;
   self->summary = (ScalingSubtreesSummary){ 0 };
 }
@@ -185,6 +184,18 @@ const ScalingSubtreesSummary *
 scaling_subtrees_get_summary (ScalingSubtrees *self)
 {
   return &self->summary;
+}
+
+const ScalingMark *
+scaling_subtrees_get_mark (ScalingSubtrees *self)
+{
+  return &self->mark;
+}
+
+void
+scaling_subtrees_set_mark (ScalingSubtrees *self, const ScalingMark *mark)
+{
+  self->mark = *mark;
 }
 
 const char *

@@ -88,6 +88,19 @@ typedef struct
   const char *why;    /* (transfer none): static words, for people */
 } ScalingOrder;
 
+/* That subtrees of a tree were rolled back, one after the other: what is
+ * started next comes from the same image and hosts, so it waits, and goes alone
+ * until it is known to be good. Wall clock of the store. */
+typedef struct
+{
+  guint n_in_row; /* and nothing did well since; 0 = all is well */
+  gint64 last_wall_ms, wait_wall_ms; /* the last; nothing is planned before */
+  ScalingFault fault;                /* of the last */
+  guint ordinal, gen;
+} ScalingMark;
+#define SCALING_MARK_MAX_IN_ROW 1000
+#define SCALING_MARK_MAX_WALL_MS G_GINT64_CONSTANT (100000000000000)
+
 /* What is there at one moment. All borrowed. */
 typedef struct
 {
@@ -134,7 +147,7 @@ ScalingSubtrees *scaling_subtrees_new (const char *tree_id,
                                        ScalingServedFunc on_served,
                                        gpointer data);
 void scaling_subtrees_free (ScalingSubtrees *self);
-/* another leads, or did: nothing is remembered, nothing is due */
+/* another leads, or did: nothing is remembered but the mark, nothing is due */
 void scaling_subtrees_forget (ScalingSubtrees *self);
 
 /* scaling_subtrees_step: each order is to be answered once; until then it is
@@ -151,6 +164,10 @@ void scaling_subtrees_answer (ScalingSubtrees *self, const ScalingOrder *order,
                               gint64 now_us);
 const ScalingSubtreesSummary *
 scaling_subtrees_get_summary (ScalingSubtrees *self);
+/* scaling_subtrees_get_mark: (transfer none): for who leads next
+ * scaling_subtrees_set_mark: as who led before left it */
+const ScalingMark *scaling_subtrees_get_mark (ScalingSubtrees *self);
+void scaling_subtrees_set_mark (ScalingSubtrees *self, const ScalingMark *mark);
 /* "slot", "ensure", … */
 const char *scaling_order_kind_get_name (ScalingOrderKind kind);
 

@@ -63,6 +63,13 @@ scaling_survey_disturb (ScalingSurvey *self, gint64 now_us)
 }
 
 void
+scaling_survey_set_leads (ScalingSurvey *self, gint64 warm_us, gint64 cold_us)
+{
+  self->snapshot.warm_lead_us = warm_us;
+  self->snapshot.cold_lead_us = cold_us;
+}
+
+void
 scaling_survey_set_peers (ScalingSurvey *self, ScalingPeers *peers)
 {
   self->peers = peers;

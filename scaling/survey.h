@@ -40,6 +40,9 @@ const ScalingSnapshot *scaling_survey_take (ScalingSurvey *self,
  * last snapshot instead of what heartbeats show */
 void scaling_survey_take_slots (ScalingSurvey *self,
                                 const ScalingSubtreesSummary *summary);
+/* scaling_survey_set_leads: of the next snapshots; 0: not known */
+void scaling_survey_set_leads (ScalingSurvey *self, gint64 warm_us,
+                               gint64 cold_us);
 /* of egress nodes: all, and viewers on them */
 guint scaling_survey_get_n_egress (ScalingSurvey *self);
 guint scaling_survey_get_n_viewers (ScalingSurvey *self);

@@ -112,6 +112,7 @@ typedef struct
                         * ready */
   double joins_per_s;  /* attempts less leaves, the trend */
   guint n_slots_total; /* of nodes that serve */
+  guint n_warm;        /* slots to be kept warm */
   gboolean needs_approval;
   gboolean is_floor; /* a threshold alone asks for it */
   /* what the policy's thresholds looked at */

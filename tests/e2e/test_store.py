@@ -12,7 +12,7 @@ from lib.node import build_dir, clean_environment
 from lib.redis import RedisError
 from lib.wait import wait_for
 
-VERSION = 7  # of cluster/mtctl.lua
+VERSION = 8  # of cluster/mtctl.lua
 PASSWORD = "p@ss/w:rd"
 QUOTED = "p%40ss%2Fw%3Ard"
 

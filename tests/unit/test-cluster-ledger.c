@@ -229,6 +229,13 @@ on_slots (GArray *slots, const GError *error, gpointer data)
 }
 
 static void
+on_learned (const char *text, const GError *error, gpointer data)
+{
+  g_assert_true (text == NULL || error == NULL);
+  on_done (error, data);
+}
+
+static void
 on_steering (const ClusterSteering *steering, const GError *error,
              gpointer data)
 {
@@ -299,7 +306,9 @@ ask_all (Fixture *f)
   cluster_ledger_join (f->ledger, 1, 2, "boot", TRUE, on_join, f);
   desire (f);
   move (f);
-  n_more = ask_to_steer (f);
+  cluster_ledger_read_learned (f->ledger, "main", on_learned, f);
+  cluster_ledger_learn (f->ledger, "main", "warm 1\n", on_done, f);
+  n_more = 2 + ask_to_steer (f);
   g_assert_cmpuint (f->n_done, ==, 0); /* never from within the call */
   return 10 + n_more;
 }

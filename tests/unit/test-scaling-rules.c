@@ -389,6 +389,58 @@ test_noise (void)
   g_assert_cmpfloat (tree->decision.need, >, 7200 + 150 * 4);
 }
 
+/* As many warm slots as take those who come while one is started cold, as fast
+ * as it grew in the last hour. */
+static void
+test_warm (void)
+{
+  g_autoptr (Tree) tree = tree_new ();
+
+  tree->policy.cold_lead_us = 58 * TREE_SECOND_US; /* and two looks */
+  tree->snapshot.n_warm = 3;
+  tree_grow (tree, 20);
+  tree_set_viewers (tree, 1000);
+  tree_run (tree, 60);
+  /* who led before knew why: none is given back at once */
+  g_assert_cmpuint (tree->decision.n_warm, ==, 3);
+  tree_run (tree, 600);
+  g_assert_cmpuint (tree->decision.n_warm, ==, 1);
+  /* 20 a second for 20 s: 1,200 in that time, of 400 each */
+  for (guint s = 1; s <= 20; s++)
+    {
+      tree_set_viewers (tree, 1000 + 20 * s);
+      tree_run (tree, 1);
+    }
+  tree_run (tree, 120);
+  g_assert_cmpuint (tree->decision.n_warm, ==, 1 + 3);
+  /* what was learned counts more than the guess */
+  tree->snapshot.cold_lead_us = 18 * TREE_SECOND_US;
+  tree_run (tree, 1);
+  g_assert_cmpuint (tree->decision.n_warm, ==, 1 + 1);
+  tree->snapshot.cold_lead_us = 998 * TREE_SECOND_US;
+  tree_run (tree, 1);
+  g_assert_cmpuint (tree->decision.n_warm, ==, tree->policy.n_max_warm);
+  tree->policy.n_max_warm = 2;
+  tree_run (tree, 1);
+  g_assert_cmpuint (tree->decision.n_warm, ==, 2);
+  /* what the maximum leaves; the policy's own always */
+  tree->policy.n_max_warm = 100;
+  tree->policy.max_replicas = 4 * (tree->decision.n_wanted + 5);
+  tree_run (tree, 1);
+  g_assert_cmpuint (tree->decision.n_warm, ==, 5);
+  tree->policy.max_replicas = 4;
+  tree_run (tree, 1);
+  g_assert_cmpuint (tree->decision.n_warm, ==, 1);
+  tree->policy.n_warm = 0;
+  tree_run (tree, 1);
+  g_assert_cmpuint (tree->decision.n_warm, ==, 0);
+  /* an hour later that is forgotten */
+  tree->policy.n_warm = 1;
+  tree->policy.max_replicas = 400;
+  tree_run (tree, 3600);
+  g_assert_cmpuint (tree->decision.n_warm, ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -410,5 +462,6 @@ main (int argc, char **argv)
   g_test_add_func ("/scaling/rules/node-limit", test_node_limit);
   g_test_add_func ("/scaling/rules/waves", test_waves);
   g_test_add_func ("/scaling/rules/noise", test_noise);
+  g_test_add_func ("/scaling/rules/warm", test_warm);
   return g_test_run ();
 }

@@ -131,7 +131,7 @@ test_slow_steps (void)
   policy.max_step = 1;
   self.policy = &policy;
   result = run (&self);
-  g_assert_cmpfloat (result->wait_s, >, 30);
+  g_assert_cmpfloat (result->wait_s, >, 20);
 }
 
 static void

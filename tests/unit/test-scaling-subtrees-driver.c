@@ -189,8 +189,9 @@ wire_drain (const char *url, guint32 deadline_ms, ClusterDoneFunc func,
  * ---------------------------------------------------------------------- */
 
 static void
-on_served (gboolean is_warm, gint64 us, gpointer data)
+on_served (const char *tree_id, gboolean is_warm, gint64 us, gpointer data)
 {
+  g_assert_cmpstr (tree_id, ==, "main");
   ((Fixture *)data)->n_served++;
 }
 

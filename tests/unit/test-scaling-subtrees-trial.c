@@ -322,6 +322,34 @@ test_row (void)
   g_assert_cmpint (world_state (world, 0), ==, CLUSTER_SLOT_SERVING);
 }
 
+/* The next leader knows of it, when the store has told it. */
+static void
+test_next_leader (void)
+{
+  for (guint is_told = 0; is_told < 2; is_told++)
+    {
+      g_autoptr (World) world = grow_bad (2);
+      ScalingMark mark = *scaling_subtrees_get_mark (world->subtrees);
+      guint n_lives = count_lives (world);
+
+      g_assert_cmpuint (mark.n_in_row, ==, 1);
+      g_assert_cmpint (mark.fault, ==, SCALING_FAULT_NO_MEDIA);
+      g_assert_cmpint (mark.wait_wall_ms - mark.last_wall_ms, ==, 30000);
+      scaling_subtrees_free (world->subtrees);
+      world->subtrees = scaling_subtrees_new ("main", NULL, NULL);
+      if (is_told)
+        scaling_subtrees_set_mark (world->subtrees, &mark);
+      world->boot_us = 7 * WORLD_SECOND_US;
+      world_run (world, 20);
+      g_assert_cmpuint (count_lives (world) == n_lives, ==, is_told);
+      world_run (world, 13);
+      if (is_told)
+        g_assert_cmpuint (count_lives (world), ==, n_lives + 1);
+      world_run (world, 30);
+      g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 3);
+    }
+}
+
 /* What waits does not keep the warm from serving, nor who died from coming
  * back; and the policy may have no wait. */
 static void
@@ -359,6 +387,7 @@ main (int argc, char **argv)
   g_test_add_func ("/scaling/subtrees/trial/warm", test_warm);
   g_test_add_func ("/scaling/subtrees/trial/kind", test_kind);
   g_test_add_func ("/scaling/subtrees/trial/row", test_row);
+  g_test_add_func ("/scaling/subtrees/trial/next-leader", test_next_leader);
   g_test_add_func ("/scaling/subtrees/trial/others", test_others);
   return g_test_run ();
 }

@@ -237,6 +237,18 @@ test_join_p95 (Fixture *f, gconstpointer data)
   g_assert_cmpfloat_with_epsilon (p95, expected, 1);
 }
 
+static void
+test_leads (Fixture *f, gconstpointer data)
+{
+  const ScalingSnapshot *snapshot = take (f, 0, 0);
+
+  g_assert_cmpint (snapshot->warm_lead_us, ==, 0);
+  scaling_survey_set_leads (f->survey, 1500000, 9 * S);
+  snapshot = take (f, 0, 0);
+  g_assert_cmpint (snapshot->warm_lead_us, ==, 1500000);
+  g_assert_cmpint (snapshot->cold_lead_us, ==, 9 * S);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -249,5 +261,6 @@ main (int argc, char **argv)
   ADD ("warm", test_warm);
   ADD ("disturbed", test_disturbed);
   ADD ("join-p95", test_join_p95);
+  ADD ("leads", test_leads);
   return g_test_run ();
 }
