@@ -92,7 +92,8 @@ static const BaseSettingSpec specs[] = {
     "Service account of Pods, so that they can lead; unset: none, they do "
     "not." },
   { "provision-kube-host-network", BASE_SETTING_BOOL, 0, 0, "no", NULL,
-    "Scaling", "Pods use the network of their machine, one a machine." },
+    "Scaling",
+    "Pods, but relays, use the network of their machine, one a machine." },
   { "provision-kube-public-url", BASE_SETTING_STRING, 0, 0,
     "http://$(POD_IP):7070", NULL, "Scaling", "--public-url of Pods." },
   { "provision-kube-nodes", BASE_SETTING_LIST, 0, 0, NULL, NULL, "Scaling",

@@ -250,6 +250,14 @@ add_text (JsonArray *array, const char *format, ...)
   json_array_add_string_element (array, text);
 }
 
+/* Relays are met by nodes alone, which reach Pods. */
+static gboolean
+is_on_host (const ScalingKubernetesConfig *config,
+            const ScalingProvisionCall *call)
+{
+  return config->is_host_network && !g_str_equal (call->role, "relay");
+}
+
 static void
 add_args (JsonObject *container, const ScalingKubernetesConfig *config,
           ScalingProvisionCall *call)
@@ -266,9 +274,9 @@ add_args (JsonObject *container, const ScalingKubernetesConfig *config,
   add_text (args, "--workers=1");
   add_text (args, "--http-listen=*:%d", SCALING_PORTS_HTTP);
   add_text (args, "--cluster-address=$(POD_IP)");
-  if (config->is_host_network)
+  if (is_on_host (config, call))
     add_text (args, "--public-address=$(POD_IP)");
-  if (config->public_url != NULL)
+  if (config->public_url != NULL && !g_str_equal (call->role, "relay"))
     add_text (args, "--public-url=%s", config->public_url);
   else
     add_text (args, "--public-url=http://$(POD_IP):%d", SCALING_PORTS_HTTP);
@@ -426,7 +434,7 @@ scaling_kube_write_pod (const ScalingKubernetesConfig *config,
   /* said here, for the account itself may say no */
   json_object_set_boolean_member (spec, "automountServiceAccountToken",
                                   config->service_account != NULL);
-  if (config->is_host_network)
+  if (is_on_host (config, call))
     {
       json_object_set_boolean_member (spec, "hostNetwork", TRUE);
       set_text (spec, "dnsPolicy", "ClusterFirstWithHostNet");

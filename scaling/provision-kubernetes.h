@@ -31,8 +31,9 @@ typedef struct
   const char *service_account; /* (nullable): of the Pods: they may lead */
   const char *secret;          /* (nullable): a Secret whose keys become their
                                 * environment: no secret is in a Pod then */
-  const char *public_url;      /* (nullable): "http://$(POD_IP):7070" */
-  gboolean is_host_network;
+  const char *public_url;      /* (nullable): of all but relays; NULL, and they:
+                                * "http://$(POD_IP):7070" */
+  gboolean is_host_network;    /* of all but relays */
   const char *cpu_request, *cpu_limit, *memory_request,
       *memory_limit; /* (nullable): "500m", "1Gi" */
   guint grace_s;     /* from SIGTERM to SIGKILL; 0: 630 */

@@ -210,11 +210,18 @@ test_options (Fixture *f, gconstpointer data)
     "\"envFrom\":[{\"secretRef\":{\"name\":\"media-tree\"}}]",
     "\"limits\":{\"cpu\":\"2\",\"memory\":\"1Gi\"}",
   };
-  g_autofree char *body = NULL;
+  g_autofree char *body = NULL, *relay = NULL;
 
   remake (f, &config);
+  f->spec.role = "egress";
   g_assert_cmpstr (ensure (f), ==, "");
   body = json_to_string (get (f)->root, FALSE);
+  g_hash_table_remove (f->kube.pods, NAME);
+  f->spec.role = "relay";
+  g_assert_cmpstr (ensure (f), ==, "");
+  relay = json_to_string (get (f)->root, FALSE);
+  g_assert_null (strstr (relay, "hostNetwork"));
+  g_assert_null (strstr (relay, "--public-address"));
   for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
     g_assert_nonnull (strstr (body, parts[i]));
 }
