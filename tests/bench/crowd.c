@@ -329,6 +329,8 @@ raise_fd_limit (void)
 static void
 start (void)
 {
+  g_autoptr (GIOChannel) commands = g_io_channel_unix_new (0);
+
   plan = (BenchFollowerPlan){
     .session = soup_session_new_with_options (
         "max-conns", 4 * MAX_VIEWERS, "max-conns-per-host", 4 * MAX_VIEWERS,
@@ -351,8 +353,7 @@ start (void)
   if (opt_say)
     g_timeout_add_seconds (1, on_second, NULL);
   else
-    g_io_add_watch (g_io_channel_unix_new (0), G_IO_IN | G_IO_HUP | G_IO_ERR,
-                    on_command, NULL);
+    g_io_add_watch (commands, G_IO_IN | G_IO_HUP | G_IO_ERR, on_command, NULL);
 }
 
 int

@@ -19,7 +19,7 @@ FEW = 2
 USED = ('media_tree_viewer_slots{tree_id="$tree",state="used"}',
         'media_tree_viewer_slots{tree_id="$tree"}')
 N_INSTANCES = 6
-GROW_S, SHRINK_S = 40, 60
+GROW_S, SHRINK_S, WATCH_S = 40, 60, 45
 
 
 def policy(metrics=(), thresholds=()):
@@ -95,6 +95,11 @@ def each(trees, condition, what, timeout):
                  timeout)
 
 
+def wait_watching(trees, count=None):
+    for tree in trees:
+        tree.crowd.wait_watching(count or tree.many, WATCH_S)
+
+
 @pytest.fixture
 def heartbeats(world):
     """Its nodes take a dozen: the others are refused."""
@@ -168,7 +173,7 @@ def test_each_source(world, heartbeats, peers, prometheus):
          "first subtree", GROW_S)
     for tree in trees:
         tree.crowd.join(FEW)
-    each(trees, lambda t: t.crowd.wait_watching(FEW), "who watch", 20)
+    wait_watching(trees, FEW)
     set_limits(peers)
     each((prometheus,), lambda t: t.signal() is not None, "samples", 30)
     assert all(t.states() == ["serving"] for t in trees), trees
@@ -177,20 +182,20 @@ def test_each_source(world, heartbeats, peers, prometheus):
         tree.crowd.join(tree.many - FEW, 10)
     each(trees, lambda t: t.states() == ["serving"] * 2
          and len(t.egress()) == 2, "another subtree", GROW_S)
-    each(trees, lambda t: t.crowd.wait_watching(t.many), "room for all", 20)
+    wait_watching(trees)
     for tree in trees:
         assert_grew(tree)
         if tree.limits is not None:  # who comes now finds the new node
             tree.crowd.join(4)
             tree.many += 4
-    each(trees, lambda t: t.crowd.wait_watching(t.many), "room for more", 20)
+    wait_watching(trees)
     for tree in trees:
         places = tree.crowd.stats()["places"]
         assert set(places) == {n["url"] for n in tree.egress().values()}, tree
         # they leave, all but one at each node
         for url, n in places.items():
             tree.crowd.leave(n - 1, url)
-    each(trees, lambda t: t.crowd.wait_watching(FEW), "few", 20)
+    wait_watching(trees, FEW)
     for tree in trees:
         assert len(tree.crowd.stats()["places"]) == 2, tree
     each(trees, lambda t: t.states() == ["gone", "serving"],

@@ -33,9 +33,12 @@ class Crowd(JsonProcess):
 
     def wait_watching(self, count, timeout=20):
         """Until all that are to be there have media."""
-        return wait_for(
-            lambda: (s := self.stats())["watching"] == s["viewers"] == count
-            and s, f"{count} who watch", timeout, 0.1)
+        def all_watch():
+            stats = self.stats()
+            why = [e["why"] for e in self.find("failed")[-3:]]
+            assert stats["watching"] == stats["viewers"] == count, (stats, why)
+            return stats
+        return wait_for(all_watch, f"{count} who watch", timeout, 0.1)
 
     def finish(self, timeout=20):
         """All leave; what they have seen."""
