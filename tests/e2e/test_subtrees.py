@@ -2,6 +2,7 @@
 """The leader starts subtrees as processes of this machine: one that serves, one
 that is warm, and takes the warm one when more are wanted."""
 import json
+import re
 import urllib.request
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lib import sdp
 from lib.cluster import Cluster
 from lib.node import run_binary
-from lib.subtrees import Instances, provision, slots
+from lib.subtrees import Instances, history, provision, slots
 from lib.wait import wait_for
 
 POLICY = {
@@ -28,16 +29,23 @@ def redis(world):
 
 
 @pytest.fixture
-def leader(world, redis, tmp_path):
-    path = tmp_path / "policy.json"
-    path.write_text(json.dumps(POLICY))
-    instances = world.add(Instances(tmp_path / "instances"))
-    cluster = Cluster(world, redis.url, "--insecure")
-    node = cluster.node(
-        "i1", "injection", "--autoscaling", "--autoscaling-policy", str(path),
-        *provision(instances.directory))
-    node.instances, node.cluster = instances, cluster
-    return node
+def lead(world, redis, tmp_path):
+    def start(policy, **limits):
+        path = tmp_path / "policy.json"
+        path.write_text(json.dumps(policy))
+        instances = world.add(Instances(tmp_path / "instances"))
+        cluster = Cluster(world, redis.url, "--insecure")
+        node = cluster.node(
+            "i1", "injection", "--autoscaling", "--autoscaling-policy",
+            str(path), *provision(instances.directory, **limits))
+        node.instances, node.cluster = instances, cluster
+        return node
+    return start
+
+
+@pytest.fixture
+def leader(lead):
+    return lead(POLICY)
 
 
 def nodes(leader):
@@ -171,3 +179,41 @@ def test_there_and_back(world, leader, redis):
     assert metrics.total("media_tree_scaling_orders_total", result="failed") \
         == 0
     assert metrics.total("media_tree_scaling_orders_total", order="drain") >= 2
+
+
+def test_rollback(world, lead, redis):
+    """A subtree comes up, and can hear nobody: it goes, the other serves on,
+    and the next of its kind waits."""
+    policy = dict(POLICY, slots={"warm": 0, "cold": 0, "warmEgress": 1},
+                  trial={"startWithin": 15, "backoff": 600})
+    policy["policies"] = [dict(POLICY["policies"][0], minReplicas=2)]
+    # those of the first are all that may be started here
+    leader = lead(policy, n_max=2)
+    world.obs(leader, "live")
+    wait_for(lambda: slots(redis) == {0: "serving", 1: "starting"},
+             "one of two", 25)
+    others = Cluster(world, redis.url, "--insecure", secret="another" * 5)
+    for member, role in (("r", "relay"), ("e0", "egress")):
+        others.node(f"mt-main-s1-g1-{member}", role, ready=False)
+    wait_for(lambda: {"mt-main-s1-g1-r", "mt-main-s1-g1-e0"}
+             <= set(nodes(leader)), "its nodes")
+    assert slots(redis)[1] == "starting"
+    wait_for(lambda: slots(redis)[1] == "draining", "the way back", 30)
+    wait_for(lambda: leader.metrics().total(
+        "media_tree_scaling_rollbacks_total", reason="no_media") == 1,
+             "its count")
+    wait_for(lambda: slots(redis)[1] == "gone", "its end", 25)
+    for node in others.nodes.values():
+        assert node.process.wait(20) == 0
+    said = [text for _, kind, text in history(redis) if kind == "slot"
+            and '"rollback":"no_media"' in text]
+    assert ['"outcome":"rolling back"' in text for text in said] == \
+        [True, False]
+    assert '"outcome":"rolled back"' in said[1]
+    # for whoever leads next
+    learned = wait_for(lambda: redis.call("GET", "learned:main"), "its note")
+    assert re.search(r"^rollback 1 \d+ \d+ no_media 1 1$", learned, re.M)
+    assert leader.metrics().total("media_tree_scaling_rollbacks_in_row") == 1
+    status, _ = join(leader, nodes(leader)["mt-main-s0-g1-e0"]["url"])
+    assert status == 201
+    assert slots(redis) == {0: "serving", 1: "gone"}
