@@ -52,7 +52,10 @@ def commands(tmp_path):
     for process in reversed(started):
         if process.poll() is None:
             process.terminate()
-            process.wait(LONG_S)
+            try:
+                process.wait(LONG_S)
+            except subprocess.TimeoutExpired:
+                process.kill() # the next has to be ended, too
 
 
 def run_cluster(commands, tmp_path, **policy):
