@@ -26,7 +26,7 @@ RULES = os.path.join(DOCKER, "prometheus", "rules")
 
 # Metrics of rules and dashboards that no node has yet, and why; an entry that
 # is not needed fails.
-MISSING = {}
+MISSING = {"media_tree_scaling_rollbacks_total": "nothing starts nodes here"}
 # Histograms of what does not happen here: they are there, without values.
 QUIET = {
     "media_tree_scaling_reaction_seconds_bucket": "nothing starts nodes here",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One media-tree process on free ports of 127.0.0.1."""
+import collections
 import os
 import random
 import re
@@ -47,7 +48,7 @@ def build_dir():
     return os.path.join(ROOT, "build")
 
 
-_given = set()
+_given = collections.deque() # ranges, the oldest first
 
 
 def _is_free(port, kind):
@@ -59,19 +60,28 @@ def _is_free(port, kind):
             return False
 
 
+def _forget_given(n_ports):
+    """The oldest ones, until at most @n_ports are left."""
+    while sum(map(len, _given)) > n_ports:
+        _given.popleft()
+
+
 def free_ports(count=1):
     """The first of @count adjacent ports, free on UDP and TCP, and not given
-    to somebody else by this process: who is to bind one may do so later."""
+    to somebody else by this process lately: who is to bind one may do so
+    later."""
     rng = random.Random()
-    for _ in range(1000):
+    for i in range(2000):
+        if i % 200 == 199: # what is left lies scattered
+            _forget_given(sum(map(len, _given)) // 2)
         first = rng.randrange(PORTS.start, PORTS.stop - count)
         ports = range(first, first + count)
-        if _given.isdisjoint(ports) and all(
+        if all(ports.stop <= old.start or old.stop <= first
+               for old in _given) and all(
                 _is_free(port, kind) for port in ports
                 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
-            if len(_given) > len(PORTS) // 2:
-                _given.clear()
-            _given.update(ports)
+            _forget_given(len(PORTS) // 2)
+            _given.append(ports)
             return first
     raise RuntimeError("no free ports")
 
