@@ -332,6 +332,14 @@ scaling_subtrees_note_rollback (ScalingSubtrees *self,
   mark->wait_wall_ms = now_ms + wait_us / BASE_US_PER_MS;
 }
 
+/* joins_well: as many came as it takes to say that they fail, and did not */
+static gboolean
+joins_well (ScalingSubtrees *self, const ScalingMemo *memo)
+{
+  return self->input->now_us - memo->trial_us >= self->trial.judge_us
+         && memo->mine.n_joins >= self->trial.min_joins;
+}
+
 /* is_proof: it began after the last rollback, and is past what that one did not
  * get past */
 static gboolean
@@ -343,7 +351,9 @@ is_proof (ScalingSubtrees *self, const ScalingPlace *place)
       || place->fault != SCALING_FAULT_NONE)
     return FALSE;
   if (place->slot.state == CLUSTER_SLOT_SERVING && memo->trial_us != 0
-      && self->input->now_us - memo->trial_us >= self->trial.span_us)
+      && (self->input->now_us - memo->trial_us >= self->trial.span_us
+          || (self->mark.fault == SCALING_FAULT_FAILURES
+              && joins_well (self, memo))))
     return TRUE;
   return (self->mark.fault == SCALING_FAULT_NOT_UP
           || self->mark.fault == SCALING_FAULT_NO_MEDIA)

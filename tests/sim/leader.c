@@ -394,7 +394,7 @@ sim_leaders_forget_ordinals (gboolean is_forgotten)
 }
 
 /* a subtree is a relay and one or two egress nodes; some worlds have a warm one
- * beside */
+ * beside. A trial is over in time for all to be well again. */
 static void
 make_policy (void)
 {
@@ -404,6 +404,8 @@ make_policy (void)
   policies_text = g_strdup_printf (
       "{\"hardLimit\": 60, \"egressPerSubtree\": %d, "
       "\"slots\": {\"warm\": %d, \"cold\": 1, \"warmEgress\": 1}, "
+      "\"trial\": {\"for\": 15, \"judgeAfter\": 5, \"backoff\": 5, "
+      "\"maxBackoff\": 10}, "
       "\"policies\": [{\"name\": \"egress\", \"service\": \"egress\", "
       "\"minReplicas\": 1, \"maxReplicas\": 6}]}",
       (int)sim_between (1, 2), (int)sim_between (0, 1));

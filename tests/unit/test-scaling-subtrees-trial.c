@@ -292,6 +292,43 @@ test_kind (void)
   g_assert_cmpuint (world_count (world, CLUSTER_SLOT_SERVING), ==, 5);
 }
 
+/* Where joins failed those that do not fail are proof, before the trial ends.
+ */
+static void
+test_joins (void)
+{
+  for (guint n_joins = 0; n_joins <= 1; n_joins++)
+    {
+      g_autoptr (World) world = world_grown (1);
+      const WorldNode bad = { .n_failures = 3, .n_joins = 10 };
+      const WorldNode good = { .n_joins = n_joins };
+      guint n_seconds = 0;
+
+      world->policy.n_warm = 0;
+      world->policy.trial.backoff_us = 20 * WORLD_SECOND_US;
+      world->n_desired = 2;
+      while (find_rollback (world) == NULL)
+        {
+          world_run (world, 1);
+          do_work (world, 1, &bad);
+        }
+      while (world_count (world, CLUSTER_SLOT_SERVING) > 1)
+        world_run (world, 1);
+      while (world_count (world, CLUSTER_SLOT_SERVING) < 2)
+        world_run (world, 1);
+      while (scaling_subtrees_get_mark (world->subtrees)->n_in_row > 0)
+        {
+          world_run (world, 1);
+          do_work (world, 1, &good);
+          g_assert_cmpuint (++n_seconds, <, 200);
+        }
+      g_test_message ("%u joins a second: %u s", n_joins, n_seconds);
+      /* judgeAfter, or the whole trial */
+      g_assert_cmpuint (n_seconds, >=, n_joins > 0 ? 10 : 120);
+      g_assert_cmpuint (n_seconds, <=, n_joins > 0 ? 14 : 124);
+    }
+}
+
 /* Each in a row waits twice as long, up to the most. */
 static void
 test_row (void)
@@ -386,6 +423,7 @@ main (int argc, char **argv)
   g_test_add_func ("/scaling/subtrees/trial/no-media", test_no_media);
   g_test_add_func ("/scaling/subtrees/trial/warm", test_warm);
   g_test_add_func ("/scaling/subtrees/trial/kind", test_kind);
+  g_test_add_func ("/scaling/subtrees/trial/joins", test_joins);
   g_test_add_func ("/scaling/subtrees/trial/row", test_row);
   g_test_add_func ("/scaling/subtrees/trial/next-leader", test_next_leader);
   g_test_add_func ("/scaling/subtrees/trial/others", test_others);
