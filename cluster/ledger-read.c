@@ -75,35 +75,6 @@ fail (GError **error, const char *why)
   return FALSE;
 }
 
-static const char *
-text_at (const ClusterReply *reply, guint index)
-{
-  return cluster_reply_get_text (cluster_reply_get_item (reply, index));
-}
-
-/* a whole number; nothing is 0 */
-static gboolean
-number_at (const ClusterReply *reply, guint index, guint64 max, guint64 *ret)
-{
-  const char *text = text_at (reply, index);
-
-  *ret = 0;
-  return text == NULL
-         || g_ascii_string_to_unsigned (text, 10, 0, max, ret, NULL);
-}
-
-/* dup_text: (transfer full) (nullable): valid UTF-8, or none */
-static char *
-dup_text (const ClusterReply *reply, guint index, gsize max_bytes)
-{
-  const char *text = text_at (reply, index);
-
-  return text != NULL && strlen (text) <= max_bytes
-                 && g_utf8_validate (text, -1, NULL)
-             ? g_strdup (text)
-             : NULL;
-}
-
 /* check: an array of whole rows, or CLUSTER_ERROR */
 static gboolean
 check_rows (const ClusterReply *reply, guint n, guint max, GError **error)
@@ -124,11 +95,11 @@ read_policy (const ClusterReply *reply, ClusterPolicy *ret)
   guint64 numbers[7];
 
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
-    if (!number_at (reply, AT_POLICY + i,
-                    i == 0  ? CLUSTER_EPOCH_MAX
-                    : i < 5 ? CLUSTER_MAX_SUBTREES
-                            : CLUSTER_MAX_COOLDOWN_MS,
-                    &numbers[i]))
+    if (!cluster_reply_get_number_at (reply, AT_POLICY + i,
+                                      i == 0  ? CLUSTER_EPOCH_MAX
+                                      : i < 5 ? CLUSTER_MAX_SUBTREES
+                                              : CLUSTER_MAX_COOLDOWN_MS,
+                                      &numbers[i]))
       return FALSE;
   ret->version = numbers[0];
   ret->min = (guint)numbers[1];
@@ -137,21 +108,25 @@ read_policy (const ClusterReply *reply, ClusterPolicy *ret)
   ret->step_in = (guint)numbers[4];
   ret->cool_out_ms = (gint64)numbers[5];
   ret->cool_in_ms = (gint64)numbers[6];
-  ret->by = dup_text (reply, AT_POLICY + 7, NAME_MAX_BYTES);
-  ret->text = dup_text (reply, AT_POLICY + 8, CLUSTER_POLICY_MAX_BYTES);
+  ret->by = cluster_reply_dup_text_at (reply, AT_POLICY + 7, NAME_MAX_BYTES);
+  ret->text = cluster_reply_dup_text_at (reply, AT_POLICY + 8,
+                                         CLUSTER_POLICY_MAX_BYTES);
   return ret->min <= ret->max;
 }
 
 static gboolean
 read_desired (const ClusterReply *reply, ClusterScaling *ret)
 {
-  const char *token = text_at (reply, AT_TOKEN);
+  const char *token = cluster_reply_get_text_at (reply, AT_TOKEN);
   guint64 n, at, now;
 
-  if (!number_at (reply, AT_DESIRED, CLUSTER_EPOCH_MAX, &ret->version)
-      || !number_at (reply, AT_DESIRED + 1, CLUSTER_MAX_SUBTREES, &n)
-      || !number_at (reply, AT_DESIRED + 2, CLUSTER_EPOCH_MAX, &at)
-      || !number_at (reply, AT_NOW, CLUSTER_EPOCH_MAX, &now)
+  if (!cluster_reply_get_number_at (reply, AT_DESIRED, CLUSTER_EPOCH_MAX,
+                                    &ret->version)
+      || !cluster_reply_get_number_at (reply, AT_DESIRED + 1,
+                                       CLUSTER_MAX_SUBTREES, &n)
+      || !cluster_reply_get_number_at (reply, AT_DESIRED + 2, CLUSTER_EPOCH_MAX,
+                                       &at)
+      || !cluster_reply_get_number_at (reply, AT_NOW, CLUSTER_EPOCH_MAX, &now)
       || (token != NULL
           && !cluster_lease_parse_token (token, NULL, &ret->term,
                                          &ret->leader)))
@@ -159,9 +134,11 @@ read_desired (const ClusterReply *reply, ClusterScaling *ret)
   ret->n_desired = (guint)n;
   ret->at_wall_ms = (gint64)at;
   ret->now_wall_ms = (gint64)now;
-  ret->by = dup_text (reply, AT_DESIRED + 3, NAME_MAX_BYTES);
-  ret->reason = dup_text (reply, AT_DESIRED + 4, CLUSTER_REASON_MAX_BYTES);
-  ret->cause = dup_text (reply, AT_DESIRED + 5, NAME_MAX_BYTES);
+  ret->by = cluster_reply_dup_text_at (reply, AT_DESIRED + 3, NAME_MAX_BYTES);
+  ret->reason = cluster_reply_dup_text_at (reply, AT_DESIRED + 4,
+                                           CLUSTER_REASON_MAX_BYTES);
+  ret->cause =
+      cluster_reply_dup_text_at (reply, AT_DESIRED + 5, NAME_MAX_BYTES);
   return TRUE;
 }
 
@@ -201,7 +178,7 @@ cluster_read_trees (const ClusterReply *reply, GError **error)
   names = g_ptr_array_new ();
   for (guint i = 0; i < reply->n_items && names->len < CLUSTER_MAX_TREES; i++)
     {
-      const char *name = text_at (reply, i);
+      const char *name = cluster_reply_get_text_at (reply, i);
 
       if (name != NULL && cluster_name_is_valid (name))
         g_ptr_array_add (names, g_strdup (name));
@@ -215,13 +192,14 @@ static ClusterBeat *
 read_beat (const ClusterReply *reply, guint at, const char *tree_id)
 {
   const ClusterReply *left = cluster_reply_get_item (reply, at + 3);
-  const char *id = text_at (reply, at);
+  const char *id = cluster_reply_get_text_at (reply, at);
   ClusterBeat *beat = g_new0 (ClusterBeat, 1);
 
   if (id != NULL && left != NULL && left->type == CLUSTER_REPLY_INTEGER
-      && cluster_load_from_json (text_at (reply, at + 1), &beat->load)
-      && cluster_node_from_json (text_at (reply, at + 2), id, tree_id,
-                                 &beat->node))
+      && cluster_load_from_json (cluster_reply_get_text_at (reply, at + 1),
+                                 &beat->load)
+      && cluster_node_from_json (cluster_reply_get_text_at (reply, at + 2), id,
+                                 tree_id, &beat->node))
     {
       beat->age_ms = (guint)(CLUSTER_HEARTBEAT_MS
                              - CLAMP (left->integer, 0, CLUSTER_HEARTBEAT_MS));
@@ -269,12 +247,14 @@ cluster_read_beats (const ClusterReply *reply, const char *tree_id,
 static gboolean
 read_slot (const ClusterReply *reply, guint at, ClusterSlot *ret)
 {
-  const char *value = text_at (reply, at + 1);
+  const char *value = cluster_reply_get_text_at (reply, at + 1);
   g_auto (GStrv) words = g_strsplit (value != NULL ? value : "", " ", 4);
   guint64 ordinal, gen, at_ms;
 
-  if (text_at (reply, at) == NULL || g_strv_length (words) != 3
-      || !number_at (reply, at, CLUSTER_MAX_SUBTREES - 1, &ordinal)
+  if (cluster_reply_get_text_at (reply, at) == NULL
+      || g_strv_length (words) != 3
+      || !cluster_reply_get_number_at (reply, at, CLUSTER_MAX_SUBTREES - 1,
+                                       &ordinal)
       || !g_ascii_string_to_unsigned (words[0], 10, 1, G_MAXUINT, &gen, NULL)
       || !g_ascii_string_to_unsigned (words[2], 10, 0, CLUSTER_EPOCH_MAX,
                                       &at_ms, NULL))
@@ -336,12 +316,13 @@ read_entry (const ClusterReply *reply, guint at)
 {
   ClusterAudit *entry = g_new0 (ClusterAudit, 1);
 
-  entry->id = dup_text (reply, at, NAME_MAX_BYTES);
-  entry->tree = dup_text (reply, at + 1, NAME_MAX_BYTES);
-  entry->kind = dup_text (reply, at + 2, NAME_MAX_BYTES);
-  entry->by = dup_text (reply, at + 3, NAME_MAX_BYTES);
-  entry->token = dup_text (reply, at + 4, NAME_MAX_BYTES);
-  entry->text = dup_text (reply, at + 5, CLUSTER_AUDIT_MAX_BYTES);
+  entry->id = cluster_reply_dup_text_at (reply, at, NAME_MAX_BYTES);
+  entry->tree = cluster_reply_dup_text_at (reply, at + 1, NAME_MAX_BYTES);
+  entry->kind = cluster_reply_dup_text_at (reply, at + 2, NAME_MAX_BYTES);
+  entry->by = cluster_reply_dup_text_at (reply, at + 3, NAME_MAX_BYTES);
+  entry->token = cluster_reply_dup_text_at (reply, at + 4, NAME_MAX_BYTES);
+  entry->text =
+      cluster_reply_dup_text_at (reply, at + 5, CLUSTER_AUDIT_MAX_BYTES);
   if (entry->id != NULL && entry->tree != NULL && entry->kind != NULL
       && entry->by != NULL && entry->token != NULL && entry->text != NULL)
     return entry;

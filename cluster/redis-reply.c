@@ -42,6 +42,35 @@ cluster_reply_get_item (const ClusterReply *self, guint index)
   return self->items[index];
 }
 
+const char *
+cluster_reply_get_text_at (const ClusterReply *self, guint index)
+{
+  return cluster_reply_get_text (cluster_reply_get_item (self, index));
+}
+
+gboolean
+cluster_reply_get_number_at (const ClusterReply *self, guint index, guint64 max,
+                             guint64 *ret)
+{
+  const char *text = cluster_reply_get_text_at (self, index);
+
+  *ret = 0;
+  return text == NULL
+         || g_ascii_string_to_unsigned (text, 10, 0, max, ret, NULL);
+}
+
+char *
+cluster_reply_dup_text_at (const ClusterReply *self, guint index,
+                           gsize max_bytes)
+{
+  const char *text = cluster_reply_get_text_at (self, index);
+
+  return text != NULL && strlen (text) <= max_bytes
+                 && g_utf8_validate (text, -1, NULL)
+             ? g_strdup (text)
+             : NULL;
+}
+
 /* --- hiredis's way to make objects: NULL = give up ---------------------- */
 
 static ClusterReply *

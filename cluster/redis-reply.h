@@ -46,6 +46,15 @@ const char *cluster_reply_get_text (const ClusterReply *self);
 /* (nullable): the item, or NULL when there is no such */
 const ClusterReply *cluster_reply_get_item (const ClusterReply *self,
                                             guint index);
+/* (nullable): of the item, as get_text has it */
+const char *cluster_reply_get_text_at (const ClusterReply *self, guint index);
+/* cluster_reply_get_number_at: a whole number as text; none there is 0.
+ * Returns: FALSE: it is something else, or more than @max; @ret is 0 */
+gboolean cluster_reply_get_number_at (const ClusterReply *self, guint index,
+                                      guint64 max, guint64 *ret);
+/* (transfer full) (nullable): valid UTF-8 of at most @max_bytes, or none */
+char *cluster_reply_dup_text_at (const ClusterReply *self, guint index,
+                                 gsize max_bytes);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClusterReply, cluster_reply_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClusterReader, cluster_reader_free)

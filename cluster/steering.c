@@ -63,43 +63,15 @@ cluster_entry_is_valid (const char *id)
          && strlen (id) <= CLUSTER_ENTRY_MAX_CHARS;
 }
 
-static const char *
-text_at (const ClusterReply *reply, guint index)
-{
-  return cluster_reply_get_text (cluster_reply_get_item (reply, index));
-}
-
-/* a whole number; nothing is 0 */
-static gboolean
-number_at (const ClusterReply *reply, guint index, guint64 max, guint64 *ret)
-{
-  const char *text = text_at (reply, index);
-
-  *ret = 0;
-  return text == NULL
-         || g_ascii_string_to_unsigned (text, 10, 0, max, ret, NULL);
-}
-
-/* dup_text: (transfer full) (nullable): valid UTF-8, or none */
-static char *
-dup_text (const ClusterReply *reply, guint index, gsize max_bytes)
-{
-  const char *text = text_at (reply, index);
-
-  return text != NULL && strlen (text) <= max_bytes
-                 && g_utf8_validate (text, -1, NULL)
-             ? g_strdup (text)
-             : NULL;
-}
-
 static gboolean
 read_pin (const ClusterReply *reply, ClusterSteering *ret)
 {
-  const char *kind = text_at (reply, AT_PIN);
+  const char *kind = cluster_reply_get_text_at (reply, AT_PIN);
   guint64 n, until;
 
-  if (!number_at (reply, AT_PIN + 1, CLUSTER_MAX_SUBTREES, &n)
-      || !number_at (reply, AT_PIN + 2, CLUSTER_EPOCH_MAX, &until))
+  if (!cluster_reply_get_number_at (reply, AT_PIN + 1, CLUSTER_MAX_SUBTREES, &n)
+      || !cluster_reply_get_number_at (reply, AT_PIN + 2, CLUSTER_EPOCH_MAX,
+                                       &until))
     return FALSE;
   ret->n_pin = (guint)n;
   ret->pin_end_wall_ms = (gint64)until;
@@ -131,48 +103,57 @@ read_state (const char *text, ClusterSteering *ret)
 static gboolean
 read_proposal (const ClusterReply *reply, ClusterSteering *ret)
 {
-  const char *id = text_at (reply, AT_PROPOSAL);
+  const char *id = cluster_reply_get_text_at (reply, AT_PROPOSAL);
   ClusterProposal *proposal = &ret->proposal;
   guint64 version, before, after, at, end;
 
   if (id == NULL)
     return TRUE;
   if (!cluster_entry_is_valid (id)
-      || !number_at (reply, AT_PROPOSAL + 2, CLUSTER_EPOCH_MAX, &version)
-      || !number_at (reply, AT_PROPOSAL + 3, CLUSTER_MAX_SUBTREES, &before)
-      || !number_at (reply, AT_PROPOSAL + 4, CLUSTER_MAX_SUBTREES, &after)
-      || !number_at (reply, AT_PROPOSAL + 6, CLUSTER_EPOCH_MAX, &at)
-      || !number_at (reply, AT_PROPOSAL + 7, CLUSTER_EPOCH_MAX, &end))
+      || !cluster_reply_get_number_at (reply, AT_PROPOSAL + 2,
+                                       CLUSTER_EPOCH_MAX, &version)
+      || !cluster_reply_get_number_at (reply, AT_PROPOSAL + 3,
+                                       CLUSTER_MAX_SUBTREES, &before)
+      || !cluster_reply_get_number_at (reply, AT_PROPOSAL + 4,
+                                       CLUSTER_MAX_SUBTREES, &after)
+      || !cluster_reply_get_number_at (reply, AT_PROPOSAL + 6,
+                                       CLUSTER_EPOCH_MAX, &at)
+      || !cluster_reply_get_number_at (reply, AT_PROPOSAL + 7,
+                                       CLUSTER_EPOCH_MAX, &end))
     return FALSE;
   proposal->id = g_strdup (id);
   proposal->version = version;
   proposal->n_before = (guint)before;
   proposal->n_after = (guint)after;
-  proposal->reason =
-      dup_text (reply, AT_PROPOSAL + 5, CLUSTER_REASON_MAX_BYTES);
+  proposal->reason = cluster_reply_dup_text_at (reply, AT_PROPOSAL + 5,
+                                                CLUSTER_REASON_MAX_BYTES);
   proposal->at_wall_ms = (gint64)at;
   proposal->end_wall_ms = (gint64)end;
-  proposal->by = dup_text (reply, AT_PROPOSAL + 8, NAME_MAX_BYTES);
-  return read_state (text_at (reply, AT_PROPOSAL + 1), ret);
+  proposal->by =
+      cluster_reply_dup_text_at (reply, AT_PROPOSAL + 8, NAME_MAX_BYTES);
+  return read_state (cluster_reply_get_text_at (reply, AT_PROPOSAL + 1), ret);
 }
 
 static gboolean
 read_all (const ClusterReply *reply, ClusterSteering *ret)
 {
-  const char *on = text_at (reply, AT_SWITCH + 1);
+  const char *on = cluster_reply_get_text_at (reply, AT_SWITCH + 1);
   guint64 version, at, now;
 
-  if (!number_at (reply, AT_SWITCH, CLUSTER_EPOCH_MAX, &version)
-      || !number_at (reply, AT_SWITCH + 3, CLUSTER_EPOCH_MAX, &at)
-      || !number_at (reply, AT_NOW, CLUSTER_EPOCH_MAX, &now)
+  if (!cluster_reply_get_number_at (reply, AT_SWITCH, CLUSTER_EPOCH_MAX,
+                                    &version)
+      || !cluster_reply_get_number_at (reply, AT_SWITCH + 3, CLUSTER_EPOCH_MAX,
+                                       &at)
+      || !cluster_reply_get_number_at (reply, AT_NOW, CLUSTER_EPOCH_MAX, &now)
       || (version > 0 && g_strcmp0 (on, "0") != 0 && g_strcmp0 (on, "1") != 0))
     return FALSE;
   ret->version = version;
   ret->is_on = version > 0 && strcmp (on, "1") == 0;
-  ret->by = dup_text (reply, AT_SWITCH + 2, NAME_MAX_BYTES);
+  ret->by = cluster_reply_dup_text_at (reply, AT_SWITCH + 2, NAME_MAX_BYTES);
   ret->at_wall_ms = (gint64)at;
   ret->now_wall_ms = (gint64)now;
-  ret->decision = dup_text (reply, AT_DECISION, CLUSTER_DECISION_MAX_BYTES);
+  ret->decision = cluster_reply_dup_text_at (reply, AT_DECISION,
+                                             CLUSTER_DECISION_MAX_BYTES);
   return read_pin (reply, ret) && read_proposal (reply, ret);
 }
 

@@ -81,12 +81,6 @@ check_rows (const ClusterReply *reply, guint n, guint max, GError **error)
   return TRUE;
 }
 
-static const char *
-text_at (const ClusterReply *reply, guint index)
-{
-  return cluster_reply_get_text (cluster_reply_get_item (reply, index));
-}
-
 /* --- peers -------------------------------------------------------------- */
 
 static gboolean
@@ -101,7 +95,7 @@ read_name (const char *text, char **ret)
 static gboolean
 read_place (const ClusterReply *reply, guint at, ClusterPlace *ret)
 {
-  const char *rank_text = text_at (reply, at + 2);
+  const char *rank_text = cluster_reply_get_text_at (reply, at + 2);
   guint64 rank = 0;
 
   if (rank_text != NULL
@@ -109,19 +103,20 @@ read_place (const ClusterReply *reply, guint at, ClusterPlace *ret)
                                       &rank, NULL))
     return FALSE;
   ret->rank = (guint)rank;
-  return read_name (text_at (reply, at), &ret->parent)
-         && read_name (text_at (reply, at + 1), &ret->backup);
+  return read_name (cluster_reply_get_text_at (reply, at), &ret->parent)
+         && read_name (cluster_reply_get_text_at (reply, at + 1), &ret->backup);
 }
 
 static ClusterPeer *
 read_peer (const ClusterReply *reply, guint at, const char *tree_id)
 {
   g_autoptr (ClusterPeer) peer = cluster_peer_new ();
-  const char *id = text_at (reply, at), *beat = text_at (reply, at + 1);
+  const char *id = cluster_reply_get_text_at (reply, at),
+             *beat = cluster_reply_get_text_at (reply, at + 1);
 
   if (id == NULL || (beat && !cluster_load_from_json (beat, &peer->load))
-      || !cluster_node_from_json (text_at (reply, at + 2), id, tree_id,
-                                  &peer->node)
+      || !cluster_node_from_json (cluster_reply_get_text_at (reply, at + 2), id,
+                                  tree_id, &peer->node)
       || !read_place (reply, at + 3, &peer->place))
     return NULL;
   peer->is_alive = beat != NULL;
@@ -190,7 +185,7 @@ read_stream (const ClusterReply *reply, guint at, const char *name)
   const char *fields[CLUSTER_STREAM_N_FIELDS];
 
   for (guint i = 0; i < CLUSTER_STREAM_N_FIELDS; i++)
-    fields[i] = text_at (reply, at + i);
+    fields[i] = cluster_reply_get_text_at (reply, at + i);
   return cluster_stream_from_fields (name, fields);
 }
 
@@ -208,7 +203,8 @@ cluster_read_streams (const ClusterReply *reply, guint *ret_n_bad,
       g_ptr_array_new_with_free_func ((GDestroyNotify)cluster_stream_free);
   for (guint i = 0; i < reply->n_items; i += STREAM_N_ITEMS)
     {
-      ClusterStream *stream = read_stream (reply, i + 1, text_at (reply, i));
+      ClusterStream *stream =
+          read_stream (reply, i + 1, cluster_reply_get_text_at (reply, i));
       if (stream != NULL && g_hash_table_add (seen, stream->name))
         {
           g_ptr_array_add (streams, stream);
@@ -235,7 +231,8 @@ cluster_read_mountpoints (const ClusterReply *reply, guint *ret_n_bad,
       g_ptr_array_new_with_free_func ((GDestroyNotify)cluster_mountpoint_free);
   for (guint i = 0; i < reply->n_items; i += 2)
     {
-      const char *id = text_at (reply, i), *text = text_at (reply, i + 1);
+      const char *id = cluster_reply_get_text_at (reply, i),
+                 *text = cluster_reply_get_text_at (reply, i + 1);
       if (cluster_stream_name_is_valid (id) && text != NULL
           && strlen (text) <= CLUSTER_MAX_MOUNTPOINT_BYTES
           && g_utf8_validate (text, -1, NULL))
@@ -252,7 +249,7 @@ gboolean
 cluster_read_claim (const ClusterReply *reply, const char *name,
                     ClusterStream **ret_current, GError **error)
 {
-  const char *word = text_at (reply, 0);
+  const char *word = cluster_reply_get_text_at (reply, 0);
 
   *ret_current = NULL;
   if (reply->type == CLUSTER_REPLY_ERROR)

@@ -60,8 +60,8 @@ read_hosts (BaseSettings *settings, GError **error)
       g_array_append_val (engines, engine);
       if (!scaling_provision_name_is_valid (engine.name))
         {
-          node_provision_refuse (error, HOSTS ": \"%s\" is no name of a host",
-                                 engine.name);
+          node_settings_refuse (error, HOSTS ": \"%s\" is no name of a host",
+                                engine.name);
           return NULL;
         }
     }
@@ -118,8 +118,8 @@ read_of_hosts (BaseSettings *settings, guint row, GArray *engines,
       gboolean is_known = name == NULL;
 
       if (!of_hosts[row].is_good (rest))
-        return node_provision_refuse (error, "%s: \"%s\" is no %s", key, rest,
-                                      of_hosts[row].form);
+        return node_settings_refuse (error, "%s: \"%s\" is no %s", key, rest,
+                                     of_hosts[row].form);
       for (guint i = 0; i < engines->len; i++)
         {
           ScalingDockerEngine *engine =
@@ -133,7 +133,7 @@ read_of_hosts (BaseSettings *settings, guint row, GArray *engines,
           is_known |= is_named;
         }
       if (!is_known)
-        return node_provision_refuse (
+        return node_settings_refuse (
             error, "%s: there is no host \"%s\" in " HOSTS, key, name);
     }
   return TRUE;
@@ -148,8 +148,8 @@ check_mounts (const char *const *mounts, GError **error)
 
       if (**mounts != '/' || colon == NULL || colon[1] != '/'
           || strchr (colon + 1, ':') != NULL)
-        return node_provision_refuse (
-            error, MOUNTS ": \"%s\" is no /path:/path", *mounts);
+        return node_settings_refuse (error, MOUNTS ": \"%s\" is no /path:/path",
+                                     *mounts);
     }
   return TRUE;
 }
@@ -161,13 +161,13 @@ check_network (const ScalingDockerConfig *config, GError **error)
   if (!config->is_published)
     return TRUE;
   if (g_str_equal (config->network, "host"))
-    return node_provision_refuse (
+    return node_settings_refuse (
         error, "provision-docker-publish: the network \"host\" has no ports to "
                "publish; give provision-docker-network another");
   for (guint i = 0; i < config->n_engines; i++)
     if (config->engines[i].public_base == NULL
         || config->engines[i].public_address == NULL)
-      return node_provision_refuse (
+      return node_settings_refuse (
           error,
           "%s: is missing for host \"%s\"; provision-docker-publish needs it",
           config->engines[i].public_base == NULL ? PUBLIC_URL : PUBLIC_ADDRESS,

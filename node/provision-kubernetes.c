@@ -48,7 +48,7 @@ check (BaseSettings *settings, GError **error)
   static const char *const nothing[] = { NULL };
 
   if (base_settings_get_string (settings, "provision-kube-secret") == NULL)
-    return node_provision_refuse (
+    return node_settings_refuse (
         error, "provision-kube-secret: is missing; Pods take redis-url, "
                "cluster-secret and tokens from it, so that none stands in a "
                "Pod");

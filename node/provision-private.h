@@ -5,11 +5,7 @@
 #pragma once
 
 #include "node/provision.h"
-
-/* node_provision_refuse: Returns: FALSE with NODE_SETTINGS_ERROR; the message
- * begins with the key */
-gboolean node_provision_refuse (GError **error, const char *format, ...)
-    G_GNUC_PRINTF (2, 3);
+#include "node/settings.h"
 
 /* What instances in a container of their own may use. */
 typedef struct

@@ -140,19 +140,6 @@ node_settings_add_provision (BaseSettings *settings)
 
 /* --- for all kinds ------------------------------------------------------- */
 
-gboolean
-node_provision_refuse (GError **error, const char *format, ...)
-{
-  va_list args;
-
-  va_start (args, format);
-  g_propagate_error (error, g_error_new_valist (NODE_SETTINGS_ERROR,
-                                                NODE_SETTINGS_ERROR_BAD, format,
-                                                args));
-  va_end (args);
-  return FALSE;
-}
-
 /* read_cpu: "2", "0.5", "500m" */
 static gboolean
 read_cpu (BaseSettings *settings, const char *key, gint64 *ret_milli,
@@ -169,10 +156,10 @@ read_cpu (BaseSettings *settings, const char *key, gint64 *ret_milli,
       *ret_milli = (gint64)(milli + 0.5);
       return TRUE;
     }
-  return node_provision_refuse (error,
-                                "%s: \"%s\" is no number of processors, such "
-                                "as 2, 0.5 or 500m",
-                                key, text);
+  return node_settings_refuse (error,
+                               "%s: \"%s\" is no number of processors, such "
+                               "as 2, 0.5 or 500m",
+                               key, text);
 }
 
 gboolean
@@ -187,10 +174,10 @@ node_provision_read_limits (BaseSettings *settings, NodeProvisionLimits *ret,
                     &ret->cpu_reserved_milli, error))
     return FALSE;
   if (ret->cpu_milli > 0 && ret->cpu_reserved_milli > ret->cpu_milli)
-    return node_provision_refuse (
+    return node_settings_refuse (
         error, "provision-cpu-reserved: is above provision-cpu");
   if (ret->memory_bytes > 0 && ret->memory_reserved_bytes > ret->memory_bytes)
-    return node_provision_refuse (
+    return node_settings_refuse (
         error, "provision-memory-reserved: is above provision-memory");
   return TRUE;
 }
@@ -204,7 +191,7 @@ node_provision_check_pairs (BaseSettings *settings, const char *key,
   for (; *list != NULL; list++)
     if (strchr (*list, '=') == NULL || **list == '='
         || g_str_has_prefix (*list, "mt."))
-      return node_provision_refuse (
+      return node_settings_refuse (
           error, "%s: \"%s\" is no KEY=VALUE, or a key of ours", key, *list);
   return TRUE;
 }
@@ -235,9 +222,9 @@ node_provision_check_files (BaseSettings *settings, const char *const *mounts,
       const char *path = base_settings_get_string (settings, keys[i]);
 
       if (path != NULL && !is_mounted (mounts, path))
-        return node_provision_refuse (error,
-                                      "%s: instances would not find %s: %s",
-                                      keys[i], path, remedy);
+        return node_settings_refuse (error,
+                                     "%s: instances would not find %s: %s",
+                                     keys[i], path, remedy);
     }
   return TRUE;
 }
@@ -290,8 +277,8 @@ process_new (BaseSettings *settings, GError **error)
 
   if (directory == NULL)
     {
-      node_provision_refuse (error,
-                             "provisioner: process needs a --provision-dir");
+      node_settings_refuse (error,
+                            "provisioner: process needs a --provision-dir");
       return NULL;
     }
   made = scaling_provision_process_new (&config, error);
@@ -316,17 +303,17 @@ webhook_new (BaseSettings *settings, GError **error)
 
   if (config.url == NULL)
     {
-      node_provision_refuse (error, "provision-webhook-url: is missing; "
-                                    "provisioner webhook tells it what to do");
+      node_settings_refuse (error, "provision-webhook-url: is missing; "
+                                   "provisioner webhook tells it what to do");
       return NULL;
     }
   if (config.secret == NULL
       || strlen (config.secret) < SCALING_WEBHOOK_MIN_SECRET_CHARS)
     {
-      node_provision_refuse (error,
-                             "provisioner-token: is missing, or has fewer than "
-                             "%d characters",
-                             SCALING_WEBHOOK_MIN_SECRET_CHARS);
+      node_settings_refuse (error,
+                            "provisioner-token: is missing, or has fewer than "
+                            "%d characters",
+                            SCALING_WEBHOOK_MIN_SECRET_CHARS);
       return NULL;
     }
   made = scaling_provision_webhook_new (&config, error);

@@ -4,36 +4,24 @@
 
 #include <string.h>
 
-/* refuse: Returns: %FALSE with @error */
-static gboolean G_GNUC_PRINTF (2, 3)
-    refuse (GError **error, const char *format, ...)
-{
-  va_list args;
-
-  va_start (args, format);
-  g_propagate_error (error, g_error_new_valist (NODE_SETTINGS_ERROR,
-                                                NODE_SETTINGS_ERROR_BAD, format,
-                                                args));
-  va_end (args);
-  return FALSE;
-}
-
 static gboolean
 check_secret (NodeOptions *self, BaseSettings *settings, GError **error)
 {
   const char *secret = base_settings_get_string (settings, "cluster-secret");
 
   if (self->has_cluster && !secret)
-    return refuse (error,
-                   "cluster-secret: is missing; with redis-url the nodes show "
-                   "each other by it that they belong together: give all of "
-                   "them the same one, %d characters or more",
-                   NODE_CLUSTER_SECRET_MIN_CHARS);
+    return node_settings_refuse (
+        error,
+        "cluster-secret: is missing; with redis-url the nodes show "
+        "each other by it that they belong together: give all of "
+        "them the same one, %d characters or more",
+        NODE_CLUSTER_SECRET_MIN_CHARS);
   if (secret && strlen (secret) < NODE_CLUSTER_SECRET_MIN_CHARS)
-    return refuse (error,
-                   "cluster-secret: has fewer than %d characters; \"openssl "
-                   "rand -hex 32\" makes a good one",
-                   NODE_CLUSTER_SECRET_MIN_CHARS);
+    return node_settings_refuse (
+        error,
+        "cluster-secret: has fewer than %d characters; \"openssl "
+        "rand -hex 32\" makes a good one",
+        NODE_CLUSTER_SECRET_MIN_CHARS);
   return TRUE;
 }
 
@@ -72,10 +60,11 @@ check_address (BaseSettings *settings, GError **error)
           && !g_inet_address_get_is_multicast (address)
           && !g_inet_address_get_is_link_local (address)))
     return TRUE;
-  return refuse (error,
-                 "cluster-address: \"%s\" is no IP[:PORT] that other nodes "
-                 "can reach, and not \"own\"",
-                 text);
+  return node_settings_refuse (
+      error,
+      "cluster-address: \"%s\" is no IP[:PORT] that other nodes "
+      "can reach, and not \"own\"",
+      text);
 }
 
 gboolean
@@ -89,10 +78,10 @@ node_settings_read_cluster (NodeOptions *self, BaseSettings *settings,
   self->rtp_port_first = (guint)first;
   self->rtp_port_last = (guint)last;
   if (!self->has_cluster && self->roles == NODE_ROLE_RELAY)
-    return refuse (error,
-                   "role: a relay alone needs redis-url, where it meets the "
-                   "nodes that it relays between; or add injection or egress, "
-                   "or say all");
+    return node_settings_refuse (
+        error, "role: a relay alone needs redis-url, where it meets the "
+               "nodes that it relays between; or add injection or egress, "
+               "or say all");
   return check_secret (self, settings, error)
          && check_address (settings, error);
 }
@@ -133,8 +122,9 @@ dup_own (GError **error)
       addresses ? dup_best (rtc_addresses_get_advertised (addresses)) : NULL;
 
   if (addresses && !best)
-    refuse (error, "cluster-address: this host has no address of its own but "
-                   "loopback");
+    node_settings_refuse (
+        error, "cluster-address: this host has no address of its own but "
+               "loopback");
   return best;
 }
 
@@ -160,7 +150,8 @@ node_settings_dup_cluster_address (NodeOptions *self, BaseSettings *settings,
     return best;
   if (listens_on_loopback_only (self))
     return g_strdup ("127.0.0.1");
-  refuse (error, "cluster-address: is needed; this host has no address but "
-                 "loopback");
+  node_settings_refuse (
+      error, "cluster-address: is needed; this host has no address but "
+             "loopback");
   return NULL;
 }

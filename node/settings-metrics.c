@@ -66,20 +66,6 @@ node_settings_add_metrics (BaseSettings *settings)
                                  aliases[i].unit);
 }
 
-/* refuse: Returns: %FALSE with @error */
-static gboolean G_GNUC_PRINTF (2, 3)
-    refuse (GError **error, const char *format, ...)
-{
-  va_list args;
-
-  va_start (args, format);
-  g_propagate_error (error, g_error_new_valist (NODE_SETTINGS_ERROR,
-                                                NODE_SETTINGS_ERROR_BAD, format,
-                                                args));
-  va_end (args);
-  return FALSE;
-}
-
 /* read_name: @ret is NULL where there is no such member */
 static gboolean
 read_name (JsonObject *object, const char *member, const char **ret,
@@ -94,11 +80,11 @@ read_name (JsonObject *object, const char *member, const char **ret,
   text = JSON_NODE_HOLDS_VALUE (node) ? json_node_get_string (node) : NULL;
   if (!text || !*text || strlen (text) > NAME_MAX_CHARS
       || text[strspn (text, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "._-")])
-    return refuse (error,
-                   "gateway-config (" GATEWAY_ENV
-                   "): %s is no name: 1 to %d of "
-                   "A-Z a-z 0-9 . _ -",
-                   member, NAME_MAX_CHARS);
+    return node_settings_refuse (error,
+                                 "gateway-config (" GATEWAY_ENV
+                                 "): %s is no name: 1 to %d of "
+                                 "A-Z a-z 0-9 . _ -",
+                                 member, NAME_MAX_CHARS);
   *ret = text;
   return TRUE;
 }
@@ -115,16 +101,17 @@ read_gateway (NodeOptions *self, BaseSettings *settings, GError **error)
   if (!text)
     return TRUE;
   if (strlen (text) > GATEWAY_MAX_BYTES)
-    return refuse (error,
-                   "gateway-config (" GATEWAY_ENV "): has more than %d bytes",
-                   GATEWAY_MAX_BYTES);
+    return node_settings_refuse (
+        error, "gateway-config (" GATEWAY_ENV "): has more than %d bytes",
+        GATEWAY_MAX_BYTES);
   if (!json_parser_load_from_data (parser, text, -1, &reason))
-    return refuse (error, "gateway-config (" GATEWAY_ENV "): is not JSON: %s",
-                   reason->message);
+    return node_settings_refuse (
+        error, "gateway-config (" GATEWAY_ENV "): is not JSON: %s",
+        reason->message);
   root = json_parser_get_root (parser);
   if (!root || !JSON_NODE_HOLDS_OBJECT (root))
-    return refuse (error,
-                   "gateway-config (" GATEWAY_ENV "): is no JSON object");
+    return node_settings_refuse (error, "gateway-config (" GATEWAY_ENV
+                                        "): is no JSON object");
   if (!read_name (json_node_get_object (root), "tenant", &tenant, error)
       || !read_name (json_node_get_object (root), "project", &project, error))
     return FALSE;
@@ -145,19 +132,20 @@ check_urls (BaseSettings *settings, GError **error)
     for (const char *const *url = base_settings_get_list (settings, keys[i]);
          *url; url++, n_urls++)
       if (!scaling_proxy_url_is_valid (*url))
-        return refuse (error, "%s: \"%s\" is no http://HOST[:PORT][/PATH]",
-                       keys[i], *url);
+        return node_settings_refuse (
+            error, "%s: \"%s\" is no http://HOST[:PORT][/PATH]", keys[i], *url);
   if (n_urls == 0)
-    return refuse (error,
-                   "metrics-mode: proxy needs nodes to ask: "
-                   "metrics-ingress-base-url (METRICS_INGRESS_BASE_URL), "
-                   "metrics-proc-base-url (METRICS_PROC_BASE_URL) or both");
+    return node_settings_refuse (
+        error, "metrics-mode: proxy needs nodes to ask: "
+               "metrics-ingress-base-url (METRICS_INGRESS_BASE_URL), "
+               "metrics-proc-base-url (METRICS_PROC_BASE_URL) or both");
   if (n_urls > SCALING_PROXY_MAX_TARGETS)
-    return refuse (error,
-                   "metrics-proc-base-url: with "
-                   "metrics-ingress-base-url these are %u nodes, more "
-                   "than %d",
-                   n_urls, SCALING_PROXY_MAX_TARGETS);
+    return node_settings_refuse (
+        error,
+        "metrics-proc-base-url: with "
+        "metrics-ingress-base-url these are %u nodes, more "
+        "than %d",
+        n_urls, SCALING_PROXY_MAX_TARGETS);
   return TRUE;
 }
 
@@ -171,7 +159,8 @@ check_header (BaseSettings *settings, GError **error)
   if (!name || !*name
       || name[strspn (name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS
                       "!#$%&'*+-.^_`|~")])
-    return refuse (error, "metrics-auth-header-name: is no header's name");
+    return node_settings_refuse (
+        error, "metrics-auth-header-name: is no header's name");
   return TRUE;
 }
 
@@ -187,14 +176,15 @@ node_settings_read_metrics (NodeOptions *self, BaseSettings *settings,
   if (!(self->roles & NODE_ROLE_METRICS))
     return TRUE;
   if (self->roles != NODE_ROLE_METRICS)
-    return refuse (error, "role: metrics stands alone: it is a node without "
-                          "media, for the whole tree");
+    return node_settings_refuse (
+        error, "role: metrics stands alone: it is a node without "
+               "media, for the whole tree");
   self->n_workers = 0;
   if (!is_proxy && !base_settings_get_string (settings, "redis-url"))
-    return refuse (error,
-                   "redis-url: is missing; the role metrics reads the nodes' "
-                   "heartbeats there, or asks them with metrics-mode proxy "
-                   "(METRICS_MODE)");
+    return node_settings_refuse (
+        error, "redis-url: is missing; the role metrics reads the nodes' "
+               "heartbeats there, or asks them with metrics-mode proxy "
+               "(METRICS_MODE)");
   return (!is_proxy || check_urls (settings, error))
          && check_header (settings, error)
          && read_gateway (self, settings, error)

@@ -19,6 +19,19 @@
 
 G_DEFINE_QUARK (node - settings - error - quark, node_settings_error)
 
+gboolean
+node_settings_refuse (GError **error, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_propagate_error (error, g_error_new_valist (NODE_SETTINGS_ERROR,
+                                                NODE_SETTINGS_ERROR_BAD, format,
+                                                args));
+  va_end (args);
+  return FALSE;
+}
+
 /* clang-format off: one row a setting */
 static const BaseSettingSpec specs[] = {
   { "config", BASE_SETTING_PATH, 0, 0, "/etc/media-tree/media-tree.conf", NULL,

@@ -36,6 +36,10 @@ typedef enum {
 } NodeSettingsError;
 #define NODE_SETTINGS_ERROR (node_settings_error_quark ())
 GQuark node_settings_error_quark (void);
+/* node_settings_refuse: Returns: %FALSE with NODE_SETTINGS_ERROR_BAD; the text
+ * begins with the key */
+gboolean node_settings_refuse (GError **error, const char *format, ...)
+    G_GNUC_PRINTF (2, 3);
 
 #define NODE_MAX_WORKERS 32
 #define NODE_MAX_LISTEN 8

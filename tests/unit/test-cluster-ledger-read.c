@@ -6,31 +6,9 @@
 
 #include "cluster/encode.h"
 #include "cluster/store.h"
+#include "reply-fixture.h"
 
 #define BOOT "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0"
-
-/* make: an array of texts; "~" = nothing, "#5" = the number 5 */
-static ClusterReply *
-make (const char *const *texts, guint n)
-{
-  g_autoptr (ClusterReader) reader = cluster_reader_new (1 << 20, 10000);
-  g_autoptr (GString) bytes = g_string_new (NULL);
-  ClusterReply *reply = NULL;
-
-  g_string_append_printf (bytes, "*%u\r\n", n);
-  for (guint i = 0; i < n; i++)
-    if (strcmp (texts[i], "~") == 0)
-      g_string_append (bytes, "$-1\r\n");
-    else if (texts[i][0] == '#')
-      g_string_append_printf (bytes, ":%s\r\n", texts[i] + 1);
-    else
-      g_string_append_printf (bytes, "$%u\r\n%s\r\n", (guint)strlen (texts[i]),
-                              texts[i]);
-  g_assert_true (cluster_reader_feed (reader, bytes->str, bytes->len, NULL));
-  g_assert_true (cluster_reader_next (reader, &reply, NULL));
-  g_assert_nonnull (reply);
-  return reply;
-}
 
 static const char *const good_scaling[] = { "7:100:n1:abcd",
                                             "#2000",
@@ -55,7 +33,7 @@ static void
 test_scaling (void)
 {
   g_autoptr (ClusterReply) reply =
-      make (good_scaling, G_N_ELEMENTS (good_scaling));
+      reply_make (good_scaling, G_N_ELEMENTS (good_scaling));
   g_autoptr (GError) error = NULL;
   ClusterScaling scaling;
 
@@ -88,7 +66,7 @@ test_scaling_empty (void)
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     texts[i] = "~";
   texts[1] = "#-2";
-  reply = make (texts, G_N_ELEMENTS (texts));
+  reply = reply_make (texts, G_N_ELEMENTS (texts));
   g_assert_true (cluster_read_scaling (reply, &scaling, NULL));
   g_assert_null (scaling.leader);
   g_assert_cmpuint (scaling.version, ==, 0);
@@ -116,13 +94,13 @@ test_scaling_bad (void)
 
       memcpy (texts, good_scaling, sizeof texts);
       texts[bad[i].at] = bad[i].value;
-      reply = make (texts, G_N_ELEMENTS (texts));
+      reply = reply_make (texts, G_N_ELEMENTS (texts));
       g_assert_false (cluster_read_scaling (reply, &scaling, &error));
       g_assert_error (error, CLUSTER_ERROR, CLUSTER_ERROR_PROTOCOL);
     }
   for (guint n = 0; n < G_N_ELEMENTS (good_scaling); n++)
     {
-      g_autoptr (ClusterReply) reply = make (good_scaling, n);
+      g_autoptr (ClusterReply) reply = reply_make (good_scaling, n);
       ClusterScaling scaling;
 
       g_assert_false (cluster_read_scaling (reply, &scaling, NULL));
@@ -133,7 +111,7 @@ static void
 test_trees (void)
 {
   static const char *const texts[] = { "main", "../x", "~", "b", "#3", "a" };
-  g_autoptr (ClusterReply) reply = make (texts, G_N_ELEMENTS (texts));
+  g_autoptr (ClusterReply) reply = reply_make (texts, G_N_ELEMENTS (texts));
   g_auto (GStrv) trees = cluster_read_trees (reply, NULL);
   g_autofree char *joined = g_strjoinv (" ", trees);
 
@@ -149,7 +127,7 @@ test_trees_limit (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     texts[i] = "t";
-  reply = make (texts, G_N_ELEMENTS (texts));
+  reply = reply_make (texts, G_N_ELEMENTS (texts));
   trees = cluster_read_trees (reply, NULL);
   g_assert_cmpuint (g_strv_length (trees), ==, CLUSTER_MAX_TREES);
 }
@@ -172,7 +150,7 @@ test_beats (void)
     "b",  beats_5, said, "#2500", "a",  beats_5, said, "#-1",   "c", "nonsense",
     said, "#2500", "d",  beats_5, said, "text",  "e",  beats_5, "~", "#1",
   };
-  g_autoptr (ClusterReply) reply = make (texts, G_N_ELEMENTS (texts));
+  g_autoptr (ClusterReply) reply = reply_make (texts, G_N_ELEMENTS (texts));
   g_autoptr (GError) error = NULL;
   guint n_bad;
   g_autoptr (GPtrArray) beats =
@@ -197,8 +175,8 @@ test_history (void)
     "1-0", "main", "desire", "n1", "7:1:n1:x", "{}",
     "0-1", "",     "~",      "n1", "",         "{}",
   };
-  g_autoptr (ClusterReply) reply = make (texts, G_N_ELEMENTS (texts));
-  g_autoptr (ClusterReply) cut = make (texts, 7);
+  g_autoptr (ClusterReply) reply = reply_make (texts, G_N_ELEMENTS (texts));
+  g_autoptr (ClusterReply) cut = reply_make (texts, 7);
   guint n_bad;
   g_autoptr (GPtrArray) rows = cluster_read_history (reply, &n_bad, NULL);
 
@@ -223,8 +201,8 @@ test_slots (void)
     "010",    "1 gone 1", /* one ordinal twice */
     "100000", "1 gone 1",
   };
-  g_autoptr (ClusterReply) reply = make (texts, G_N_ELEMENTS (texts));
-  g_autoptr (ClusterReply) cut = make (texts, 3);
+  g_autoptr (ClusterReply) reply = reply_make (texts, G_N_ELEMENTS (texts));
+  g_autoptr (ClusterReply) cut = reply_make (texts, 3);
   guint n_bad;
   g_autoptr (GArray) slots = cluster_read_slots (reply, &n_bad, NULL);
   const ClusterSlot *slot;
@@ -254,7 +232,7 @@ test_slots_limit (void)
     }
   for (guint n = CLUSTER_MAX_SLOTS; n <= CLUSTER_MAX_SLOTS + 1; n++)
     {
-      g_autoptr (ClusterReply) reply = make (texts, 2 * n);
+      g_autoptr (ClusterReply) reply = reply_make (texts, 2 * n);
       guint n_bad;
       g_autoptr (GArray) slots = cluster_read_slots (reply, &n_bad, NULL);
 

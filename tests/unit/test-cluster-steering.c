@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cluster/store.h"
+#include "reply-fixture.h"
 
 static const char *const good[] = { "3",
                                     "1",
@@ -26,27 +27,6 @@ static const char *const good[] = { "3",
                                     "1700000001000" };
 #define N_ITEMS G_N_ELEMENTS (good)
 
-/* make: an array of texts; "~" = nothing */
-static ClusterReply *
-make (const char *const *texts, guint n)
-{
-  g_autoptr (ClusterReader) reader = cluster_reader_new (1 << 20, 10000);
-  g_autoptr (GString) bytes = g_string_new (NULL);
-  ClusterReply *reply = NULL;
-
-  g_string_append_printf (bytes, "*%u\r\n", n);
-  for (guint i = 0; i < n; i++)
-    if (strcmp (texts[i], "~") == 0)
-      g_string_append (bytes, "$-1\r\n");
-    else
-      g_string_append_printf (bytes, "$%u\r\n%s\r\n", (guint)strlen (texts[i]),
-                              texts[i]);
-  g_assert_true (cluster_reader_feed (reader, bytes->str, bytes->len, NULL));
-  g_assert_true (cluster_reader_next (reader, &reply, NULL));
-  g_assert_nonnull (reply);
-  return reply;
-}
-
 /* read_with: good, but for one item */
 static gboolean
 read_with (guint at, const char *value, ClusterSteering *ret, GError **error)
@@ -56,7 +36,7 @@ read_with (guint at, const char *value, ClusterSteering *ret, GError **error)
 
   memcpy (texts, good, sizeof texts);
   texts[at] = value;
-  reply = make (texts, N_ITEMS);
+  reply = reply_make (texts, N_ITEMS);
   return cluster_read_steering (reply, ret, error);
 }
 
@@ -90,7 +70,7 @@ test_empty (void)
 
   for (guint i = 0; i < N_ITEMS; i++)
     texts[i] = "~";
-  reply = make (texts, N_ITEMS);
+  reply = reply_make (texts, N_ITEMS);
   g_assert_true (cluster_read_steering (reply, &steering, NULL));
   g_assert_cmpuint (steering.version, ==, 0);
   g_assert_false (steering.is_on);
@@ -135,7 +115,7 @@ test_bad (void)
     }
   for (guint n = 0; n < N_ITEMS; n++)
     {
-      g_autoptr (ClusterReply) reply = make (good, n);
+      g_autoptr (ClusterReply) reply = reply_make (good, n);
       ClusterSteering steering;
 
       g_assert_false (cluster_read_steering (reply, &steering, NULL));

@@ -2,10 +2,9 @@
 /* A webhook that is told: signed, in order, tried again, never without end. */
 #include "scaling/notifier.h"
 
-#include <openssl/hmac.h>
 #include <string.h>
 
-#include "fake-server.h"
+#include "webhook-fixture.h"
 #include "scaling/provision-webhook.h"
 #include "wait.h"
 
@@ -18,34 +17,6 @@ typedef struct
   GPtrArray *keys;           /* (element-type utf8) Idempotency-Key of each */
 } Fixture;
 
-static const char *
-get_header (SoupServerMessage *msg, const char *name)
-{
-  return soup_message_headers_get_one (
-      soup_server_message_get_request_headers (msg), name);
-}
-
-/* by another library than ours */
-static void
-check_signature (SoupServerMessage *msg, const char *body)
-{
-  const char *timestamp = get_header (msg, "X-Media-Tree-Timestamp");
-  g_autofree char *text = g_strconcat (timestamp, ".", body, NULL);
-  g_autoptr (GString) expected = g_string_new ("sha256=");
-  guint8 mac[EVP_MAX_MD_SIZE];
-  guint n_bytes = 0;
-
-  HMAC (EVP_sha256 (), SECRET, (int)strlen (SECRET), (const guchar *)text,
-        strlen (text), mac, &n_bytes);
-  for (guint i = 0; i < n_bytes; i++)
-    g_string_append_printf (expected, "%02x", mac[i]);
-  g_assert_cmpstr (get_header (msg, "X-Media-Tree-Signature"), ==,
-                   expected->str);
-  g_assert_cmpint (ABS (g_get_real_time () / G_USEC_PER_SEC
-                        - g_ascii_strtoll (timestamp, NULL, 10)),
-                   <=, 60);
-}
-
 static FakeReply
 answer (FakeServer *server, SoupServerMessage *msg, const char *path,
         GHashTable *query, const char *body)
@@ -53,8 +24,9 @@ answer (FakeServer *server, SoupServerMessage *msg, const char *path,
   Fixture *f = server->data;
 
   g_assert_cmpstr (path, ==, "/hooks/told");
-  check_signature (msg, body);
-  g_ptr_array_add (f->keys, g_strdup (get_header (msg, "Idempotency-Key")));
+  webhook_check_signature (msg, body, SECRET, 60);
+  g_ptr_array_add (f->keys,
+                   g_strdup (webhook_get_header (msg, "Idempotency-Key")));
   return (FakeReply){ 204, NULL };
 }
 

@@ -5,10 +5,9 @@
  */
 #include "scaling/provision-webhook.h"
 
-#include <openssl/hmac.h>
 #include <string.h>
 
-#include "fake-server.h"
+#include "webhook-fixture.h"
 #include "provision-wait.h"
 #include "scaling/json-read.h"
 
@@ -28,35 +27,6 @@ typedef struct
 } Fixture;
 
 /* --- the receiver -------------------------------------------------------- */
-
-static const char *
-get_header (SoupServerMessage *msg, const char *name)
-{
-  return soup_message_headers_get_one (
-      soup_server_message_get_request_headers (msg), name);
-}
-
-/* As the header says it is made, by another library */
-static void
-check_signature (SoupServerMessage *msg, const char *body)
-{
-  const char *timestamp = get_header (msg, "X-Media-Tree-Timestamp");
-  g_autofree char *text = g_strconcat (timestamp, ".", body, NULL);
-  guint8 mac[EVP_MAX_MD_SIZE];
-  guint n_bytes = 0;
-  GString *expected = g_string_new ("sha256=");
-
-  HMAC (EVP_sha256 (), SECRET, (int)strlen (SECRET), (const guchar *)text,
-        strlen (text), mac, &n_bytes);
-  for (guint i = 0; i < n_bytes; i++)
-    g_string_append_printf (expected, "%02x", mac[i]);
-  g_assert_cmpstr (get_header (msg, "X-Media-Tree-Signature"), ==,
-                   expected->str);
-  g_assert_cmpint (ABS (g_get_real_time () / G_USEC_PER_SEC
-                        - g_ascii_strtoll (timestamp, NULL, 10)),
-                   <=, 5);
-  g_string_free (expected, TRUE);
-}
 
 static void
 make (Fixture *f, JsonObject *object)
@@ -88,7 +58,7 @@ answer (FakeServer *server, SoupServerMessage *msg, const char *path,
 
   g_assert_cmpstr (path, ==, "/hooks/scale");
   g_assert_cmpstr (json_object_get_string_member (object, "tree"), ==, "main");
-  check_signature (msg, body);
+  webhook_check_signature (msg, body, SECRET, 5);
   if (g_str_equal (action, "list"))
     {
       g_autoptr (JsonNode) node = json_node_new (JSON_NODE_ARRAY);
@@ -117,7 +87,8 @@ on_read (SoupServer *server, SoupServerMessage *msg, gpointer data)
 
   if (body->data != NULL
       && g_strstr_len (body->data, body->length, "\"action\":\"list\"") == NULL)
-    g_ptr_array_add (f->keys, g_strdup (get_header (msg, "Idempotency-Key")));
+    g_ptr_array_add (f->keys,
+                     g_strdup (webhook_get_header (msg, "Idempotency-Key")));
 }
 
 /* --- the fixture --------------------------------------------------------- */
